@@ -1,0 +1,123 @@
+"""The habits that a machine can hold: short files and functions, docstrings, no guessed sleeps."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "zparkd").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 60
+MOST_COLUMNS = 100
+# A helper that waits on a condition looks again after a pause; nothing else in a test sleeps.
+LONGEST_PAUSE_S = 0.1
+
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bNotImplementedError\b")
+
+Rule = Callable[[str], Iterator[str]]
+
+
+def long_file(text: str) -> Iterator[str]:
+    if (count := len(text.splitlines())) > MOST_LINES:
+        yield f"1: {count} lines"
+
+
+def long_function(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            count = (node.end_lineno or node.lineno) - node.lineno + 1
+            if count > MOST_FUNCTION_LINES:
+                yield f"{node.lineno}: {node.name} has {count} lines"
+
+
+def long_line(text: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > MOST_COLUMNS:
+            yield f"{number}: {len(line)} columns"
+
+
+def no_docstring(text: str) -> Iterator[str]:
+    if not ast.get_docstring(ast.parse(text)):
+        yield "1: no docstring"
+
+
+def unfinished(text: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if UNFINISHED.search(line):
+            yield f"{number}: {line.strip()}"
+
+
+def constant(node: ast.expr) -> float | None:
+    """Return the value of an expression made of numbers alone, None of any other."""
+    names = ast.Name | ast.Attribute | ast.Call | ast.Subscript
+    if any(isinstance(part, names) for part in ast.walk(node)):
+        return None
+    value = eval(compile(ast.Expression(node), "<sleep>", "eval"), {})
+    return float(value) if isinstance(value, int | float) else None
+
+
+def guessed_sleep(text: str) -> Iterator[str]:
+    """Yield each sleep of a constant time that is not the short pause of a `while` loop."""
+    tree = ast.parse(text)
+    looped = {
+        id(part)
+        for loop in ast.walk(tree)
+        if isinstance(loop, ast.While)
+        for part in ast.walk(loop)
+    }
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        if called != "sleep" or not (seconds := constant(node.args[0])):
+            continue
+        if id(node) not in looped or seconds > LONGEST_PAUSE_S:
+            yield f"{node.lineno}: sleeps {seconds} s; wait on a condition to a deadline"
+
+
+def faults(paths: list[Path], rule: Rule) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{fault}"
+        for path in paths
+        for fault in rule(path.read_text("utf-8"))
+    ]
+
+
+@pytest.mark.parametrize("rule", [long_file, long_function, long_line, no_docstring, unfinished])
+def test_the_package_is_tidy(rule: Rule) -> None:
+    assert MODULES
+    assert faults(MODULES, rule) == []
+
+
+@pytest.mark.parametrize("rule", [long_line, guessed_sleep])
+def test_the_tests_are_tidy(rule: Rule) -> None:
+    assert faults(TESTS, rule) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "bad", "good"),
+    [
+        (long_file, "x = 1\n" * 401, "x = 1\n" * 400),
+        (long_function, "def f():\n" + "    x = 1\n" * 60, "def f():\n" + "    x = 1\n" * 59),
+        (long_function, "async def f():\n" + "    x = 1\n" * 60, ""),
+        (long_line, "x" * 101, "giờ phút đ" * 10),
+        (no_docstring, "", '"""Shapes."""'),
+        (no_docstring, "import re", '"""Shapes."""\nimport re'),
+        (unfinished, "x = 1  # TODO: more", "x = 'TODOS'"),
+        (unfinished, "raise NotImplementedError", "raise ValueError"),
+        (guessed_sleep, "time.sleep(1)", "time.sleep(deadline - now)"),
+        (guessed_sleep, "sleep(0.02)", "while not done():\n    sleep(0.02)"),
+        (guessed_sleep, "while not done():\n    time.sleep(0.5)", "time.sleep(0)"),
+        (guessed_sleep, "await asyncio.sleep(2 * 0.5)", "nap(1)"),
+        (guessed_sleep, "for _ in range(9):\n    time.sleep(0.05)", ""),
+    ],
+)
+def test_a_planted_fault_is_caught(rule: Rule, bad: str, good: str) -> None:
+    assert len(list(rule(bad))) == 1
+    assert list(rule(good)) == []

@@ -1,0 +1,1 @@
+"""zparkctl: what an operator types. One file a command; nothing here decides anything."""

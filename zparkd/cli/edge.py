@@ -1,0 +1,123 @@
+"""`zparkctl edge`: act as a camera towards this central, for trying things out.
+
+What a request means is the central's; here it is only made, sent, and its answer printed.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zparkd.cli.reach import Exit, fail, load_config
+from zparkd.cli.tables import print_json
+from zparkd.client.edge import EdgeClient, NoAnswer
+from zparkd.core.site import EDGE_ID, Direction
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to connect to
+
+
+def _edge_id(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
+    if not EDGE_ID.fullmatch(text):
+        raise click.BadParameter(f"{text!r} is no edge id; write one such as edge-1")
+    return text
+
+
+_EDGE = click.option("--edge", "edge_id", required=True, metavar="ID", callback=_edge_id)
+_PLATE = click.option("--plate", "plate_id", metavar="P", help="The plate, as read or typed.")
+_REQUEST_ID = click.option(
+    "--request-id", metavar="ID", help="Repeat an earlier request; otherwise a new id is made."
+)
+_AS_JSON = click.option(
+    "--json", is_flag=True, expose_value=False, help="JSON, which it always is."
+)
+_DIRECTION = click.option(
+    "--direction",
+    metavar="ENTRY|EXIT",
+    type=click.Choice([str(way) for way in Direction], case_sensitive=False),
+    help="Which way it crosses the lane.",
+)
+_CAMERA_TYPE = click.option("--camera-type", metavar="T", help="Such as car or motorbike.")
+
+
+@click.group()
+def edge() -> None:
+    """Act as a camera, for trying things out.
+
+    The central's answer is printed as a camera gets it. Exit status: 0 for "success": true,
+    1 for a refusal, 69 for no answer.
+    """
+
+
+@edge.command()
+@_EDGE
+@click.option("--plate", "plate_id", metavar="P", required=True, help="The plate, as read.")
+@_DIRECTION
+@_CAMERA_TYPE
+@_REQUEST_ID
+@_AS_JSON
+@click.pass_obj
+def detect(file: Path, /, edge_id: str, plate_id: str, **optional: str | None) -> None:
+    """Say that a plate was seen, and ask whether its vehicle is inside."""
+    _ask(file, edge_id, lambda client: client.detect(plate_id, **_given(optional)))
+
+
+@edge.command("open")
+@_EDGE
+@_PLATE
+@_DIRECTION
+@_CAMERA_TYPE
+@click.option("--force", is_flag=True, help="Override a refusal; needs --reason.")
+@click.option("--reason", metavar="R", help="Why it is forced; kept.")
+@_REQUEST_ID
+@_AS_JSON
+@click.pass_obj
+def open_(file: Path, /, edge_id: str, plate_id: str | None, **optional: Any) -> None:
+    """Ask to let a vehicle through; with --force and no plate, something without one."""
+    _ask(file, edge_id, lambda client: client.open_barrier(plate_id, **_given(optional)))
+
+
+@edge.command("close")
+@_EDGE
+@_PLATE
+@click.option("--event", "event_id", metavar="ID", help="The event_id of the entry.")
+@_REQUEST_ID
+@_AS_JSON
+@click.pass_obj
+def close_(
+    file: Path, edge_id: str, plate_id: str | None, event_id: str | None, request_id: str | None
+) -> None:
+    """Say that the barrier is closed again, which confirms an entry."""
+    _ask(
+        file,
+        edge_id,
+        lambda client: client.close_barrier(plate_id, event_id, request_id=request_id),
+    )
+
+
+def _given(optional: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in optional.items() if value}
+
+
+def _ask(file: Path, edge_id: str, ask: Callable[[EdgeClient], dict[str, Any]]) -> None:
+    listen = load_config(file, as_json=True).listen
+    host = _ANYWHERE.get(listen.address, listen.address)
+    central = (
+        f"tcp://[{host}]:{listen.edge_port}" if ":" in host else f"tcp://{host}:{listen.edge_port}"
+    )
+    try:
+        with EdgeClient(edge_id, [central]) as client:
+            answer = ask(client)
+    except NoAnswer as fault:
+        message = f"{fault}. To start it: systemctl start zparkd, or: zparkd -c {file}"
+        fail(
+            Exit.UNREACHABLE,
+            "no_answer",
+            message,
+            as_json=True,
+            running=False,
+            request_id=fault.request_id,
+        )
+    print_json(answer)
+    if answer.get("success") is not True:
+        raise click.exceptions.Exit(Exit.NO)

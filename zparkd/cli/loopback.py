@@ -1,0 +1,217 @@
+"""A site of real centrals on this machine: for the demo, the tests and the benchmarks.
+
+Each central is a process of its own with its own files, on ports that were free a moment ago.
+It is started, killed and asked like any other; nothing in here knows how it works inside.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, Signals
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from zparkd.client.control import ControlClient, DaemonUnreachable
+from zparkd.client.edge import EdgeClient
+
+SITE = "lot-a"
+# What the centrals of a healed site may differ in.
+LOCAL_COLUMNS = ("id", "sync_status")
+
+
+class NeverHappened(Exception):
+    """A condition did not come true in time. The text says which."""
+
+
+def wait_for(what: str, condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Look until `condition` is true. Raises NeverHappened after `timeout_s` seconds."""
+    until = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > until:
+            raise NeverHappened(f"{what}: not within {timeout_s:g} s")
+        time.sleep(0.02)
+
+
+class LoopbackCentral:
+    """One central: its folder, its ports, and its process while it runs."""
+
+    def __init__(self, folder: Path, id: str, site: str = SITE) -> None:
+        self.id = id
+        self.folder = folder
+        self.config = folder / "zparkd.toml"
+        self.log = folder / "log.txt"
+        self.ports = _free_ports(3)
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "peers.d").mkdir(parents=True)
+        (folder / "edges.d").mkdir()
+        self.config.write_text(
+            f'[central]\nid = "{id}"\nsite = "{site}"\n\n'
+            f"[listen]\nbus_port = {self.ports[0]}\nsync_port = {self.ports[1]}\n"
+            f'edge_port = {self.ports[2]}\ncontrol = "control.sock"\n\n'
+            '[storage]\npath = "zparkd.db"\n\n'
+            '[security]\nmode = "plain"\n'
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """Where its cameras connect to."""
+        return f"tcp://127.0.0.1:{self.ports[2]}"
+
+    def knows(self, other: "LoopbackCentral") -> None:
+        """Write the peer file of another central."""
+        (self.folder / "peers.d" / f"{other.id}.toml").write_text(
+            f'id = "{other.id}"\naddress = "127.0.0.1"\n'
+            f"bus_port = {other.ports[0]}\nsync_port = {other.ports[1]}\n"
+        )
+
+    def start(self) -> None:
+        """Start its process, and wait until it answers `status`."""
+        self.launch()
+        wait_for(f"{self.id} answers", self._answers)
+
+    def launch(self) -> None:
+        """Start its process; do not wait for anything."""
+        assert self.process is None
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "zparkd.daemon.main", "-c", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise NeverHappened(f"{self.id} exited: {self.log.read_text()[-2000:]}")
+        try:
+            return bool(self.status()["running"])
+        except DaemonUnreachable:
+            return False
+
+    def stop(self) -> int:
+        """Stop it cleanly; its exit code."""
+        return self._end(SIGTERM)
+
+    def kill(self) -> None:
+        """Take its power away."""
+        self._end(SIGKILL)
+
+    def signal(self, number: Signals) -> None:
+        """Send its process a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def _end(self, number: Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process = None
+        return code
+
+    def status(self) -> dict[str, Any]:
+        """What `zparkctl status --json` is told."""
+        with ControlClient(self.folder / "control.sock") as daemon:
+            return daemon.call("status")
+
+    def history(self) -> list[dict[str, Any]]:
+        """What `zparkctl history --json` prints of all stays, but for what may differ."""
+        rows: list[dict[str, Any]] = orjson.loads(
+            zparkctl(self.config, "history", "--json", "--limit", "0")
+        )
+        shared = [{k: v for k, v in row.items() if k not in LOCAL_COLUMNS} for row in rows]
+        return sorted(shared, key=lambda row: str(row["event_id"]))
+
+    def edge(self, edge_id: str, **options: Any) -> EdgeClient:
+        """A camera of this central."""
+        return EdgeClient(edge_id, [self.endpoint], **options)
+
+
+class LoopbackSite:
+    """Some centrals that know each other; their processes end with this object."""
+
+    def __init__(self, folder: Path, count: int, links: Iterable[tuple[int, int]] | None = None):
+        """`links` says who knows whom, as pairs of numbers from 0, both ways; None for all."""
+        self.centrals = [
+            LoopbackCentral(folder / f"central-{i}", f"central-{i}") for i in range(1, count + 1)
+        ]
+        if links is None:
+            links = [(i, j) for i in range(count) for j in range(i)]
+        for i, j in links:
+            self.centrals[i].knows(self.centrals[j])
+            self.centrals[j].knows(self.centrals[i])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for central in self.centrals:
+            if central.process is not None:
+                central.kill()
+
+    def start(self) -> None:
+        """Start all that are not running, and wait until each answers."""
+        for central in self.centrals:
+            if central.process is None:
+                central.launch()
+        for central in self.centrals:
+            wait_for(f"{central.id} answers", central._answers)
+
+    def wait_connected(self, timeout_s: float = 20.0) -> None:
+        """Wait until each central hears each of its peers, and is heard by it."""
+
+        def connected() -> bool:
+            states = [central.status() for central in self.running()]
+            return all(state["connected_peers"] == state["total_peers"] for state in states)
+
+        wait_for("all centrals are connected", connected, timeout_s)
+
+    def wait_equal(self, timeout_s: float = 20.0) -> None:
+        """Wait until all running centrals hold the same events."""
+
+        def equal() -> bool:
+            states = [central.status() for central in self.running()]
+            behind = [peer["behind"] for state in states for peer in state["peers"]]
+            return len({state["events"] for state in states}) == 1 and not any(behind)
+
+        wait_for("all centrals hold the same events", equal, timeout_s)
+
+    def running(self) -> list[LoopbackCentral]:
+        """The centrals whose processes were started."""
+        return [central for central in self.centrals if central.process is not None]
+
+
+def zparkctl(config: Path, *arguments: str) -> bytes:
+    """What zparkctl prints for these arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", "zparkd.cli.main", "-c", str(config), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ).stdout
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, from the part of the range not used for dialling out."""
+    held: list[socket.socket] = []
+    while len(held) < count:
+        probe = socket.socket()
+        probe.bind(("127.0.0.1", 0))
+        held.append(probe)
+    ports = [probe.getsockname()[1] for probe in held]
+    for probe in held:
+        probe.close()
+    return ports

@@ -1,0 +1,128 @@
+"""`zparkctl status`: one screen that answers "is it well?".
+
+Every number comes from the daemon; here it is only put into words.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zparkd.cli import tables
+from zparkd.cli.reach import ask_daemon, refuse
+from zparkd.cli.tables import NEVER, NONE, SCREEN, UNKNOWN, Cell
+
+SCHEMA = "zparkctl.status/1"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
+@click.pass_obj
+def status(file: Path, as_json: bool) -> None:
+    """Is it well? This central, its peers and edges, and what is wrong."""
+    answer = ask_daemon(file, "status", as_json=as_json)
+    if answer.get("success") is not True:
+        refuse(answer, as_json=as_json)
+    if as_json:
+        tables.print_json({"schema": SCHEMA, **answer})
+    else:
+        click.echo(screen(answer, datetime.now(UTC)))
+
+
+def screen(answer: Mapping[str, Any], now: datetime) -> str:
+    """What `zparkctl status` shows a person of the daemon's `answer`, at `now`."""
+    parts = [_itself(answer), _peers(answer, now), _edges(answer, now), _problems(answer)]
+    return "\n\n".join(parts)
+
+
+def _itself(answer: Mapping[str, Any]) -> str:
+    uptime = answer.get("uptime_s")
+    first = [
+        f"{answer.get('this_central', UNKNOWN)} of site {answer.get('site', UNKNOWN)}",
+        f"zparkd {answer.get('version', UNKNOWN)}",
+    ]
+    if uptime is not None:
+        first.append(f"up {tables.duration(uptime)}")
+    only_here = answer.get("only_here")
+    second = [
+        f"{tables.plural(answer.get('vehicles_inside'), 'vehicle')} inside",
+        tables.plural(answer.get("events"), "event"),
+        f"{NONE if only_here == 0 else tables.count(only_here)} only here",
+    ]
+    return "\n".join(tables.paragraph(", ".join(line), rest="  ") for line in (first, second))
+
+
+def _peers(answer: Mapping[str, Any], now: datetime) -> str:
+    peers = answer.get("peers") or []
+    if answer.get("standalone_mode") or not peers:
+        return "peers: none, this central is standalone"
+    headers = ("PEER", "STATE", "LAST HEARD", "BEHIND", "LAG", "CLOCK")
+    rows = [
+        (
+            str(peer.get("peer_id", UNKNOWN)),
+            _state(peer),
+            _ago(peer.get("last_ping_time"), now),
+            tables.count(peer.get("behind")),
+            tables.count(peer.get("lag")),
+            tables.offset(peer.get("clock_offset_ms")),
+        )
+        for peer in peers
+    ]
+    return tables.table(
+        headers,
+        rows,
+        right=("BEHIND", "LAG", "CLOCK"),
+        width=SCREEN,
+        shrink={"STATE": 12, "PEER": 12},
+    )
+
+
+def _state(peer: Mapping[str, Any]) -> Cell:
+    if error := peer.get("error"):
+        return Cell(str(error), tables.bad)
+    style = tables.good if peer.get("connected") else tables.bad
+    if state := peer.get("state"):
+        return Cell(str(state), style)
+    if peer.get("connected"):
+        return Cell("connected", style)
+    return Cell("not heard" if peer.get("last_ping_time") else "never heard", style)
+
+
+def _edges(answer: Mapping[str, Any], now: datetime) -> str:
+    edges = answer.get("edges") or []
+    if not edges:
+        return f"edges: {NONE}"
+    rows = [(str(edge.get("edge_id", UNKNOWN)), _ago(edge.get("last_seen"), now)) for edge in edges]
+    return tables.table(("EDGE", "LAST SEEN"), rows, width=SCREEN, shrink={"EDGE": 12})
+
+
+def _problems(answer: Mapping[str, Any]) -> str:
+    problems = list(answer.get("problems") or [])
+    fault = answer.get("config_error")
+    if fault and not any(problem.get("code") == "BAD_CONFIG" for problem in problems):
+        hint = "mend the file; it is read again by itself"
+        problems.append({"code": "BAD_CONFIG", "message": fault, "hint": hint})
+    if not problems:
+        return f"problems: {NONE}"
+    lines = [f"problems: {len(problems)}"]
+    for problem in problems:
+        said = f"{problem.get('code', UNKNOWN)}: {problem.get('message', UNKNOWN)}"
+        lines.append(tables.bad(tables.paragraph(said, first="  ", rest="    ")))
+        if hint := problem.get("hint"):
+            lines.append(tables.paragraph(f"→ {hint}", first="    ", rest="      "))
+    return "\n".join(lines)
+
+
+def _ago(moment: object, now: datetime) -> str:
+    """How long ago an ISO 8601 time was, in words."""
+    if moment is None:
+        return NEVER
+    try:
+        then = datetime.fromisoformat(str(moment))
+    except ValueError:
+        return UNKNOWN
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    return f"{tables.duration(max(0.0, (now - then).total_seconds()))} ago"

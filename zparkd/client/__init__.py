@@ -1,0 +1,1 @@
+"""What talks to a central: cameras (`EdgeClient`) and tools (`ControlClient`)."""

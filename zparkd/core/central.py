@@ -1,0 +1,333 @@
+"""A central: one turn of its life as a function of what came in.
+
+`step` takes the time and a batch of messages, appends to the log, and returns what is to be
+sent. The caller owes it an open transaction, and sends nothing before that is committed:
+
+    begin → step → commit → replies, publications, requests → pages
+
+No socket, clock, thread or randomness is known here.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import orjson
+
+from zparkd import __version__
+from zparkd.core import limits, wire
+from zparkd.core.clock import Clock, Now
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events import Event, Stream
+from zparkd.core.gate import Gate, refusal
+from zparkd.core.journal import Journal
+from zparkd.core.log import Log
+from zparkd.core.peers import Peers, PeerState, beat_heads
+from zparkd.core.requests import Code, Refusal, read_object, request_id_of
+from zparkd.core.site import Settings
+from zparkd.core.wire import Ask, Beat, Live, Message, Page
+
+Frames = list[bytes]
+Token = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromEdge:
+    """A request of an edge; `token` is where its answer goes."""
+
+    token: Token
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FromBus:
+    """What a peer published."""
+
+    peer_id: str
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAnswer:
+    """What a peer answered to our sync request."""
+
+    peer_id: str
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What a peer asks us; `token` is where the page goes."""
+
+    token: Token
+    frames: Frames
+
+
+Incoming = FromEdge | FromBus | SyncAnswer | SyncRequest
+
+
+@dataclass(slots=True)
+class Output:
+    """What is to be sent once the turn is committed, in this order."""
+
+    replies: list[tuple[Token, bytes]] = field(default_factory=list)
+    published: list[Frames] = field(default_factory=list)
+    asks: list[tuple[str, Frames]] = field(default_factory=list)
+    to_serve: list[SyncRequest] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start."""
+
+    messages_sent: int = 0
+    messages_received: int = 0
+    faults: int = 0
+    unreadable: int = 0
+    set_aside: int = 0
+
+
+class Central:
+    """The rules of one central, over one log."""
+
+    def __init__(
+        self, settings: Settings, log: Log, stream: Stream, secret: bytes, last_ms: int, now: Now
+    ) -> None:
+        """Start a run that writes `stream`, a new one.
+
+        `last_ms` is the time stamp of this central's newest event, 0 for none; `secret` 32
+        random bytes.
+        """
+        self.log = log
+        self.clock = Clock(last_ms, now)
+        self.peers = Peers(settings.site, stream)
+        self.counters = Counters()
+        self._journal = Journal(log, stream, secret)
+        self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
+        self._started = now
+        self._next_beat_ms = now.mono_ms
+        self._next_flush_ms = now.mono_ms
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Take over new settings."""
+        self.settings = settings
+        self.gate.configure(settings)
+        self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
+        self._next_flush_ms = 0  # peers that came or went are written down at once
+
+    # --- one turn ----------------------------------------------------------------------------
+
+    def step(self, now: Now, batch: Sequence[Incoming]) -> Output:
+        """Take in a batch, and say what is to be sent. Peers first: what they know counts."""
+        output = Output()
+        requests = []
+        for message in batch:
+            match message:
+                case FromEdge():
+                    requests.append(message)
+                case FromBus():
+                    self._from_bus(now, message)
+                case SyncAnswer():
+                    self._sync_answer(now, message)
+                case SyncRequest():
+                    output.to_serve.append(message)
+        self.log.settle()
+        for request in requests:
+            output.replies.append((request.token, self.gate.answer(now, request.body)))
+        self._publish(now, output)
+        for peer_id, ask in self.peers.next_asks(self.log.heads, now):
+            output.asks.append((peer_id, [self._header(now, ask)]))
+        self.counters.messages_sent += len(output.published) + len(output.asks)
+        return output
+
+    def refused(self, request: FromEdge) -> bytes:
+        """The answer to a request that could not be recorded."""
+        request_id = None
+        with suppress(Refusal):
+            request_id = request_id_of(read_object(request.body))
+        message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
+        return orjson.dumps(refusal(request_id, Code.STORAGE_UNAVAILABLE, message, []))
+
+    def undone(self) -> None:
+        """The transaction of the last step was rolled back: forget what it noted of it."""
+        self._journal.take_unsent()
+        self.gate.memory.forget_opens()
+        for peer in self.peers.states.values():
+            peer.asked = None
+
+    def wake_in_ms(self, now: Now) -> int:
+        """How long the next step may wait where nothing comes in."""
+        if any(peer.asked for peer in self.peers.states.values()):
+            return min(50, max(0, self._next_beat_ms - now.mono_ms))
+        return min(100, max(0, self._next_beat_ms - now.mono_ms))
+
+    def serves_edges(self, now: Now) -> bool:
+        """Whether edges are answered: after a start, once caught up with the peers that are there.
+
+        A central that was away must not call a vehicle unknown that its peers know; but it
+        must not stand still for peers that are not there either.
+        """
+        up_ms = now.mono_ms - self._started.mono_ms
+        if up_ms >= limits.START_CATCH_UP_MS:
+            return True
+        states = self.peers.states.values()
+        answered = [peer for peer in states if peer.replied_ms is not None]
+        if len(answered) < len(states) and up_ms < limits.START_HELLO_MS:
+            return False
+        return all(self.peers.behind(peer, self.log.heads) == 0 for peer in answered)
+
+    def _publish(self, now: Now, output: Output) -> None:
+        unsent = self._journal.take_unsent()
+        if unsent:
+            body = wire.write_body((event.skeleton, event.sealed) for event in unsent)
+            live = self._header(now, Live(self.settings.site))
+            output.published.append([wire.TOPIC_EVENTS, live, body])
+        if now.mono_ms >= self._next_beat_ms:
+            self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
+            heads, older = beat_heads(self.log.heads)
+            beat = Beat(
+                self.settings.site,
+                self.settings.timezone,
+                __version__,
+                now.wall_ms,
+                self.peers.hears(now.mono_ms),
+                heads,
+                older,
+            )
+            output.published.append([wire.TOPIC_HEARTBEAT, self._header(now, beat)])
+
+    def _header(self, now: Now, data: Live | Beat | Ask | Page) -> bytes:
+        return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
+
+    def _incomplete(self, mono_ms: int) -> list[str]:
+        return self.peers.incomplete(self.log.heads, mono_ms)
+
+    def note_peers(self, now: Now) -> None:
+        """Write down, now and then, what each peer holds. In a transaction of its own."""
+        self.peers.note_synced(self.log.heads)
+        first = any(peer.synced_ms and not peer.saved for peer in self.peers.states.values())
+        if now.mono_ms < self._next_flush_ms and not first:
+            return
+        self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
+        self.log.note_peers(self.peers.notes(), now.wall_ms)
+
+    # --- what peers send ---------------------------------------------------------------------
+
+    def _from_bus(self, now: Now, message: FromBus) -> None:
+        peer = self.peers.states.get(message.peer_id)
+        if peer is None:
+            return
+        try:
+            read = self._read(peer, message.frames[1:])
+            if isinstance(read.data, Beat):
+                self.peers.beat(peer, read.data, read.timestamp, self.settings.id, now)
+                peer.error = None
+            elif isinstance(read.data, Live) and read.body is not None:
+                self._take(peer, wire.read_body(read.body))
+            else:
+                raise ProtocolError("published what is not for the bus")
+        except ProtocolError as fault:
+            self._fault(peer, str(fault))
+
+    def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
+        peer = self.peers.states.get(message.peer_id)
+        if peer is None:
+            return
+        try:
+            read = self._read(peer, message.frames)
+            page = read.data
+            if not isinstance(page, Page):
+                raise ProtocolError("answered with what is no page")
+            asked = self.peers.answered(peer, page, now)
+            if asked is None:
+                return
+            self.clock.learn(now, self.peers.offsets(now.mono_ms))
+            if page.error is not None:
+                raise ProtocolError(page.error)
+            if page.heads is not None:
+                self.peers.vector(peer, page)
+            body = read.body or b"[]"
+            taken = self._take(peer, wire.read_body(wire.unpack(body) if page.packed else body))
+            if asked.streams and not taken and self.peers.behind(peer, self.log.heads):
+                peer.wants_vector = True  # it holds less than it said it does: ask what
+                self.peers.rest(peer, now)
+        except ProtocolError as fault:
+            self._fault(peer, str(fault))
+            self.peers.rest(peer, now)
+
+    def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
+        """The message of a peer that is who we think it is."""
+        self.counters.messages_received += 1
+        message = wire.read_message(frames)
+        if message.source != peer.id:
+            raise ProtocolError(f"answers as {message.source}")
+        if message.data.site != self.settings.site:
+            raise ProtocolError(f"site {message.data.site}")
+        return message
+
+    def _take(self, peer: PeerState, events: Iterable[Event]) -> int:
+        """Append what continues our streams; how many events did. Raises ProtocolError."""
+        taken = 0
+        heads = self.log.heads
+        for event in events:
+            position = event.position
+            stream = position.stream
+            self.peers.sees(peer, stream, position.seq)
+            if position.seq != heads.get(stream, 0) + 1 or stream == self.peers.own:
+                continue
+            if event.prev != self.log.head_hash(stream):
+                raise ProtocolError(f"sent an event that does not continue {stream}")
+            if event.facts is None:
+                self.counters.unreadable += 1
+            self.log.append(event)
+            taken += 1
+        return taken
+
+    def _fault(self, peer: PeerState, text: str) -> None:
+        peer.error = text
+        self.counters.faults += 1
+
+    # --- what peers ask ----------------------------------------------------------------------
+
+    def serve(self, now: Now, request: SyncRequest) -> Frames | None:
+        """The page that answers a sync request; None where there is nobody to answer.
+
+        Reads only, and is called after the commit, so that edges are answered first.
+        """
+        self.counters.messages_received += 1
+        try:
+            message = wire.read_message(request.frames)
+        except ProtocolError:
+            self.counters.faults += 1
+            return None
+        ask = message.data
+        if not isinstance(ask, Ask):
+            self.counters.faults += 1
+            return None
+        self.counters.messages_sent += 1
+        site = self.settings.site
+        error = None
+        if ask.site != site:
+            error = f"site {site}"
+        elif message.source not in self.peers.states:
+            error = f"does not know {message.source}; add it to its peers.d"
+        if error is not None:
+            return [self._header(now, Page(site, ask.id, now.wall_ms, error=error))]
+        heads = wire.write_heads(self.log.heads.items()) if ask.vector else None
+        body, packed = wire.pack(self._page_body(ask))
+        return [self._header(now, Page(site, ask.id, now.wall_ms, packed, heads)), body]
+
+    def _page_body(self, ask: Ask) -> bytes:
+        events: list[tuple[bytes, bytes]] = []
+        size = 0
+        for position in wire.read_positions(ask.after):
+            room = limits.PAGE_EVENTS - len(events)
+            if room <= 0 or size >= limits.PAGE_BYTES:
+                break
+            for event in self.log.page(
+                position.stream, position.seq, room, limits.PAGE_BYTES - size
+            ):
+                events.append(event)
+                size += len(event[0]) + len(event[1])
+        return wire.write_body(events)

@@ -1,0 +1,278 @@
+"""An event: an immutable fact, as bytes that are the same on every central.
+
+An event is two JSON objects. The **skeleton** holds its position, kind, times and all that is
+no personal data; the **personal part** holds the plate and what else points to a person. The
+skeleton carries a digest of the personal part (which begins with a random salt) and the hash
+of the skeleton before it in its stream. So the chain of skeletons can be checked for ever,
+also when a personal part has been forgotten.
+
+The bytes of the origin are stored and relayed unchanged; they are read here, never rewritten.
+"""
+
+import hashlib
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
+from zparkd.core.plates import PLATE_ID
+from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
+
+FORMAT = 1
+FIRST_PREV = ""
+
+
+class Kind(StrEnum):
+    """What happened. A kind that is not listed is kept and relayed, and means nothing here."""
+
+    ENTRY = "VEHICLE_ENTRY_PENDING"
+    CONFIRM = "VEHICLE_ENTRY_CONFIRMED"
+    EXIT = "VEHICLE_EXIT"
+    SEEN = "VEHICLE_SEEN"  # too late to open for; recorded as seen
+    MANUAL = "BARRIER_MANUAL_OPEN"  # opened by a person for something without a plate
+
+
+class Stream(NamedTuple):
+    """One run of one central: its events are numbered from 1 without a gap."""
+
+    origin: str
+    epoch: int
+
+
+class Position(NamedTuple):
+    """The identity of an event: no two events of a site ever share one."""
+
+    origin: str
+    epoch: int
+    seq: int
+
+    @property
+    def stream(self) -> Stream:
+        """The stream in which this position lies."""
+        return Stream(self.origin, self.epoch)
+
+
+class VehicleKey(NamedTuple):
+    """What tells vehicles apart: a car and a motorbike can share a plate."""
+
+    camera_type: str
+    plate_id: str
+
+
+class SortKey(NamedTuple):
+    """Who is older. Total: no two events share one."""
+
+    order: int
+    origin: str
+    epoch: int
+    seq: int
+
+
+_Whole = Annotated[int, Meta(ge=0, le=limits.TIME_MS_MAX)]
+_Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
+_Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
+_Origin = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
+_Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
+
+
+class Facts(Struct, frozen=True, omit_defaults=True):
+    """The `data` of a skeleton: what an event of a known kind says, but for who it was.
+
+    `names` is the entry that an exit or confirmation is about, or the stay that a forced entry
+    calls stale, and `entry_ms` the `timestamp` of that entry. `marked` says that no trusted
+    clock made the time stamp.
+    """
+
+    edge_id: Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}\\Z")]
+    request_id: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS)] | None = None
+    camera_type: Annotated[str, Meta(pattern=f"^{CAMERA_TYPE.pattern}\\Z")] | None = None
+    direction: Direction | None = None
+    confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
+    captured_ms: _Whole | None = None
+    names: tuple[_Origin, _Epoch, _Seq] | None = None
+    entry_ms: _Whole | None = None
+    fee: Annotated[int, Meta(ge=0, le=limits.FEE_MAX)] | None = None
+    currency: str | None = None
+    duration_s: _Whole | None = None
+    forced: bool = False
+    marked: bool = False
+
+
+class Personal(Struct, frozen=True, omit_defaults=True):
+    """The personal part: what can be forgotten. `salt` keeps its digest from being guessed."""
+
+    salt: str
+    plate_id: Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")] | None = None
+    plate_view: str | None = None
+    staff_id: str | None = None
+    reason: str | None = None
+    image: str | None = None
+
+
+class Envelope(Struct, frozen=True):
+    """The skeleton as it stands on the wire."""
+
+    v: Annotated[int, Meta(ge=1)]
+    type: Annotated[str, Meta(min_length=1, max_length=64)]
+    source_central: _Origin
+    epoch: _Epoch
+    seq: _Seq
+    timestamp: _Whole
+    order: _Whole
+    prev: _Digest
+    sealed: _Digest
+    data: Raw
+
+
+class Event(Struct, frozen=True):
+    """One event as read: its bytes, and what they say.
+
+    `facts` and `personal` are None where the kind is unknown or the content is not what its
+    kind must say: such an event holds its position, is relayed, and changes no stay.
+    """
+
+    position: Position
+    kind: str
+    timestamp: int
+    order: int
+    prev: str
+    hash: str
+    skeleton: bytes
+    sealed: bytes
+    facts: Facts | None
+    personal: Personal | None
+
+    @property
+    def key(self) -> SortKey:
+        """Its place among the events of its vehicle."""
+        return SortKey(self.order, *self.position)
+
+    @property
+    def vehicle(self) -> VehicleKey | None:
+        """The vehicle that the event itself speaks of."""
+        if self.facts is None or self.personal is None or self.personal.plate_id is None:
+            return None
+        if self.facts.camera_type is None:
+            return None
+        return VehicleKey(self.facts.camera_type, self.personal.plate_id)
+
+    @property
+    def names(self) -> Position | None:
+        """The entry that it is about."""
+        if self.facts is None or self.facts.names is None:
+            return None
+        return Position(*self.facts.names)
+
+    @property
+    def event_id(self) -> str | None:
+        """`<central>_<ms>_<plate_id>`, for readers; None for an event without a plate."""
+        if self.personal is None or self.personal.plate_id is None:
+            return None
+        return event_id(self.position.origin, self.timestamp, self.personal.plate_id)
+
+
+def event_id(origin: str, timestamp: int, plate_id: str) -> str:
+    """The readable id of an entry or of an exit that no entry was known for."""
+    return f"{origin}_{timestamp}_{plate_id}"
+
+
+def digest(data: bytes) -> str:
+    """blake2b of 32 bytes, in hex: what chains skeletons and seals personal parts."""
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
+_read_envelope = msgspec.json.Decoder(Envelope).decode
+_read_facts = msgspec.json.Decoder(Facts).decode
+_read_personal = msgspec.json.Decoder(Personal).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def write(
+    position: Position,
+    kind: Kind,
+    *,
+    timestamp: int,
+    order: int,
+    prev: str,
+    facts: Facts,
+    personal: Personal,
+) -> Event:
+    """A new event of this central, sealed and ready to be appended after `prev`."""
+    sealed = _encode(personal)
+    skeleton = _encode(
+        Envelope(
+            v=FORMAT,
+            type=kind.value,
+            source_central=position.origin,
+            epoch=position.epoch,
+            seq=position.seq,
+            timestamp=timestamp,
+            order=order,
+            prev=prev,
+            sealed=digest(sealed),
+            data=Raw(_encode(facts)),
+        )
+    )
+    assert max(len(skeleton), len(sealed)) <= limits.EVENT_BYTES
+    return Event(
+        position, kind, timestamp, order, prev, digest(skeleton), skeleton, sealed, facts, personal
+    )
+
+
+def read(skeleton: bytes, sealed: bytes) -> Event:
+    """The event in these bytes, from a peer or from the database.
+
+    Raises ProtocolError where they are no skeleton, or the personal part is not the one that
+    the skeleton seals. What the content says is not judged: see `Event`.
+    """
+    if max(len(skeleton), len(sealed)) > limits.EVENT_BYTES:
+        raise ProtocolError(f"an event is longer than {limits.EVENT_BYTES} bytes")
+    try:
+        envelope = _read_envelope(skeleton)
+    except (msgspec.MsgspecError, RecursionError) as fault:
+        raise ProtocolError(f"no event: {fault}") from None
+    if envelope.sealed != digest(sealed):
+        raise ProtocolError("a personal part is not the one that its event seals")
+    facts, personal = _content(envelope, sealed)
+    return Event(
+        Position(envelope.source_central, envelope.epoch, envelope.seq),
+        envelope.type,
+        envelope.timestamp,
+        envelope.order,
+        envelope.prev,
+        digest(skeleton),
+        skeleton,
+        sealed,
+        facts,
+        personal,
+    )
+
+
+_KINDS = frozenset(Kind)
+_ANSWERED_BY_NAME = frozenset((Kind.CONFIRM, Kind.EXIT))
+_OF_A_VEHICLE = frozenset((Kind.ENTRY, Kind.CONFIRM, Kind.EXIT, Kind.SEEN))
+
+
+def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | None, Personal | None]:
+    """What an event says, or None twice where it does not say what its kind must."""
+    if envelope.v != FORMAT or envelope.type not in _KINDS:
+        return None, None
+    if envelope.timestamp > min(envelope.order, limits.TIME_SHOWN_MS_MAX):
+        return None, None
+    try:
+        facts = _read_facts(envelope.data)
+        personal = _read_personal(sealed)
+    except (msgspec.MsgspecError, RecursionError):
+        return None, None
+    if envelope.type in _OF_A_VEHICLE and (personal.plate_id is None or facts.camera_type is None):
+        return None, None
+    if envelope.type == Kind.EXIT and (facts.fee is None or facts.currency is None):
+        return None, None
+    if envelope.type == Kind.CONFIRM and facts.names is None:
+        return None, None
+    if envelope.type in _ANSWERED_BY_NAME and facts.names is not None and facts.entry_ms is None:
+        return None, None
+    return facts, personal

@@ -1,0 +1,56 @@
+"""Every bound of the daemon, in one place, with its unit in its name.
+
+A queue, frame, page, batch or table that could grow has its limit here. Values only.
+"""
+
+# --- what an edge may send -------------------------------------------------------------------
+EDGE_REQUEST_BYTES = 64 * 1024  # longer is answered `too_large`
+EDGE_FRAME_BYTES = 1024 * 1024  # longer drops the connection (per frame, by the socket)
+EDGE_FRAMES = 8  # of one message, envelope included; more is malformed
+TEXT_CHARACTERS = 256  # of any free string in a request
+CAPTURE_AGE_MS = 30_000  # an open for something seen longer ago is recorded, not opened
+RETRY_AGE_MS = 24 * 3600 * 1000  # a request_id met again later than this is a counter reset
+UNNAMED_RETRY_MS = 10_000  # an open without request_id repeated within this is a retry
+DETECTION_AGE_MS = 120_000  # how long a detection tells direction and type of an open
+EDGES_REMEMBERED = 1024  # edges whose detections, rate and last sight are kept
+DETECTIONS_PER_EDGE = 32
+OWN_ENTRIES_LOOKED_AT = 64  # how far a close without plate looks back at its own lane
+RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests
+
+# --- what centrals send each other -----------------------------------------------------------
+BUS_FRAME_BYTES = 4 * 1024 * 1024
+BUS_FRAMES = 8
+EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
+PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this
+PAGE_EVENTS = 1000
+PAGE_INFLATED_BYTES = 4 * 1024 * 1024  # a page that unpacks to more is refused
+COMPRESS_FROM_BYTES = 4 * 1024
+STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the next
+STREAMS_PER_VECTOR = 20_000
+EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
+PAGES_PER_TURN = 4  # sync pages read from disk in one turn, so that edges wait for few
+SYNC_REQUESTS_WAITING = 256  # not yet served; more are dropped, and asked again
+ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
+THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
+
+# --- the loop --------------------------------------------------------------------------------
+MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
+CONTROL_REQUEST_BYTES = 1024 * 1024
+START_CATCH_UP_MS = 2_000  # before edges are answered, at most
+START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start
+SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
+
+# --- numbers on the wire ---------------------------------------------------------------------
+SEQ_MAX = 2**40 - 1
+EPOCH_MAX = 2**53 - 1
+TIME_MS_MAX = 2**53 - 1
+FEE_MAX = 2**53 - 1
+TIME_SHOWN_MS_MAX = 253_402_214_400_000  # 9999-12-31: a later event changes no stay
+
+# --- time ------------------------------------------------------------------------------------
+CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
+CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
+ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
+
+assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
+assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

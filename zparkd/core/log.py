@@ -1,0 +1,71 @@
+"""The questions that the rules ask of a log, and the one thing they tell it.
+
+The daemon's store answers them from SQLite, also in the simulator. All answers include what
+was appended since the last commit.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from zparkd.core.events import Event, Position, Stream, VehicleKey
+from zparkd.core.peers import PeerNote
+from zparkd.core.sessions import Stay
+
+
+class HeldStay(NamedTuple):
+    """A stay, and the `history` id that it has at this central."""
+
+    id: int
+    stay: Stay
+
+
+class Log(Protocol):
+    """All events held here, and the stays that they come to."""
+
+    @property
+    def heads(self) -> Mapping[Stream, int]:
+        """How far each stream is held."""
+
+    def head_hash(self, stream: Stream) -> str:
+        """The hash of the newest event held of a stream; `""` where none is."""
+
+    def append(self, event: Event) -> None:
+        """Store the event that continues its stream, and bring its vehicle's stays up to date.
+
+        The caller has checked that position and `prev` continue what is held.
+        """
+
+    def settle(self) -> None:
+        """Fold again the vehicles whose appended events were not their newest."""
+
+    def event(self, position: Position) -> Event | None:
+        """The event at a position."""
+
+    def page(
+        self, stream: Stream, after: int, count: int, size: int
+    ) -> Iterable[tuple[bytes, bytes]]:
+        """Skeletons and personal parts after `after`, until `count` or `size` bytes are passed."""
+
+    def acts(self, edge_id: str, request_id: str) -> list[Event]:
+        """All events that this edge caused with this request, oldest first."""
+
+    def opens_of(self, edge_id: str, limit: int) -> list[Event]:
+        """What this edge opened for last, newest first: entries, exits and manual opens."""
+
+    def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
+        """The event whose readable id is made of these: an entry, or an unmatched exit."""
+
+    def stamp_taken(self, plate_id: str, timestamp: int) -> bool:
+        """Whether an event of this plate, of any type of vehicle, carries this time stamp."""
+
+    def last_order(self, vehicle: VehicleKey) -> int:
+        """The highest `order` among the events of a vehicle; 0 for none."""
+
+    def inside(self, plate_id: str) -> list[HeldStay]:
+        """The open stays of all vehicles with this plate."""
+
+    def stay_of(self, entry: Position) -> HeldStay | None:
+        """The stay that this entry belongs to, also where an older entry counts for it."""
+
+    def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
+        """Write down what each peer holds; rows of other peers go."""

@@ -1,0 +1,272 @@
+"""What each peer holds, whether it is there, and what to ask it for next.
+
+One state of need a peer: at most one sync request is under way to each, and a stream is asked
+of one peer at a time. A peer that has an event serves it, whoever its origin is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from zparkd.core import limits
+from zparkd.core.clock import Now
+from zparkd.core.events import Stream
+from zparkd.core.heads import Heads, count_missing, digest, missing, newest, only_in
+from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
+
+
+@dataclass(slots=True)
+class Asked:
+    """A sync request under way."""
+
+    id: int
+    at: Now
+    streams: frozenset[Stream]
+    vector: bool
+
+
+@dataclass(slots=True)
+class PeerState:
+    """One peer. Times in ms; `heads` is None until it is known what the peer holds.
+
+    `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
+    here, 0 for none, and `saved` whether one was ever written down.
+    """
+
+    id: str
+    heads: Heads | None = None
+    heard: Now | None = None
+    beat_ms: int = 0
+    hears_us: bool = False
+    offset_ms: int | None = None
+    timezone: str | None = None
+    error: str | None = None
+    synced_ms: int = 0
+    saved: bool = False
+    asked: Asked | None = None
+    wants_vector: bool = True
+    verified: tuple[str, frozenset[Stream]] | None = None
+    replied_ms: int | None = None
+    timeouts: int = 0
+    rest_until_ms: int = 0
+    probed_ms: int | None = None
+
+
+class PeerNote(NamedTuple):
+    """What is written down of a peer: how far we hold all it has, and what it holds."""
+
+    peer_id: str
+    synced_ms: int
+    heads: list[tuple[str, int, int]] | None
+
+
+_PROBE_EVERY_MS = 5_000
+_REST_MS = 1_000
+_OFFSET_FROM_ROUND_TRIP_MS = 1_000
+
+
+@dataclass(slots=True)
+class Peers:
+    """All configured peers of a central. `own` is the stream that only we write."""
+
+    site: str
+    own: Stream
+    timeout_ms: int = 0
+    states: dict[str, PeerState] = field(default_factory=dict)
+    _next_ask: int = 1
+    _on_its_way: dict[Stream, tuple[int, int]] = field(default_factory=dict)
+
+    def configure(self, ids: Iterable[str], timeout_ms: int) -> None:
+        """Take over who belongs to the site; what is known of those that stay is kept."""
+        self.timeout_ms = timeout_ms
+        self.states = {id: self.states.get(id) or PeerState(id) for id in ids}
+
+    # --- what they tell ----------------------------------------------------------------------
+
+    def beat(self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now) -> None:
+        """A heartbeat of this peer."""
+        peer.heard = now
+        peer.beat_ms = timestamp
+        peer.hears_us = us in beat.hears
+        peer.timezone = beat.timezone
+        listed = read_heads(beat.heads)
+        said = (beat.older, frozenset(listed))
+        if said != peer.verified:
+            known = peer.heads or {}
+            rest = {stream: head for stream, head in known.items() if stream not in listed}
+            if digest(rest, ()) == beat.older:
+                peer.heads, peer.verified, peer.wants_vector = rest, said, False
+            else:
+                peer.wants_vector = True
+        if peer.heads is not None:
+            peer.heads.update(listed)
+
+    def vector(self, peer: PeerState, page: Page) -> None:
+        """The whole vector of this peer, as it answered."""
+        assert page.heads is not None
+        peer.heads = read_heads(page.heads)
+        peer.verified = None
+        peer.wants_vector = False
+
+    def answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
+        """The request that this page answers; None where it answers none that is under way."""
+        asked = peer.asked
+        if asked is None or asked.id != page.id:
+            return None
+        peer.asked = None
+        peer.timeouts = 0
+        peer.replied_ms = now.mono_ms
+        round_trip_ms = now.mono_ms - asked.at.mono_ms
+        if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
+            peer.offset_ms = page.wall_ms - (now.wall_ms - round_trip_ms // 2)
+        return asked
+
+    def rest(self, peer: PeerState, now: Now) -> None:
+        """The peer's answer was of no use: ask others first, and it again later."""
+        peer.rest_until_ms = now.mono_ms + _REST_MS
+        peer.timeouts += 1
+
+    def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
+        """A peer sent an event: it holds the stream at least up to there."""
+        if peer.heads is not None and peer.heads.get(stream, 0) < head:
+            peer.heads[stream] = head
+
+    # --- what to ask -------------------------------------------------------------------------
+
+    def next_asks(self, ours: Mapping[Stream, int], now: Now) -> list[tuple[str, Ask]]:
+        """The sync requests to send now, and to whom; they count as under way from here on."""
+        for peer in self.states.values():
+            if peer.asked and now.mono_ms - peer.asked.at.mono_ms > limits.ASK_TIMEOUT_MS:
+                self.rest(peer, now)
+                peer.asked = None
+        busy = {s for peer in self.states.values() if peer.asked for s in peer.asked.streams}
+        asks = []
+        for peer in sorted(self.states.values(), key=lambda peer: (peer.timeouts, peer.id)):
+            if peer.asked is not None or now.mono_ms < peer.rest_until_ms:
+                continue
+            after = {}
+            if peer.heads is not None and self._reachable(peer, now.mono_ms):
+                lacking = missing(ours, peer.heads)
+                lacking.pop(self.own, None)
+                after = {
+                    stream: lacking[stream]
+                    for stream in sorted(lacking)
+                    if stream not in busy
+                    and not self._may_be_on_its_way(peer, stream, lacking[stream], now)
+                }
+            ask = self._ask(peer, after, now)
+            if ask is not None:
+                busy |= after.keys()
+                asks.append((peer.id, ask))
+        return asks
+
+    def _ask(self, peer: PeerState, after: Heads, now: Now) -> Ask | None:
+        vector = peer.wants_vector
+        due = peer.probed_ms is None or now.mono_ms - peer.probed_ms >= _PROBE_EVERY_MS
+        if not (due or after or (vector and self._reachable(peer, now.mono_ms))):
+            return None
+        after = dict(list(after.items())[: limits.STREAMS_PER_REQUEST])
+        peer.probed_ms = now.mono_ms
+        peer.asked = Asked(self._next_ask, now, frozenset(after), vector)
+        self._next_ask += 1
+        return Ask(self.site, peer.asked.id, write_heads(after.items()), vector)
+
+    def _may_be_on_its_way(self, peer: PeerState, stream: Stream, held: int, now: Now) -> bool:
+        """Whether a stream that a third party is ahead in may still come from its origin."""
+        origin = self.states.get(stream.origin)
+        if stream.origin == peer.id or origin is None or not self.fresh(origin, now.mono_ms):
+            return False
+        since = self._on_its_way.get(stream)
+        if since is None or held > since[0]:
+            self._on_its_way[stream] = (held, now.mono_ms)
+            return True
+        if now.mono_ms - since[1] < limits.THIRD_PARTY_GRACE_MS:
+            return True
+        del self._on_its_way[stream]
+        return False
+
+    def not_sent(self, peer_id: str) -> None:
+        """The request could not be sent: the peer is not there."""
+        if peer_id in self.states:
+            self.states[peer_id].asked = None
+
+    def _reachable(self, peer: PeerState, mono_ms: int) -> bool:
+        replied_ms = peer.replied_ms
+        return self.fresh(peer, mono_ms) or (
+            replied_ms is not None and mono_ms - replied_ms <= self.timeout_ms
+        )
+
+    # --- what is known -----------------------------------------------------------------------
+
+    def fresh(self, peer: PeerState, mono_ms: int) -> bool:
+        """Whether the peer was heard lately."""
+        return peer.heard is not None and mono_ms - peer.heard.mono_ms <= self.timeout_ms
+
+    def connected(self, peer: PeerState, mono_ms: int) -> bool:
+        """Whether the peer was heard lately, and hears us."""
+        return self.fresh(peer, mono_ms) and peer.hears_us
+
+    def hears(self, mono_ms: int) -> list[str]:
+        """The peers heard lately."""
+        return [peer.id for peer in self.states.values() if self.fresh(peer, mono_ms)]
+
+    def behind(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
+        """How many events the peer has that are not here."""
+        return None if peer.heads is None else count_missing(ours, peer.heads)
+
+    def lag(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
+        """How many events are here that the peer lacks."""
+        return None if peer.heads is None else count_missing(peer.heads, ours)
+
+    def only_here(self, ours: Mapping[Stream, int]) -> int:
+        """How many events are on no other central, as far as is known."""
+        return only_in(ours, [peer.heads for peer in self.states.values() if peer.heads])
+
+    def incomplete(self, ours: Mapping[Stream, int], mono_ms: int) -> list[str]:
+        """The peers that are unheard, or known to have events that are not here."""
+        return [
+            peer.id
+            for peer in self.states.values()
+            if not self.fresh(peer, mono_ms) or self.behind(peer, ours) != 0
+        ]
+
+    def offsets(self, mono_ms: int) -> list[int]:
+        """How far the wall clocks of the peers heard now are from ours."""
+        return [
+            peer.offset_ms
+            for peer in self.states.values()
+            if peer.offset_ms is not None and self.fresh(peer, mono_ms)
+        ]
+
+    def restore(self, notes: Iterable[PeerNote]) -> None:
+        """Take up what was written down in an earlier run."""
+        for note in notes:
+            peer = self.states.get(note.peer_id)
+            if peer is not None:
+                peer.synced_ms = note.synced_ms
+                peer.heads = read_heads(note.heads) if note.heads is not None else None
+
+    def notes(self) -> list[PeerNote]:
+        """What to write down of each peer."""
+        for peer in self.states.values():
+            peer.saved = peer.synced_ms > 0
+        return [
+            PeerNote(
+                peer.id,
+                peer.synced_ms,
+                write_heads(peer.heads.items()) if peer.heads is not None else None,
+            )
+            for peer in self.states.values()
+        ]
+
+    def note_synced(self, ours: Mapping[Stream, int]) -> None:
+        """Advance the time up to which all of a peer's events are held here."""
+        for peer in self.states.values():
+            if peer.heads is not None and not peer.wants_vector and self.behind(peer, ours) == 0:
+                peer.synced_ms = max(peer.synced_ms, peer.beat_ms)
+
+
+def beat_heads(ours: Mapping[Stream, int]) -> tuple[list[tuple[str, int, int]], str]:
+    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest."""
+    listed = newest(ours)
+    return write_heads((stream, ours[stream]) for stream in listed), digest(ours, listed)

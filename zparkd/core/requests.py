@@ -1,0 +1,250 @@
+"""What an edge asks, read from its JSON; and what "no" looks like.
+
+One frame in, one frame out, each a UTF-8 JSON object. Only the form is judged here; what the
+answer is, `gate` decides.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from zparkd.core import limits
+from zparkd.core.plates import PLATE_ID, normalise_plate
+from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
+
+
+class RequestType(StrEnum):
+    """What an edge can ask."""
+
+    DETECTION = "DETECTION"
+    BARRIER_OPEN = "BARRIER_OPEN"
+    BARRIER_CLOSE = "BARRIER_CLOSE"
+    PING = "PING"
+
+
+class Code(StrEnum):
+    """Why not. The meaning of each is part of the protocol."""
+
+    BAD_REQUEST = "bad_request"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    TOO_LARGE = "too_large"
+    FORBIDDEN = "forbidden"
+    ALREADY_INSIDE = "already_inside"
+    NOT_INSIDE = "not_inside"
+    TOO_LATE = "too_late"
+    RATE_LIMITED = "rate_limited"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+
+
+class Refusal(Exception):
+    """A "no" to an edge: raised where a rule says it, made an answer in `gate` alone.
+
+    `incomplete` names the centrals whose events may be missing from the decision.
+    """
+
+    def __init__(self, code: Code, message: str, incomplete: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.incomplete = incomplete or []
+
+
+def bad(message: str) -> Refusal:
+    """The refusal of a request that is not of the form it must have."""
+    return Refusal(Code.BAD_REQUEST, message)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """An `event_id` taken apart."""
+
+    origin: str
+    timestamp: int
+    plate_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of an edge. None stands for what it did not say."""
+
+    type: RequestType
+    edge_id: str
+    request_id: str | None = None
+    plate_id: str | None = None
+    plate_view: str | None = None
+    camera_type: str | None = None
+    direction: Direction | None = None
+    confidence: float | None = None
+    captured_ms: int | None = None
+    staff_id: str | None = None
+    image: str | None = None
+    force: bool = False
+    reason: str | None = None
+    event: EntryRef | None = None
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a request's frame. Raises Refusal where there is none."""
+    if len(body) > limits.EDGE_REQUEST_BYTES:
+        raise Refusal(
+            Code.TOO_LARGE,
+            f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
+        )
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as fault:
+        raise bad(f"the request is no JSON: {fault}") from None
+    if not isinstance(fields, dict):
+        raise bad("the request must be a JSON object")
+    return fields
+
+
+def request_id_of(fields: dict[str, Any]) -> str | None:
+    """The `request_id` to repeat in an answer, also to a request that is refused."""
+    request_id = fields.get("request_id")
+    if isinstance(request_id, str) and len(request_id) <= limits.TEXT_CHARACTERS:
+        return request_id
+    return None
+
+
+def read_request(fields: dict[str, Any]) -> Request:
+    """The request that these fields make. Raises Refusal naming the first field at fault."""
+    request_id = _text(fields, "request_id")
+    if request_id == "":
+        raise bad(
+            "request_id: must not be empty; leave it out or make one that is never used twice"
+        )
+    edge_id = _matching(
+        fields, "edge_id", EDGE_ID, "a letter or digit, then letters, digits, . _ -"
+    )
+    if edge_id is None:
+        raise bad("edge_id: is missing; every request names its edge")
+    name = fields.get("type")
+    if not isinstance(name, str):
+        raise bad(f"type: must be one of {', '.join(RequestType)}")
+    if name not in RequestType.__members__:
+        raise Refusal(
+            Code.UNSUPPORTED_TYPE,
+            f"type: {name[:40]!r} is not one of {', '.join(RequestType)}",
+        )
+    kind = RequestType(name)
+    if kind is RequestType.PING:
+        return Request(kind, edge_id, request_id)
+    request = Request(
+        type=kind,
+        edge_id=edge_id,
+        request_id=request_id,
+        plate_id=_plate(fields),
+        plate_view=_text(fields, "plate_view"),
+        camera_type=_matching(fields, "camera_type", CAMERA_TYPE, "a-z, then a-z, 0-9 and _"),
+        direction=_direction(fields),
+        confidence=_confidence(fields),
+        captured_ms=_captured_ms(fields),
+        staff_id=_text(fields, "staff_id"),
+        image=_text(fields, "image"),
+        force=_force(fields),
+        reason=_text(fields, "reason"),
+        event=_event_ref(fields) if kind is RequestType.BARRIER_CLOSE else None,
+    )
+    _check_whole(request)
+    return request
+
+
+def _check_whole(request: Request) -> None:
+    opens = request.type is RequestType.BARRIER_OPEN
+    if opens and request.force and not (request.reason and request.reason.strip()):
+        raise bad("reason: is missing; force needs the reason for it")
+    if request.plate_id is None:
+        if request.type is RequestType.DETECTION:
+            raise bad("plate_id: is missing")
+        if opens and not request.force:
+            raise bad("plate_id: is missing; without a plate only force with a reason opens")
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise bad(f"{name}: must be a string, not {_kind_of(value)}")
+    if len(value) > limits.TEXT_CHARACTERS:
+        raise bad(f"{name}: is {len(value)} characters; at most {limits.TEXT_CHARACTERS}")
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value):
+        raise bad(f"{name}: must not hold control characters")
+    return value
+
+
+def _matching(fields: dict[str, Any], name: str, form: re.Pattern[str], words: str) -> str | None:
+    value = _text(fields, name)
+    if value is not None and not form.fullmatch(value):
+        raise bad(f"{name}: must be {words}, not {value[:40]!r}")
+    return value
+
+
+def _plate(fields: dict[str, Any]) -> str | None:
+    value = _text(fields, "plate_id")
+    if value is None:
+        return None
+    try:
+        return normalise_plate(value)
+    except ValueError as fault:
+        raise bad(f"plate_id: {fault}") from None
+
+
+def _direction(fields: dict[str, Any]) -> Direction | None:
+    value = _text(fields, "direction")
+    if value is None:
+        return None
+    if value not in Direction.__members__:
+        raise bad(f"direction: must be ENTRY or EXIT, not {value[:40]!r}")
+    return Direction(value)
+
+
+def _confidence(fields: dict[str, Any]) -> float | None:
+    value = fields.get("confidence")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise bad("confidence: must be a number from 0 to 1")
+    return float(value)
+
+
+def _captured_ms(fields: dict[str, Any]) -> int | None:
+    value = fields.get("captured_ms")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise bad("captured_ms: must be a whole number of milliseconds since 1970")
+    if not 0 <= value <= limits.TIME_SHOWN_MS_MAX:
+        raise bad("captured_ms: is no time in milliseconds since 1970")
+    return value
+
+
+def _force(fields: dict[str, Any]) -> bool:
+    value = fields.get("force")
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise bad(f"force: must be true or false, not {_kind_of(value)}")
+    return value
+
+
+_EVENT_ID = re.compile(f"({CENTRAL_ID.pattern})_([0-9]{{1,15}})_({PLATE_ID.pattern})")
+
+
+def _event_ref(fields: dict[str, Any]) -> EntryRef | None:
+    value = _text(fields, "event_id")
+    if value is None:
+        return None
+    parts = _EVENT_ID.fullmatch(value)
+    if parts is None:
+        raise bad("event_id: must be <central>_<ms>_<plate_id>, as an answer gave it")
+    return EntryRef(parts[1], int(parts[2]), parts[3])
+
+
+def _kind_of(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    return names.get(type(value), "an object")

@@ -1,0 +1,66 @@
+"""Who belongs to a car park: what a central knows of itself, its peers and its lanes.
+
+Plain values only. They are read from files by `zparkd.daemon.config`; nothing here reads one.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+
+CENTRAL_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+EDGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+CAMERA_TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+DEFAULT_CAMERA_TYPE = "car"
+
+
+class Direction(StrEnum):
+    """Which way a vehicle crosses a lane."""
+
+    ENTRY = "ENTRY"
+    EXIT = "EXIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another central of the same site, and where it listens."""
+
+    id: str
+    address: str
+    bus_port: int
+    sync_port: int
+    public_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What is configured of an edge: the lane it guards.
+
+    `direction` and `camera_type` are None where the lane serves any; a request against a
+    value that is set is refused. `reports_close` says that the lane always sends
+    BARRIER_CLOSE.
+    """
+
+    id: str
+    public_key: str | None = None
+    direction: Direction | None = None
+    camera_type: str | None = None
+    reports_close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a central is told, all of it replaceable while it runs but for `id` and `site`.
+
+    `zone` is the site's time zone, `timezone` its name. `edge_requests_per_s` 0 means no limit.
+    """
+
+    id: str
+    site: str
+    timezone: str
+    zone: tzinfo
+    peers: tuple[Peer, ...]
+    lanes: tuple[Lane, ...]
+    heartbeat_ms: int
+    peer_timeout_ms: int
+    edge_requests_per_s: float

@@ -1,0 +1,207 @@
+"""What centrals say to each other, as frames.
+
+    on the bus   [topic, header] or [topic, header, body]     PUB to SUB
+    for sync     [header] or [header, body]                   DEALER to ROUTER and back
+
+A header is a JSON object with `v`, `type`, `source_central`, `timestamp` (ms) and `data`; a
+body is a JSON array of events, each as two elements: skeleton, personal part. The events in
+it are the bytes of their origin.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events import Event, Position, Stream, read
+from zparkd.core.heads import Heads
+from zparkd.core.site import CENTRAL_ID
+
+VERSION = 1
+TOPIC_EVENTS = b"zparkd.1.events"
+TOPIC_HEARTBEAT = b"zparkd.1.heartbeat"
+
+
+class MessageType(StrEnum):
+    """What a message of a peer is."""
+
+    EVENTS = "EVENTS"
+    HEARTBEAT = "HEARTBEAT"
+    SYNC_REQUEST = "SYNC_REQUEST"
+    SYNC_RESPONSE = "SYNC_RESPONSE"
+
+
+_Id = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
+_Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+_Wall = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+_Head = tuple[
+    _Id,
+    Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)],
+    Annotated[int, Meta(ge=0, le=limits.SEQ_MAX)],
+]
+_Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
+
+
+class Header(Struct, frozen=True):
+    """The first frame of every message."""
+
+    v: int
+    type: str
+    source_central: _Id
+    timestamp: _Wall
+    data: Raw
+
+
+class Live(Struct, frozen=True):
+    """`data` of EVENTS: the body holds what was just committed."""
+
+    site: _Text
+
+
+class Beat(Struct, frozen=True):
+    """`data` of HEARTBEAT.
+
+    `wall_ms` is the uncorrected wall clock; `hears` are the centrals heard lately; `heads` are
+    those of the newest epochs of each origin, and `older` is the digest over all others.
+    """
+
+    site: _Text
+    timezone: _Text
+    version: _Text
+    wall_ms: _Wall
+    hears: Annotated[list[_Id], Meta(max_length=1024)]
+    heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)]
+    older: _Text
+
+
+class Ask(Struct, frozen=True):
+    """`data` of SYNC_REQUEST: what comes after these positions, or all heads where `vector`."""
+
+    site: _Text
+    id: _Number
+    after: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_REQUEST)]
+    vector: bool = False
+
+
+class Page(Struct, frozen=True):
+    """`data` of SYNC_RESPONSE: the body holds events; `packed` says that it is deflated.
+
+    `heads` is the whole vector where it was asked for; `error` says why there is no answer.
+    """
+
+    site: _Text
+    id: _Number
+    wall_ms: _Wall
+    packed: bool = False
+    heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)] | None = None
+    error: _Text | None = None
+
+
+_Data = Live | Beat | Ask | Page
+_encode = msgspec.json.Encoder().encode
+_read_header = msgspec.json.Decoder(Header).decode
+_read_array = msgspec.json.Decoder(list[Raw]).decode
+_read_data: dict[MessageType, Callable[[Raw], _Data]] = {
+    MessageType.EVENTS: msgspec.json.Decoder(Live).decode,
+    MessageType.HEARTBEAT: msgspec.json.Decoder(Beat).decode,
+    MessageType.SYNC_REQUEST: msgspec.json.Decoder(Ask).decode,
+    MessageType.SYNC_RESPONSE: msgspec.json.Decoder(Page).decode,
+}
+_TYPE_OF: dict[type, MessageType] = {
+    Live: MessageType.EVENTS,
+    Beat: MessageType.HEARTBEAT,
+    Ask: MessageType.SYNC_REQUEST,
+    Page: MessageType.SYNC_RESPONSE,
+}
+
+
+class Message(Struct, frozen=True):
+    """A message as read: who says it sent it, its time stamp, its data and the raw body."""
+
+    source: str
+    timestamp: int
+    data: _Data
+    body: bytes | None
+
+
+def write_header(source: str, timestamp: int, data: _Data) -> bytes:
+    """The header frame of a message."""
+    return _encode(
+        Header(VERSION, _TYPE_OF[type(data)].value, source, timestamp, Raw(_encode(data)))
+    )
+
+
+def read_message(frames: Sequence[bytes]) -> Message:
+    """The message in these frames, topic left out. Raises ProtocolError where there is none."""
+    if not 1 <= len(frames) <= 2:
+        raise ProtocolError(f"a message of {len(frames)} frames")
+    try:
+        header = _read_header(frames[0])
+        if header.v != VERSION:
+            raise ProtocolError(f"speaks protocol {header.v}; this central speaks {VERSION}")
+        if header.type not in MessageType.__members__:
+            raise ProtocolError(f"a message of unknown type {header.type[:40]!r}")
+        data = _read_data[MessageType(header.type)](header.data)
+    except (msgspec.MsgspecError, RecursionError) as fault:
+        raise ProtocolError(f"no message: {fault}") from None
+    body = frames[1] if len(frames) == 2 else None
+    return Message(header.source_central, header.timestamp, data, body)
+
+
+def write_body(events: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The body frame that holds these skeletons and personal parts."""
+    return b"[" + b",".join(part for event in events for part in event) + b"]"
+
+
+def pack(body: bytes) -> tuple[bytes, bool]:
+    """A body as it goes out for sync, and whether it was deflated."""
+    if len(body) < limits.COMPRESS_FROM_BYTES:
+        return body, False
+    return zlib.compress(body, 1), True
+
+
+def unpack(body: bytes) -> bytes:
+    """A deflated body. Raises ProtocolError where it is none, or too long a one."""
+    inflate = zlib.decompressobj()
+    try:
+        plain = inflate.decompress(body, limits.PAGE_INFLATED_BYTES)
+    except zlib.error as fault:
+        raise ProtocolError(f"a page that can't be unpacked: {fault}") from None
+    if not inflate.eof:
+        raise ProtocolError(f"a page of more than {limits.PAGE_INFLATED_BYTES} bytes, or cut off")
+    return plain
+
+
+def read_body(body: bytes) -> Iterable[Event]:
+    """The events in a body, one by one, so that those before a fault can be used.
+
+    Raises ProtocolError at the first that is none.
+    """
+    try:
+        parts = _read_array(body)
+    except (msgspec.MsgspecError, RecursionError) as fault:
+        raise ProtocolError(f"no array of events: {fault}") from None
+    if len(parts) % 2:
+        raise ProtocolError("an event without its personal part")
+    for i in range(0, len(parts), 2):
+        yield read(bytes(parts[i]), bytes(parts[i + 1]))
+
+
+def write_heads(heads: Iterable[tuple[Stream, int]]) -> list[tuple[str, int, int]]:
+    """Heads as they stand in a message."""
+    return sorted((stream.origin, stream.epoch, head) for stream, head in heads)
+
+
+def read_heads(heads: Iterable[tuple[str, int, int]]) -> Heads:
+    """Heads as they stand in a message, by stream."""
+    return {Stream(origin, epoch): head for origin, epoch, head in heads}
+
+
+def read_positions(after: Iterable[tuple[str, int, int]]) -> list[Position]:
+    """The positions that an `Ask` names; seq 0 stands for the beginning."""
+    return [Position(*position) for position in after]

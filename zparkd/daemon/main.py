@@ -1,0 +1,123 @@
+"""`zparkd`: from a configuration file to a running central, and back to an exit code.
+
+The parts are put together here, and nowhere else.
+"""
+
+import gc
+import secrets
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from loguru import logger
+
+from zparkd import __version__
+from zparkd.core.central import Central
+from zparkd.core.events import Stream
+from zparkd.daemon.bus import BindError, Bus
+from zparkd.daemon.config import Config, ConfigError, default_path, load
+from zparkd.daemon.log import start_log
+from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, settings_of
+from zparkd.daemon.schema import SchemaError
+from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
+
+EXIT_FAILED = 1
+EXIT_BAD_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again would not help
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The configuration file [default: $ZPARKD_CONFIG, else /etc/zparkd/zparkd.toml].",
+)
+@click.version_option(__version__, prog_name="zparkd")
+def main(file: Path | None) -> None:
+    """Run a central in the foreground until SIGTERM or SIGINT; SIGHUP reads the files again.
+
+    Example: zparkd -c /etc/zparkd/zparkd.toml
+    """
+    try:
+        config = load(file or default_path())
+    except ConfigError as refused:
+        _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
+    start_log()
+    try:
+        store = Store(config.storage_path, config.central_id, config.site, config.timezone)
+    except NotOurs as refused:
+        _fail(EXIT_BAD_CONFIG, str(config.fault(refused.key, str(refused))))
+    except DatabaseBusy as refused:
+        _fail(EXIT_FAILED, f"zparkd: {refused}")
+    except (SchemaError, sqlite3.Error, OSError) as refused:
+        _fail(EXIT_FAILED, f"zparkd: {config.storage_path}: {refused}")
+    try:
+        bus = Bus(config.listen, config.peers)
+    except BindError as refused:
+        store.close()
+        _fail(EXIT_FAILED, f"zparkd: {refused}")
+    try:
+        _run(config, store, bus)
+    except StorageFailed as failed:
+        _fail(EXIT_FAILED, f"zparkd: the disk failed: {failed}")
+    finally:
+        bus.close()
+        store.close()
+        config.listen.control.unlink(missing_ok=True)
+
+
+def _run(config: Config, store: Store, bus: Bus) -> None:
+    now = read_clocks()
+    central = Central(
+        settings_of(config),
+        store,
+        _new_stream(config.central_id, store),
+        secrets.token_bytes(32),
+        store.last_stamp(config.central_id),
+        now,
+    )
+    central.peers.restore(store.peer_notes())
+    reactor = Reactor(config, store, bus, central)
+    # A flag alone does not wake a poll: the signal's byte on this descriptor does.
+    signal.set_wakeup_fd(bus.wake_fd.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: reactor.stop())
+    signal.signal(signal.SIGINT, lambda *_: reactor.stop())
+    signal.signal(signal.SIGHUP, lambda *_: reactor.ask_reload())
+    logger.info(
+        "{} of site {}, zparkd {}: {} events held, {} peers",
+        config.central_id,
+        config.site,
+        __version__,
+        sum(store.heads.values()),
+        len(config.peers),
+    )
+    gc.collect()
+    gc.freeze()
+    reactor.run()
+    logger.info("stopped")
+
+
+def _new_stream(central_id: str, store: Store) -> Stream:
+    """The stream of this run: newer than every one of ours held here, and like no other.
+
+    Seconds and random bits together: a clock that stands still, or a database that was
+    restored, must not make the same one again.
+    """
+    newest = max((stream.epoch for stream in store.heads if stream.origin == central_id), default=0)
+    drawn = (int(time.time()) << 20) | secrets.randbits(20)
+    return Stream(central_id, max(drawn, newest + 1 + secrets.randbits(20)))
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        print(line, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The loop: what comes in, one transaction, what goes out.
+
+    poll → drain → begin → central.step → commit → reply → publish → ask → pages
+
+The order is the promise: an edge is answered, and a peer told, only what is on the disk. All
+of it runs in one thread; `core` decides, `store` remembers, `bus` carries.
+"""
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import orjson
+from loguru import logger
+
+from zparkd.core import limits
+from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest
+from zparkd.core.clock import Now
+from zparkd.core.site import Settings
+from zparkd.daemon.bus import BindError, Bus
+from zparkd.daemon.config import Config, ConfigError, load, restart_faults
+from zparkd.daemon.status import status
+from zparkd.daemon.store import Store
+
+# What a full or locked disk answers: the transaction is undone, and the next may do better.
+_PASSING = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+}
+
+_Result = TypeVar("_Result")
+
+
+class StorageFailed(Exception):
+    """The disk failed in a way after which nothing can be promised: the daemon must stop."""
+
+
+def read_clocks() -> Now:
+    """Both clocks, now."""
+    return Now(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+
+
+def settings_of(config: Config) -> Settings:
+    """What the rules need of a configuration."""
+    return Settings(
+        id=config.central_id,
+        site=config.site,
+        timezone=config.timezone,
+        zone=ZoneInfo(config.timezone),
+        peers=config.peers,
+        lanes=config.lanes,
+        heartbeat_ms=round(config.heartbeat_s * 1000),
+        peer_timeout_ms=round(config.peer_timeout_s * 1000),
+        edge_requests_per_s=config.edge_requests_per_s,
+    )
+
+
+class Reactor:
+    """One daemon at work. `stop` and `ask_reload` may be called from a signal handler."""
+
+    def __init__(self, config: Config, store: Store, bus: Bus, central: Central) -> None:
+        self._config = config
+        self._store = store
+        self._bus = bus
+        self._central = central
+        self._started = read_clocks()
+        self._stopping = False
+        self._reload_asked = False
+        self._config_error: str | None = None
+        self._to_serve: deque[SyncRequest] = deque(maxlen=limits.SYNC_REQUESTS_WAITING)
+        self._connected: set[str] = set()
+        self._storage_ok = True
+        self._edges_answered = False
+
+    def stop(self) -> None:
+        """End the loop after the turn under way."""
+        self._stopping = True
+
+    def ask_reload(self) -> None:
+        """Read the configuration again before the next turn."""
+        self._reload_asked = True
+
+    def run(self) -> None:
+        """Turn until `stop`. Raises StorageFailed where the disk gives up."""
+        while not self._stopping:
+            now = read_clocks()
+            edges = self._edges_answered or self._central.serves_edges(now)
+            if edges and not self._edges_answered:
+                self._edges_answered = True
+                logger.info("edges are answered")
+            wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
+            self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
+            drained = self._bus.drain()
+            if self._reload_asked:
+                self._reload_asked = False
+                self._reload()
+            self._turn(drained.messages)
+            for token, body in drained.controls:
+                self._bus.answer_control(token, self._control(body))
+
+    # --- one turn -----------------------------------------------------------------------------
+
+    def _turn(self, batch: Sequence[Incoming]) -> None:
+        now = read_clocks()
+        output = self._committed(lambda: self._central.step(now, batch))
+        if output is not None:
+            self._send(output)
+        else:
+            for message in batch:
+                self._alone(message)
+        self._committed(lambda: self._central.note_peers(now))
+        self._serve(now)
+        self._watch_peers(now)
+
+    def _committed(self, work: Callable[[], _Result]) -> _Result | None:
+        """What `work` returns, once it is on the disk; None where it was undone instead."""
+        try:
+            result = work()
+        except sqlite3.Error as fault:
+            self._undo(fault)
+            return None
+        except Exception:
+            self._undo(None)
+            return None
+        try:
+            self._store.commit()
+        except sqlite3.Error as fault:
+            self._undo(fault)
+            return None
+        return result
+
+    def _undo(self, fault: sqlite3.Error | None) -> None:
+        """Roll back. Raises StorageFailed where the disk can't be trusted any more."""
+        if fault is None:
+            logger.exception("a turn failed and was undone")
+        elif fault.sqlite_errorcode & 0xFF not in _PASSING:
+            raise StorageFailed(f"{self._config.storage_path}: {fault}") from fault
+        elif self._storage_ok:
+            self._storage_ok = False
+            logger.error("the database can't be written: {}; free space or mend the disk", fault)
+        try:
+            self._store.rollback()
+        except sqlite3.Error as second:
+            raise StorageFailed(f"{self._config.storage_path}: {second}") from second
+        self._central.undone()
+
+    def _alone(self, message: Incoming) -> None:
+        """One message of a batch that was undone: only the one at fault is refused."""
+        now = read_clocks()
+        output = self._committed(lambda: self._central.step(now, [message]))
+        if output is not None:
+            self._send(output)
+            return
+        self._central.counters.set_aside += 1
+        if isinstance(message, FromEdge):
+            self._bus.answer_edge(message.token, self._central.refused(message))
+
+    def _send(self, output: Output) -> None:
+        for token, body in output.replies:
+            self._bus.answer_edge(token, body)
+        for frames in output.published:
+            self._bus.publish(frames)
+        for peer_id, frames in output.asks:
+            if not self._bus.ask(peer_id, frames):
+                self._central.peers.not_sent(peer_id)
+        self._to_serve.extend(output.to_serve)
+
+    def _serve(self, now: Now) -> None:
+        """Answer what peers ask for: after the edges, and a few pages a turn."""
+        for _ in range(min(len(self._to_serve), limits.PAGES_PER_TURN)):
+            request = self._to_serve.popleft()
+            frames = self._central.serve(now, request)
+            if frames is not None:
+                self._bus.answer_peer(request.token, frames)
+
+    def _watch_peers(self, now: Now) -> None:
+        peers = self._central.peers
+        connected = {
+            peer.id for peer in peers.states.values() if peers.connected(peer, now.mono_ms)
+        }
+        if connected == self._connected:
+            return
+        for id in sorted(connected - self._connected):
+            logger.info("{} is connected", id)
+        for id in sorted(self._connected - connected):
+            logger.warning("{} is not heard any more; what it misses is kept for it", id)
+        self._connected = connected
+
+    # --- control --------------------------------------------------------------------------------
+
+    def _control(self, body: bytes) -> bytes:
+        """The answer to a command of zparkctl."""
+        id = None
+        try:
+            request = orjson.loads(body)
+            id = request["id"]
+            match request["command"]:
+                case "status":
+                    answer = self._status()
+                case "reload":
+                    faults = self._reload()
+                    answer = {"success": not faults, **({"faults": faults} if faults else {})}
+                case command:
+                    answer = _no("unknown_command", f"command {command!r} is not known here")
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            answer = _no("bad_request", "a command is a JSON object with v, id and command")
+        return orjson.dumps({"v": 1, "id": id, **answer})
+
+    def _status(self) -> dict[str, Any]:
+        return status(self._central, self._store, read_clocks(), self._started, self._config_error)
+
+    def _reload(self) -> list[str]:
+        """Read the configuration and apply what differs; what is wrong with it, one a line.
+
+        Where anything is, the last good configuration stays as it is.
+        """
+        try:
+            wanted = load(self._config.path)
+            faults = restart_faults(self._config, wanted)
+            if not faults:
+                self._apply(wanted)
+        except ConfigError as refused:
+            faults = list(refused.faults)
+        except BindError as refused:
+            faults = [wanted.fault(refused.key, str(refused))]
+        self._config_error = "\n".join(map(str, faults)) or None
+        for fault in faults:
+            logger.error("configuration refused: {}", fault)
+        return [str(fault) for fault in faults]
+
+    def _apply(self, wanted: Config) -> None:
+        if wanted == self._config:
+            return
+        self._bus.reconfigure(wanted.listen, wanted.peers)
+        if wanted.timezone != self._config.timezone:
+            self._store.set_timezone(wanted.timezone)
+        self._central.configure(settings_of(wanted))
+        self._config = wanted
+        logger.info(
+            "configuration applied: {} peers, {} edges", len(wanted.peers), len(wanted.lanes)
+        )
+
+
+def _no(code: str, message: str) -> dict[str, Any]:
+    return {"success": False, "error": {"code": code, "message": message}}

@@ -1,0 +1,183 @@
+"""The database's form: numbered migrations, applied when it is opened.
+
+SQL only. `PRAGMA user_version` holds the number of the last migration applied; a database
+that is newer than this software is refused, never guessed at.
+
+    streams    one row a stream: its head, and the hash of the event there
+    events     the log: `at` is the stream's number << 40 | seq
+    waiting    events that name an entry which is not here yet
+    vehicles   (camera_type, plate_id) <-> a number
+    sessions   the stays that the events come to: a projection, and so are
+    verdicts   what became of events that neither opened, confirmed nor ended a stay
+    peers      what each configured peer held when last heard
+    zone       the UTC offsets of the site's time zone, so that SQL can show site time
+    meta       whose database this is
+    history, p2p_sync_state    views for readers
+"""
+
+import sqlite3
+
+APPLICATION_ID = 0x7A70726B  # "zprk"
+SEQ_BITS = 40
+
+_FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE zone (from_s INTEGER PRIMARY KEY, offset_s INTEGER NOT NULL);
+
+CREATE TABLE streams (
+    no        INTEGER PRIMARY KEY,
+    origin    TEXT NOT NULL,
+    epoch     INTEGER NOT NULL,
+    head      INTEGER NOT NULL,
+    head_hash TEXT NOT NULL,
+    UNIQUE (origin, epoch)
+);
+
+CREATE TABLE vehicles (
+    no          INTEGER PRIMARY KEY,
+    plate_id    TEXT NOT NULL,
+    camera_type TEXT NOT NULL,
+    UNIQUE (plate_id, camera_type)
+);
+
+CREATE TABLE events (
+    at         INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    timestamp  INTEGER NOT NULL,
+    place      INTEGER NOT NULL,
+    vehicle    INTEGER REFERENCES vehicles (no),
+    edge_id    TEXT,
+    request_id TEXT,
+    skeleton   BLOB NOT NULL,
+    sealed     BLOB NOT NULL
+);
+CREATE INDEX events_of_vehicle ON events (vehicle, place, timestamp) WHERE vehicle IS NOT NULL;
+CREATE INDEX events_of_request ON events (edge_id, request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX opens_of_edge ON events (edge_id, place)
+    WHERE kind IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT', 'BARRIER_MANUAL_OPEN');
+
+CREATE TABLE waiting (
+    origin TEXT NOT NULL,
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    at     INTEGER NOT NULL REFERENCES events (at),
+    PRIMARY KEY (origin, epoch, seq, at)
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    vehicle      INTEGER NOT NULL REFERENCES vehicles (no),
+    entry        INTEGER NOT NULL UNIQUE REFERENCES events (at),
+    entry_order  INTEGER NOT NULL,
+    entry_ms     INTEGER NOT NULL,
+    entry_marked INTEGER NOT NULL,
+    entry_forced INTEGER NOT NULL,
+    edge_id      TEXT NOT NULL,
+    plate_view   TEXT,
+    confidence   REAL,
+    confirmed    INTEGER NOT NULL,
+    closed_by    TEXT,
+    closer       INTEGER REFERENCES events (at),
+    exit_ms      INTEGER,
+    exit_edge_id TEXT,
+    fee          INTEGER,
+    currency     TEXT,
+    duration_s   INTEGER,
+    remarks      TEXT
+);
+CREATE INDEX sessions_of_vehicle ON sessions (vehicle, entry_order);
+CREATE INDEX sessions_inside ON sessions (vehicle) WHERE closed_by IS NULL;
+CREATE INDEX sessions_by_time ON sessions (entry_ms);
+
+CREATE TABLE verdicts (
+    at      INTEGER PRIMARY KEY REFERENCES events (at),
+    vehicle INTEGER NOT NULL REFERENCES vehicles (no),
+    verdict TEXT NOT NULL,
+    instead INTEGER REFERENCES events (at)
+);
+CREATE INDEX verdicts_of_vehicle ON verdicts (vehicle);
+
+CREATE TABLE peers (
+    id         TEXT PRIMARY KEY,
+    synced_ms  INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    heads      TEXT
+) WITHOUT ROWID;
+
+CREATE VIEW history AS
+SELECT
+    s.id,
+    eo.origin || '_' || s.entry_ms || '_' || v.plate_id AS event_id,
+    eo.origin AS source_central,
+    s.edge_id,
+    CASE WHEN eo.origin = (SELECT value FROM meta WHERE key = 'central')
+         THEN 'LOCAL' ELSE 'SYNCED' END AS sync_status,
+    v.plate_id,
+    s.plate_view,
+    v.camera_type,
+    eo.origin || '/' || s.edge_id AS camera_name,
+    s.confidence,
+    CASE WHEN s.closed_by IS NULL THEN 'IN' ELSE 'OUT' END AS status,
+    s.confirmed,
+    s.closed_by,
+    strftime('%Y-%m-%d %H:%M:%S', s.entry_ms / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= s.entry_ms / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') AS entry_time,
+    strftime('%Y-%m-%d %H:%M:%S', s.exit_ms / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= s.exit_ms / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') AS exit_time,
+    s.entry_ms,
+    s.exit_ms,
+    xo.origin AS exit_central,
+    s.exit_edge_id,
+    s.fee,
+    CASE WHEN s.duration_s >= 3600
+         THEN (s.duration_s / 3600) || ' giờ ' || (s.duration_s / 60 % 60) || ' phút'
+         WHEN s.duration_s IS NOT NULL THEN (s.duration_s / 60) || ' phút' END AS duration,
+    s.duration_s,
+    s.remarks
+FROM sessions s
+JOIN vehicles v ON v.no = s.vehicle
+JOIN streams eo ON eo.no = s.entry >> 40
+LEFT JOIN streams xo ON xo.no = s.closer >> 40;
+
+CREATE VIEW p2p_sync_state AS
+SELECT
+    id AS peer_central_id,
+    synced_ms AS last_sync_timestamp,
+    CASE WHEN synced_ms > 0 THEN strftime('%Y-%m-%d %H:%M:%S', synced_ms / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= synced_ms / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') END AS last_sync_time,
+    strftime('%Y-%m-%d %H:%M:%S', updated_ms / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= updated_ms / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') AS updated_at
+FROM peers;
+"""
+
+MIGRATIONS = (_FIRST,)
+
+
+class SchemaError(Exception):
+    """The database is not one that this software can use. The text says why, and the way out."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database up to this software's schema, each step in one transaction.
+
+    Raises SchemaError where it belongs to something else, or to a newer zparkd.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or tables):
+        raise SchemaError("is no database of zparkd; name another file in storage.path")
+    if version > len(MIGRATIONS):
+        raise SchemaError(
+            f"has schema {version}, this zparkd knows {len(MIGRATIONS)}; install the newer zparkd"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID};"
+            f" PRAGMA user_version = {number}; COMMIT;"
+        )

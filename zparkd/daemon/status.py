@@ -1,0 +1,141 @@
+"""What `zparkctl status` is told: the state of a central in the words of its protocol.
+
+Reads only, and decides nothing; how it is shown is the reader's business.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any
+
+from zparkd import __version__
+from zparkd.core import limits
+from zparkd.core.central import Central
+from zparkd.core.clock import Now
+from zparkd.core.peers import PeerState
+from zparkd.core.site import Peer
+from zparkd.daemon.store import Store
+
+SCHEMA = "zparkctl.status/1"
+Problem = dict[str, str]
+
+
+def status(
+    central: Central, store: Store, now: Now, started: Now, config_error: str | None
+) -> dict[str, Any]:
+    """The whole answer to the command `status`."""
+    settings = central.settings
+    peers = central.peers
+    rows = [_peer(central, peer, peers.states[peer.id], now) for peer in settings.peers]
+    return {
+        "success": True,
+        "schema": SCHEMA,
+        "this_central": settings.id,
+        "site": settings.site,
+        "version": __version__,
+        "running": True,
+        "uptime_s": (now.mono_ms - started.mono_ms) // 1000,
+        "standalone_mode": not rows,
+        "total_peers": len(rows),
+        "connected_peers": sum(row["connected"] for row in rows),
+        "messages_sent": central.counters.messages_sent,
+        "messages_received": central.counters.messages_received,
+        "vehicles_inside": store.vehicles_inside(),
+        "events": sum(store.heads.values()),
+        "only_here": peers.only_here(store.heads) if rows else 0,
+        "config_error": config_error,
+        "problems": list(_problems(central, now, config_error)),
+        "edges": [
+            {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
+            for edge_id, seen_ms in central.gate.memory.seen()
+        ],
+        "peers": rows,
+    }
+
+
+def iso(ms: int, zone: tzinfo) -> str:
+    """A time in ms as ISO 8601 with the site's offset."""
+    return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
+
+
+def _peer(central: Central, peer: Peer, state: PeerState, now: Now) -> dict[str, Any]:
+    peers, heads = central.peers, central.log.heads
+    heard = state.heard
+    return {
+        "peer_id": peer.id,
+        "peer_ip": peer.address,
+        "peer_port": peer.bus_port,
+        "connected": peers.connected(state, now.mono_ms),
+        "last_ping_time": iso(heard.wall_ms, central.settings.zone) if heard else None,
+        "behind": peers.behind(state, heads),
+        "lag": peers.lag(state, heads),
+        "clock_offset_ms": state.offset_ms,
+        "error": state.error,
+    }
+
+
+def _problems(central: Central, now: Now, config_error: str | None) -> Iterator[Problem]:
+    if config_error is not None:
+        yield _problem(
+            "BAD_CONFIG",
+            config_error,
+            "mend the file, then zparkctl reload; the last good one runs",
+        )
+    if central.clock.corrected:
+        yield _problem(
+            "CLOCK_SKEW",
+            "this central's wall clock is off from the others; events are stamped with theirs",
+            "set the clock (timedatectl)",
+        )
+    elif central.clock.read(now).marked:
+        yield _problem(
+            "CLOCK_SKEW",
+            "this central's wall clock can't be right; events are marked",
+            "set the clock (timedatectl)",
+        )
+    if central.counters.unreadable:
+        yield _problem(
+            "UNREADABLE_EVENTS",
+            f"{central.counters.unreadable} events since the start mean nothing here; they are"
+            " kept and relayed",
+            "install the newest zparkd on all centrals",
+        )
+    for peer in central.settings.peers:
+        yield from _problems_of_peer(central, peer, now)
+
+
+def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
+    state = central.peers.states[peer.id]
+    where = f"{peer.id} at {peer.address}"
+    if state.error is not None:
+        yield _problem(
+            "PEER_ERROR", f"{where}: {state.error}", f"compare peers.d here and on {peer.id}"
+        )
+    elif not central.peers.fresh(state, now.mono_ms):
+        yield _problem(
+            "PEER_DOWN",
+            f"{where} is not heard",
+            f"is zparkd running there, and port {peer.bus_port} reachable?",
+        )
+    elif not state.hears_us:
+        yield _problem(
+            "PEER_DEAF",
+            f"{where} does not hear this central",
+            f"does its peers.d name {central.settings.id} with the right address?",
+        )
+    offset_ms = state.offset_ms
+    if offset_ms is not None and abs(offset_ms) > limits.CLOCK_BOUND_MS:
+        yield _problem(
+            "CLOCK_SKEW",
+            f"the clocks of {peer.id} and this central differ by {abs(offset_ms) / 1000:.0f} s",
+            "set the one that is wrong (timedatectl)",
+        )
+    if state.timezone not in (None, central.settings.timezone):
+        yield _problem(
+            "TIMEZONE_DIFFERS",
+            f"{peer.id} shows times in {state.timezone}",
+            f"write central.timezone = {central.settings.timezone!r} there, or change it here",
+        )
+
+
+def _problem(code: str, message: str, hint: str) -> Problem:
+    return {"code": code, "message": message, "hint": hint}

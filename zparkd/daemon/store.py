@@ -1,0 +1,293 @@
+"""The log on disk: what `core.log` asks for, answered from SQLite.
+
+One connection, one writer. A transaction begins with the first change and ends with `commit`,
+which returns once it is on the disk (WAL, synchronous=FULL). What is kept in memory is read
+again after `rollback`.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
+from zparkd.core.log import HeldStay
+from zparkd.core.peers import PeerNote
+from zparkd.daemon import zones
+from zparkd.daemon.projection import Projection
+from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
+from zparkd.daemon.streams import Streams
+
+_IN_MEMORY = Path(":memory:")
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 2000",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA temp_store = MEMORY",
+)
+_OPENS = (Kind.ENTRY.value, Kind.EXIT.value, Kind.MANUAL.value)
+
+
+class DatabaseBusy(Exception):
+    """Another daemon has the database. The text names its pid."""
+
+
+class NotOurs(Exception):
+    """The database belongs to another central or site: `key` says which of them differs."""
+
+    def __init__(self, key: str, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"the database belongs to {key} {theirs!r}, not {ours!r};"
+            f" write {theirs!r} or name another file in storage.path"
+        )
+        self.key = f"central.{key}"
+
+
+class Store:
+    """All events and stays of one central, in one SQLite file."""
+
+    def __init__(self, path: Path, central_id: str, site: str, timezone: str) -> None:
+        """Open the database, made or migrated where needed, for writing.
+
+        `:memory:` makes one that is gone with this object. Raises DatabaseBusy, NotOurs,
+        SchemaError, or sqlite3.Error and OSError where the file can't be used.
+        """
+        self._lock = None if path == _IN_MEMORY else _lock(path)
+        self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
+        self._run = self._connection.execute
+        self._saved: list[PeerNote] | None = None
+        try:
+            for pragma in _PRAGMAS:
+                self._run(pragma)
+            migrate(self._connection)
+            self._remember(central_id, site)
+            self.set_timezone(timezone)
+            self._streams = Streams(self._connection)
+            self._projection = Projection(self._connection, self._streams)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file, and let another daemon have it."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _remember(self, central_id: str, site: str) -> None:
+        known = dict(self._run("SELECT key, value FROM meta").fetchall())
+        for key, name, value in (("central", "id", central_id), ("site", "site", site)):
+            if known.get(key, value) != value:
+                raise NotOurs(name, known[key], value)
+            self._run("INSERT OR IGNORE INTO meta VALUES (?,?)", (key, value))
+
+    def set_timezone(self, timezone: str) -> None:
+        """Show times in this zone from now on."""
+        rows = zones.offsets(ZoneInfo(timezone))
+        if self._run("SELECT from_s, offset_s FROM zone ORDER BY from_s").fetchall() != rows:
+            self._begin()
+            self._run("DELETE FROM zone")
+            self._connection.executemany("INSERT INTO zone VALUES (?,?)", rows)
+            self._run("COMMIT")
+
+    # --- transactions ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._run("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Put all that was appended on the disk. Raises sqlite3.Error where it can't be."""
+        if self._connection.in_transaction:
+            self._streams.flush()
+            self._run("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo all since the last commit."""
+        if self._connection.in_transaction:
+            self._run("ROLLBACK")
+        self._streams.reload()
+        self._projection.reload()
+        self._saved = None
+
+    # --- the log: see core.log ---------------------------------------------------------------
+
+    @property
+    def heads(self) -> Mapping[Stream, int]:
+        """How far each stream is held."""
+        return self._streams.heads
+
+    def head_hash(self, stream: Stream) -> str:
+        """The hash of the newest event held of a stream; `""` where none is."""
+        return self._streams.head_hash(stream)
+
+    def append(self, event: Event) -> None:
+        """Store the event that continues its stream, and project it."""
+        self._begin()
+        at = self._streams.advance(event.position, event.hash)
+        facts = event.facts
+
+        def insert(vehicle: int | None, place: int) -> None:
+            self._run(
+                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
+                (
+                    at,
+                    str(event.kind),
+                    event.timestamp,
+                    place,
+                    vehicle,
+                    facts.edge_id if facts is not None else None,
+                    facts.request_id if facts is not None else None,
+                    event.skeleton,
+                    event.sealed,
+                ),
+            )
+
+        self._projection.add(event, insert)
+
+    def settle(self) -> None:
+        """Fold again the vehicles whose appended events were not their newest."""
+        self._projection.settle()
+
+    def event(self, position: Position) -> Event | None:
+        """The event at a position."""
+        rows = self._events("WHERE at=?", (self._streams.at(position),))
+        return rows[0] if rows else None
+
+    def page(
+        self, stream: Stream, after: int, count: int, size: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Skeletons and personal parts after `after`, until `count` or `size` bytes are passed."""
+        at = self._streams.at(Position(*stream, after))
+        if at is None:
+            return
+        rows = self._run(
+            "SELECT skeleton, sealed FROM events WHERE at > ? AND at < ? ORDER BY at LIMIT ?",
+            (at, ((at >> SEQ_BITS) + 1) << SEQ_BITS, count),
+        )
+        for skeleton, sealed in rows:
+            yield skeleton, sealed
+            size -= len(skeleton) + len(sealed)
+            if size <= 0:
+                return
+
+    def acts(self, edge_id: str, request_id: str) -> list[Event]:
+        """All events that this edge caused with this request, oldest first."""
+        found = self._events("WHERE edge_id=? AND request_id=?", (edge_id, request_id))
+        return sorted(found, key=lambda event: event.key)
+
+    def opens_of(self, edge_id: str, limit: int) -> list[Event]:
+        """What this edge opened for last, newest first: entries, exits and manual opens."""
+        return self._events(
+            "WHERE edge_id=? AND kind IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT',"
+            " 'BARRIER_MANUAL_OPEN') ORDER BY place DESC LIMIT ?",
+            (edge_id, limit),
+        )
+
+    def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
+        """The event whose readable id is made of these: an entry, or an unmatched exit."""
+        found = self._events(
+            "WHERE timestamp=? AND place >= ?"
+            " AND vehicle IN (SELECT no FROM vehicles WHERE plate_id=?)",
+            (timestamp, timestamp, plate_id),
+        )
+        for event in found:
+            named = event.kind != Kind.ENTRY and event.names is not None
+            if event.position.origin == origin and not named:
+                return event
+        return None
+
+    def stamp_taken(self, plate_id: str, timestamp: int) -> bool:
+        """Whether an event of this plate, of any type of vehicle, carries this time stamp."""
+        row = self._run(
+            "SELECT 1 FROM events WHERE timestamp=? AND place >= ? AND vehicle IN"
+            " (SELECT no FROM vehicles WHERE plate_id=?) LIMIT 1",
+            (timestamp, timestamp, plate_id),
+        )
+        return row.fetchone() is not None
+
+    def last_order(self, vehicle: VehicleKey) -> int:
+        """The highest `order` among the events of a vehicle; 0 for none."""
+        number = self._projection.find_vehicle(vehicle)
+        return self._projection.last_place(number) if number is not None else 0
+
+    def inside(self, plate_id: str) -> list[HeldStay]:
+        """The open stays of all vehicles with this plate."""
+        return self._projection.inside(plate_id)
+
+    def stay_of(self, entry: Position) -> HeldStay | None:
+        """The stay that this entry belongs to, also where an older entry counts for it."""
+        return self._projection.stay_of(entry)
+
+    def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
+        """Write down what each peer holds; rows of other peers go."""
+        wanted = list(notes)
+        if wanted == self._saved:
+            return
+        self._begin()
+        self._run("DELETE FROM peers")
+        for note in wanted:
+            self._run(
+                "INSERT INTO peers VALUES (?,?,?,?)",
+                (
+                    note.peer_id,
+                    note.synced_ms,
+                    wall_ms,
+                    orjson.dumps(note.heads).decode() if note.heads is not None else None,
+                ),
+            )
+        self._saved = wanted
+
+    # --- for the start, and for status -------------------------------------------------------
+
+    def peer_notes(self) -> list[PeerNote]:
+        """What was written down of peers."""
+        rows = self._run("SELECT id, synced_ms, heads FROM peers")
+        return [
+            PeerNote(id, synced_ms, orjson.loads(heads) if heads is not None else None)
+            for id, synced_ms, heads in rows
+        ]
+
+    def last_stamp(self, origin: str) -> int:
+        """The time stamp of the newest event of an origin; 0 for none."""
+        newest = 0
+        for stream, head in self.heads.items():
+            if stream.origin == origin:
+                event = self.event(Position(*stream, head))
+                assert event is not None
+                newest = max(newest, event.timestamp)
+        return newest
+
+    def vehicles_inside(self) -> int:
+        """How many stays are open."""
+        row = self._run("SELECT count(*) FROM sessions WHERE closed_by IS NULL").fetchone()
+        return int(row[0])
+
+    def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
+        rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)
+        return [read(skeleton, sealed) for skeleton, sealed in rows]
+
+
+def _lock(path: Path) -> int:
+    """Hold the database for this process alone; the descriptor of the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise DatabaseBusy(f"{path} is in use by another zparkd, pid {pid}") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+__all__ = ["DatabaseBusy", "NotOurs", "SchemaError", "Store"]
