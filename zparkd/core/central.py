@@ -16,10 +16,11 @@ import orjson
 
 from zparkd import __version__
 from zparkd.core import limits, wire
+from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Stream
-from zparkd.core.gate import Gate, refusal
+from zparkd.core.gate import Gate
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
 from zparkd.core.peers import Peers, PeerState, beat_heads
@@ -153,8 +154,7 @@ class Central:
         """The transaction of the last step was rolled back: forget what it noted of it."""
         self._journal.take_unsent()
         self.gate.memory.forget_opens()
-        for peer in self.peers.states.values():
-            peer.asked = None
+        self.peers.undone()
 
     def wake_in_ms(self, now: Now) -> int:
         """How long the next step may wait where nothing comes in."""

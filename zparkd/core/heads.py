@@ -32,13 +32,6 @@ def digest(heads: Mapping[Stream, int], leave_out: Iterable[Stream]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def missing(ours: Mapping[Stream, int], theirs: Mapping[Stream, int]) -> Heads:
-    """What `theirs` has beyond `ours`: each such stream with the head that we hold of it."""
-    return {
-        stream: ours.get(stream, 0) for stream, head in theirs.items() if head > ours.get(stream, 0)
-    }
-
-
 def count_missing(ours: Mapping[Stream, int], theirs: Mapping[Stream, int]) -> int:
     """How many events `theirs` has beyond `ours`."""
     return sum(max(0, head - ours.get(stream, 0)) for stream, head in theirs.items())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events import Stream
-from zparkd.core.heads import Heads, count_missing, digest, missing, newest, only_in
+from zparkd.core.heads import Heads, count_missing, digest, newest, only_in
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
 
@@ -29,12 +29,15 @@ class Asked:
 class PeerState:
     """One peer. Times in ms; `heads` is None until it is known what the peer holds.
 
+    `ahead` are the streams that it may have more of than we do: nearly always none, so that
+    asking what is missing costs nothing where nothing is.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down.
     """
 
     id: str
     heads: Heads | None = None
+    ahead: set[Stream] = field(default_factory=set)
     heard: Now | None = None
     beat_ms: int = 0
     hears_us: bool = False
@@ -61,6 +64,7 @@ class PeerNote(NamedTuple):
 
 
 _PROBE_EVERY_MS = 5_000
+_RETRY_MS = 100
 _REST_MS = 1_000
 _OFFSET_FROM_ROUND_TRIP_MS = 1_000
 
@@ -100,11 +104,13 @@ class Peers:
                 peer.wants_vector = True
         if peer.heads is not None:
             peer.heads.update(listed)
+            peer.ahead.update(listed)
 
     def vector(self, peer: PeerState, page: Page) -> None:
         """The whole vector of this peer, as it answered."""
         assert page.heads is not None
         peer.heads = read_heads(page.heads)
+        peer.ahead = set(peer.heads)
         peer.verified = None
         peer.wants_vector = False
 
@@ -130,6 +136,13 @@ class Peers:
         """A peer sent an event: it holds the stream at least up to there."""
         if peer.heads is not None and peer.heads.get(stream, 0) < head:
             peer.heads[stream] = head
+            peer.ahead.add(stream)
+
+    def undone(self) -> None:
+        """Our own heads may have gone back: look at everything anew, and ask again."""
+        for peer in self.states.values():
+            peer.asked = None
+            peer.ahead = set(peer.heads or ())
 
     # --- what to ask -------------------------------------------------------------------------
 
@@ -145,14 +158,12 @@ class Peers:
             if peer.asked is not None or now.mono_ms < peer.rest_until_ms:
                 continue
             after = {}
-            if peer.heads is not None and self._reachable(peer, now.mono_ms):
-                lacking = missing(ours, peer.heads)
-                lacking.pop(self.own, None)
+            if self._reachable(peer, now.mono_ms):
                 after = {
-                    stream: lacking[stream]
-                    for stream in sorted(lacking)
+                    stream: ours.get(stream, 0)
+                    for stream in sorted(self._lacking(peer, ours))
                     if stream not in busy
-                    and not self._may_be_on_its_way(peer, stream, lacking[stream], now)
+                    and not self._may_be_on_its_way(peer, stream, ours.get(stream, 0), now)
                 }
             ask = self._ask(peer, after, now)
             if ask is not None:
@@ -187,8 +198,10 @@ class Peers:
 
     def not_sent(self, peer_id: str) -> None:
         """The request could not be sent: the peer is not there."""
-        if peer_id in self.states:
-            self.states[peer_id].asked = None
+        peer = self.states.get(peer_id)
+        if peer is not None and peer.probed_ms is not None:
+            peer.asked = None
+            peer.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
 
     def _reachable(self, peer: PeerState, mono_ms: int) -> bool:
         replied_ms = peer.replied_ms
@@ -212,7 +225,21 @@ class Peers:
 
     def behind(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events the peer has that are not here."""
-        return None if peer.heads is None else count_missing(ours, peer.heads)
+        heads = peer.heads
+        if heads is None:
+            return None
+        return sum(heads[stream] - ours.get(stream, 0) for stream in self._lacking(peer, ours))
+
+    def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> set[Stream]:
+        """The streams that a peer has more of than we do. Our own of this run is never one."""
+        if peer.ahead:
+            heads = peer.heads or {}
+            peer.ahead = {
+                stream
+                for stream in peer.ahead
+                if heads.get(stream, 0) > ours.get(stream, 0) and stream != self.own
+            }
+        return peer.ahead
 
     def lag(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events are here that the peer lacks."""
@@ -245,6 +272,7 @@ class Peers:
             if peer is not None:
                 peer.synced_ms = note.synced_ms
                 peer.heads = read_heads(note.heads) if note.heads is not None else None
+                peer.ahead = set(peer.heads or ())
 
     def notes(self) -> list[PeerNote]:
         """What to write down of each peer."""

@@ -1,26 +1,24 @@
 """Reading `zparkd.toml` and the `peers.d` and `edges.d` beside it, and finding every fault.
 
-What the files may say lives here, in the tables `SECTIONS`, `PEER_KEYS` and `EDGE_KEYS`.
-Nothing here acts on a configuration: no socket, no database, no file is made.
+What the files come to lives here, and what they must not say together; what may stand at each
+key, in `config_keys`. Nothing here acts on a configuration: no socket, no database, no file
+is made.
 """
 
 import difflib
-import functools
-import ipaddress
-import math
 import os
-import re
-import zoneinfo
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction, Lane, Peer
+from zparkd.core.site import Lane, Peer
+from zparkd.daemon.config_keys import EDGE_KEYS, PEER_KEYS, SECTIONS, Key, SecurityMode
+from zparkd.daemon.config_values import is_loopback
 from zparkd.daemon.toml_places import Fault, Source, read, shown, unreadable
 
 __all__ = [
+    "SECTIONS",
     "Config",
     "ConfigError",
     "Fault",
@@ -34,20 +32,8 @@ __all__ = [
 
 DEFAULT_PATH = Path("/etc/zparkd/zparkd.toml")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its closing zero
-Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 _PORTS = ("bus_port", "sync_port", "edge_port")  # each defaults to the first plus its place
-_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
-_ADDRESS = re.compile(r"[A-Za-z0-9._:%-]+")
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
-
-
-class SecurityMode(StrEnum):
-    """How centrals and edges prove who they are: by CURVE keys, or not at all."""
-
-    CURVE = "curve"
-    PLAIN = "plain"
 
 
 class ConfigError(Exception):
@@ -105,203 +91,6 @@ class Config:
     def fault(self, key: str, text: str) -> Fault:
         """A fault found later at a key of the main file, such as `central.id`."""
         return Fault(self.path, self.key_lines.get(key, 1), key, text)
-
-
-# --- what a value may be: each takes what TOML gave, and raises ValueError saying what is
-# --- wrong and, after a semicolon, what to write
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{shown(value)} is not a string; write it in quotes")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{shown(value)} is not a boolean; write true or false, without quotes")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{shown(value)} is not a number; write one without quotes")
-    try:
-        number = float(value)
-    except OverflowError:  # an integer may have any size
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"{shown(value)} is not a finite number; write one such as 1.0")
-    return number
-
-
-def _seconds(value: object) -> float:
-    if (number := _number(value)) <= 0:
-        raise ValueError(f"{shown(value)} is not above 0; write seconds, such as 1.0")
-    return number
-
-
-def _rate(value: object) -> float:
-    if (number := _number(value)) < 0:
-        raise ValueError(f"{shown(value)} is below 0; write requests a second, or 0 for no limit")
-    return number
-
-
-def _port(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{shown(value)} is not a whole number; write a port from 1 to 65535")
-    if not 1 <= value <= 65535:
-        raise ValueError(f"{shown(value)} is not a port; write one from 1 to 65535")
-    return value
-
-
-def _matching(pattern: re.Pattern[str], example: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        text = _text(value)
-        if not pattern.fullmatch(text):
-            raise ValueError(
-                f"{shown(text)} does not match {pattern.pattern}; write one like {example}"
-            )
-        return text
-
-    return parse
-
-
-def _one_of(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
-    choices = " or ".join(f'"{member}"' for member in kind)
-
-    def parse(value: object) -> StrEnum:
-        try:
-            return kind(_text(value))
-        except ValueError:
-            raise ValueError(f"{shown(value)} is not known here; write {choices}") from None
-
-    return parse
-
-
-def _timezone(value: object) -> str:
-    name = _text(value)
-    try:
-        # zoneinfo makes paths and even module names of what it is given: let it see no others.
-        if not _ZONE.fullmatch(name):
-            raise ValueError
-        zoneinfo.ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # OSError: the name of a directory of zones
-        near = difflib.get_close_matches(name[:64], _timezones(), n=1)
-        write = near[0] if near else "Asia/Ho_Chi_Minh"
-        raise ValueError(f'{shown(name)} is not a known time zone; write "{write}"') from None
-    return name
-
-
-@functools.cache
-def _timezones() -> list[str]:
-    return sorted(zoneinfo.available_timezones())
-
-
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(address)
-    except ValueError:
-        return None
-
-
-def _address(value: object) -> str:
-    text = _text(value)
-    # A name that ends in a number is a mistyped IPv4 address: no top-level domain is one.
-    is_host = _HOST.fullmatch(text) and len(text) <= 253 and not re.search(r"(^|\.)\d+\.?$", text)
-    if not is_host and not (_ADDRESS.fullmatch(text) and _ip(text)):
-        raise ValueError(
-            f"{shown(text)} is not an IP address or host name; write it alone, without scheme,"
-            " port, brackets or spaces, such as 192.168.1.102"
-        )
-    return text
-
-
-def _listen_address(value: object) -> str:
-    text = _text(value)
-    if text != "localhost" and not (_ADDRESS.fullmatch(text) and _ip(text)):
-        raise ValueError(
-            f"{shown(text)} is not an IP address; write one of this machine's, such as 127.0.0.1"
-        )
-    return text
-
-
-def _path(value: object) -> Path:
-    text = _text(value)
-    if not text or any(ord(char) < 32 or char == "\x7f" for char in text):
-        raise ValueError(f"{shown(text)} is not a path; write the path of a file")
-    return Path(text)
-
-
-def _public_key(value: object) -> str:
-    text = _text(value)
-    if len(text) != 40 or not all(_z85_fits(text[at : at + 5]) for at in range(0, 40, 5)):
-        raise ValueError(
-            f"{shown(text)} is not a public key; write the 40 characters (Z85) that"
-            " `zparkctl keygen --public FILE` prints"
-        )
-    return text
-
-
-def _z85_fits(group: str) -> bool:
-    """Whether five characters stand for four bytes; a few combinations stand for more."""
-    number = 0
-    for char in group:
-        if char not in Z85:
-            return False
-        number = number * 85 + Z85.index(char)
-    return number < 1 << 32
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What may stand at one key: how it is read, and what counts where it is not written.
-
-    `parse` returns the value or raises ValueError with "what is wrong; what to write". A key
-    with an `example` is required, and the example is what its absence asks for.
-    """
-
-    parse: Callable[[object], Any]
-    default: Any = None
-    example: str = ""
-
-
-SECTIONS: Mapping[str, Mapping[str, Key]] = {
-    "central": {
-        "id": Key(_matching(CENTRAL_ID, "central-1"), example="central-1"),
-        "site": Key(_matching(CENTRAL_ID, "lot-a"), example="lot-a"),
-        "timezone": Key(_timezone, "Asia/Ho_Chi_Minh"),
-    },
-    "listen": {
-        "address": Key(_listen_address, "127.0.0.1"),
-        "bus_port": Key(_port, 9000),
-        "sync_port": Key(_port),
-        "edge_port": Key(_port),
-        "control": Key(_path, Path("/run/zparkd/control.sock")),
-    },
-    "storage": {"path": Key(_path, Path("/var/lib/zparkd/zparkd.db"))},
-    "bus": {"heartbeat_s": Key(_seconds, 1.0), "peer_timeout_s": Key(_seconds, 3.0)},
-    "limits": {"edge_requests_per_s": Key(_rate, 100.0)},
-    "security": {
-        "mode": Key(_one_of(SecurityMode), SecurityMode.CURVE),
-        "allow_insecure": Key(_flag, False),
-        "secret_key_file": Key(_path),
-    },
-}
-PEER_KEYS: Mapping[str, Key] = {
-    "id": Key(_matching(CENTRAL_ID, "central-2"), example="central-2"),
-    "address": Key(_address, example="192.168.1.102"),
-    "bus_port": Key(_port, 9000),
-    "sync_port": Key(_port),
-    "public_key": Key(_public_key),
-}
-EDGE_KEYS: Mapping[str, Key] = {
-    "id": Key(_matching(EDGE_ID, "edge-1"), example="edge-1"),
-    "public_key": Key(_public_key),
-    "direction": Key(_one_of(Direction)),
-    "camera_type": Key(_matching(CAMERA_TYPE, "car")),
-    "reports_close": Key(_flag, False),
-}
 
 
 # --- the whole of it
@@ -522,17 +311,12 @@ def _secure(
     ]
     said += [(peer, ("address",), its) for peer, its in peers]
     for source, place, its in said:
-        if (address := its.get("address")) and not _is_loopback(address):
+        if (address := its.get("address")) and not is_loopback(address):
             source.fault(
                 place,
                 f"mode plain protects nothing and {address} is not loopback; write a loopback"
                 " address such as 127.0.0.1, or allow_insecure = true in [security]",
             )
-
-
-def _is_loopback(address: str) -> bool:
-    ip = _ip(address)
-    return ip.is_loopback if ip else address.lower() == "localhost"
 
 
 def _meant(name: str, known: Collection[str], homes: Sequence[str], form: str = "{}") -> str:
