@@ -1,4 +1,4 @@
-"""What must hold of a simulated site once it is healed. Each raises AssertionError with a reason."""
+"""What must hold of a simulated site once it is healed; each raises AssertionError if not."""
 
 from typing import Any
 

@@ -314,9 +314,16 @@ class Central:
             error = f"does not know {message.source}; add it to its peers.d"
         if error is not None:
             return [self._header(now, Page(site, ask.id, now.wall_ms, error=error))]
-        heads = wire.write_heads(self.log.heads.items()) if ask.vector else None
+        heads, more = self._vector_part(ask)
         body, packed = wire.pack(self._page_body(ask))
-        return [self._header(now, Page(site, ask.id, now.wall_ms, packed, heads)), body]
+        return [self._header(now, Page(site, ask.id, now.wall_ms, packed, heads, more)), body]
+
+    def _vector_part(self, ask: Ask) -> tuple[list[tuple[str, int, int]] | None, bool]:
+        if ask.vector is None:
+            return None, False
+        rest = sorted(item for item in self.log.heads.items() if item[0] > ask.vector)
+        part = rest[: limits.STREAMS_PER_VECTOR]
+        return wire.write_heads(part), len(part) < len(rest)
 
     def _page_body(self, ask: Ask) -> bytes:
         events: list[tuple[bytes, bytes]] = []

@@ -256,9 +256,9 @@ class Gate:
         asked = request.event.plate_id if request.event is not None else request.plate_id
         if event.personal.plate_id != asked and (was_open or asked is not None):
             raise bad("request_id: was used for another plate")
-        if request.direction is not None and event.kind in (Kind.ENTRY, Kind.EXIT):
-            if (request.direction is Direction.ENTRY) is not (event.kind == Kind.ENTRY):
-                raise bad("request_id: was used for the other direction")
+        other = {Direction.ENTRY: Kind.EXIT, Direction.EXIT: Kind.ENTRY}
+        if request.direction is not None and event.kind == other[request.direction]:
+            raise bad("request_id: was used for the other direction")
         if self._clock.read(now).ms - event.timestamp > limits.RETRY_AGE_MS:
             raise bad("request_id: was used more than a day ago; make one that is never used twice")
         return event

@@ -22,7 +22,6 @@ class Asked:
     id: int
     at: Now
     streams: frozenset[Stream]
-    vector: bool
 
 
 @dataclass(slots=True)
@@ -30,7 +29,8 @@ class PeerState:
     """One peer. Times in ms; `heads` is None until it is known what the peer holds.
 
     `ahead` are the streams that it may have more of than we do: nearly always none, so that
-    asking what is missing costs nothing where nothing is.
+    asking what is missing costs nothing where nothing is. `arriving` is the part that is here
+    of a vector that comes in several pages.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down.
     """
@@ -38,6 +38,7 @@ class PeerState:
     id: str
     heads: Heads | None = None
     ahead: set[Stream] = field(default_factory=set)
+    arriving: Heads = field(default_factory=dict)
     heard: Now | None = None
     beat_ms: int = 0
     hears_us: bool = False
@@ -107,9 +108,12 @@ class Peers:
             peer.ahead.update(listed)
 
     def vector(self, peer: PeerState, page: Page) -> None:
-        """The whole vector of this peer, as it answered."""
+        """The next part of the vector of this peer, as it answered."""
         assert page.heads is not None
-        peer.heads = read_heads(page.heads)
+        peer.arriving |= read_heads(page.heads)
+        if page.more and page.heads:
+            return
+        peer.heads, peer.arriving = peer.arriving, {}
         peer.ahead = set(peer.heads)
         peer.verified = None
         peer.wants_vector = False
@@ -172,13 +176,14 @@ class Peers:
         return asks
 
     def _ask(self, peer: PeerState, after: Heads, now: Now) -> Ask | None:
-        vector = peer.wants_vector
+        wanted = peer.wants_vector
         due = peer.probed_ms is None or now.mono_ms - peer.probed_ms >= _PROBE_EVERY_MS
-        if not (due or after or (vector and self._reachable(peer, now.mono_ms))):
+        if not (due or after or (wanted and self._reachable(peer, now.mono_ms))):
             return None
         after = dict(list(after.items())[: limits.STREAMS_PER_REQUEST])
         peer.probed_ms = now.mono_ms
-        peer.asked = Asked(self._next_ask, now, frozenset(after), vector)
+        peer.asked = Asked(self._next_ask, now, frozenset(after))
+        vector = max(peer.arriving, default=Stream("", 0)) if wanted else None
         self._next_ask += 1
         return Ask(self.site, peer.asked.id, write_heads(after.items()), vector)
 

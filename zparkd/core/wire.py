@@ -80,18 +80,23 @@ class Beat(Struct, frozen=True):
 
 
 class Ask(Struct, frozen=True):
-    """`data` of SYNC_REQUEST: what comes after these positions, or all heads where `vector`."""
+    """`data` of SYNC_REQUEST: the events after these positions.
+
+    `vector`, where it is given, asks for the heads of all streams after that one too; the
+    beginning is `["", 0]`.
+    """
 
     site: _Text
     id: _Number
     after: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_REQUEST)]
-    vector: bool = False
+    vector: tuple[_Text, _Number] | None = None
 
 
 class Page(Struct, frozen=True):
     """`data` of SYNC_RESPONSE: the body holds events; `packed` says that it is deflated.
 
-    `heads` is the whole vector where it was asked for; `error` says why there is no answer.
+    `heads` are the heads that were asked for, and `more` says that others follow after them;
+    `error` says why there is no answer.
     """
 
     site: _Text
@@ -99,6 +104,7 @@ class Page(Struct, frozen=True):
     wall_ms: _Wall
     packed: bool = False
     heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)] | None = None
+    more: bool = False
     error: _Text | None = None
 
 

@@ -30,10 +30,6 @@ from zparkd.core.central import (
 from zparkd.core.site import Peer
 from zparkd.daemon.config import Listen
 
-_QUEUE_BUS = 10_000  # messages a peer may lag behind before it loses some
-_QUEUE_SYNC = 1_000
-_QUEUE_EDGES = 1_000
-_QUEUE_CONTROL = 100
 _HANDSHAKE_MS = 3_000
 _CONNECT_MS = 3_000
 _ORDERLY_STOP_MS = 500
@@ -45,6 +41,27 @@ class BindError(Exception):
     def __init__(self, key: str, endpoint: str, reason: str) -> None:
         super().__init__(f"can't listen on {endpoint}: {reason}; stop what has it, or change {key}")
         self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What a socket may hold (messages a connection, bytes a frame), and how it is kept alive.
+
+    `silence_ms` is how long a link may be quiet before ZeroMQ asks whether it still stands; 0
+    never, for cameras that speak an older ZMTP.
+    """
+
+    queue: int
+    frame_bytes: int
+    silence_ms: int
+
+
+# A peer that lags behind loses what is over the bound, and asks for it later. Of pages each peer
+# waits for one at a time.
+_BUS = _Bounds(1_000, limits.BUS_FRAME_BYTES, 2_000)
+_SYNC = _Bounds(16, limits.BUS_FRAME_BYTES, 2_000)
+_EDGES = _Bounds(1_000, limits.EDGE_FRAME_BYTES, 0)
+_CONTROL = _Bounds(100, limits.CONTROL_REQUEST_BYTES, 0)
 
 
 @dataclass(slots=True)
@@ -117,17 +134,16 @@ class Bus:
         self._listen = listen
         self._bound: list[zmq.Socket[bytes]] = []
         self._pub = self._bound_socket(
-            zmq.PUB, _tcp(listen.address, listen.bus_port), "listen.bus_port", _QUEUE_BUS
+            zmq.PUB, _tcp(listen.address, listen.bus_port), "listen.bus_port", _BUS
         )
         self._sync = self._bound_socket(
-            zmq.ROUTER, _tcp(listen.address, listen.sync_port), "listen.sync_port", _QUEUE_SYNC
+            zmq.ROUTER, _tcp(listen.address, listen.sync_port), "listen.sync_port", _SYNC
         )
         self._edges = self._bound_socket(
             zmq.ROUTER,
             _tcp(listen.address, listen.edge_port),
             "listen.edge_port",
-            _QUEUE_EDGES,
-            limits.EDGE_FRAME_BYTES,
+            _EDGES,
         )
         try:
             listen.control.parent.mkdir(parents=True, exist_ok=True)
@@ -137,8 +153,7 @@ class Bus:
             zmq.ROUTER,
             f"ipc://{listen.control}",
             "listen.control",
-            _QUEUE_CONTROL,
-            limits.CONTROL_REQUEST_BYTES,
+            _CONTROL,
         )
         listen.control.chmod(0o660)
         self._poller.register(self._sync, zmq.POLLIN)
@@ -152,12 +167,14 @@ class Bus:
             bound.close(linger=0)
         self._bound = []
 
-    def _socket(self, kind: int, queue: int, size: int) -> zmq.Socket[bytes]:
+    def _socket(self, kind: int, bounds: _Bounds) -> zmq.Socket[bytes]:
         made: zmq.Socket[bytes] = self._context.socket(kind)
         made.linger = 0
-        made.sndhwm = made.rcvhwm = queue
-        made.maxmsgsize = size
+        made.sndhwm = made.rcvhwm = bounds.queue
+        made.maxmsgsize = bounds.frame_bytes
         made.handshake_ivl = _HANDSHAKE_MS
+        made.heartbeat_ivl = bounds.silence_ms
+        made.heartbeat_timeout = made.heartbeat_ttl = 3 * bounds.silence_ms
         made.tcp_keepalive = 1
         made.tcp_keepalive_idle = 30
         made.tcp_keepalive_intvl = 10
@@ -165,9 +182,9 @@ class Bus:
         return made
 
     def _bound_socket(
-        self, kind: int, endpoint: str, key: str, queue: int, size: int = limits.BUS_FRAME_BYTES
+        self, kind: int, endpoint: str, key: str, bounds: _Bounds
     ) -> zmq.Socket[bytes]:
-        made = self._socket(kind, queue, size)
+        made = self._socket(kind, bounds)
         self._bound.append(made)
         made.ipv6 = "[" in endpoint
         if kind == zmq.ROUTER:
@@ -188,17 +205,17 @@ class Bus:
                     made.close(linger=0)
         for peer in peers:
             if peer.id not in self._links:
-                events = self._connected_socket(zmq.SUB, peer.address, peer.bus_port, _QUEUE_BUS)
+                events = self._connected_socket(zmq.SUB, peer.address, peer.bus_port, _BUS)
                 events.subscribe(b"")
-                sync = self._connected_socket(zmq.DEALER, peer.address, peer.sync_port, _QUEUE_SYNC)
+                sync = self._connected_socket(zmq.DEALER, peer.address, peer.sync_port, _SYNC)
                 self._links[peer.id] = _Link(peer, events, sync)
                 self._poller.register(events, zmq.POLLIN)
                 self._poller.register(sync, zmq.POLLIN)
 
     def _connected_socket(
-        self, kind: int, address: str, port: int, queue: int
+        self, kind: int, address: str, port: int, bounds: _Bounds
     ) -> zmq.Socket[bytes]:
-        made = self._socket(kind, queue, limits.BUS_FRAME_BYTES)
+        made = self._socket(kind, bounds)
         made.ipv6 = ":" in address
         made.immediate = 1  # ask nobody who is not there
         made.connect_timeout = _CONNECT_MS
