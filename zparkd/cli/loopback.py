@@ -41,7 +41,8 @@ def wait_for(what: str, condition: Callable[[], object], timeout_s: float = 20.0
 class LoopbackCentral:
     """One central: its folder, its ports, and its process while it runs."""
 
-    def __init__(self, folder: Path, id: str, site: str = SITE) -> None:
+    def __init__(self, folder: Path, id: str, site: str = SITE, more: str = "") -> None:
+        """Write its files; `more` is TOML to add to the main one."""
         self.id = id
         self.folder = folder
         self.config = folder / "zparkd.toml"
@@ -55,8 +56,13 @@ class LoopbackCentral:
             f"[listen]\nbus_port = {self.ports[0]}\nsync_port = {self.ports[1]}\n"
             f'edge_port = {self.ports[2]}\ncontrol = "control.sock"\n\n'
             '[storage]\npath = "zparkd.db"\n\n'
-            '[security]\nmode = "plain"\n'
+            f'[security]\nmode = "plain"\n{more}'
         )
+
+    @property
+    def database(self) -> Path:
+        """Its SQLite file."""
+        return self.folder / "zparkd.db"
 
     @property
     def endpoint(self) -> str:
@@ -65,10 +71,14 @@ class LoopbackCentral:
 
     def knows(self, other: "LoopbackCentral") -> None:
         """Write the peer file of another central."""
-        (self.folder / "peers.d" / f"{other.id}.toml").write_text(
+        self.peer_file(other.id).write_text(
             f'id = "{other.id}"\naddress = "127.0.0.1"\n'
             f"bus_port = {other.ports[0]}\nsync_port = {other.ports[1]}\n"
         )
+
+    def peer_file(self, peer_id: str) -> Path:
+        """Where a peer is written down."""
+        return self.folder / "peers.d" / f"{peer_id}.toml"
 
     def start(self) -> None:
         """Start its process, and wait until it answers `status`."""
@@ -137,10 +147,21 @@ class LoopbackCentral:
 class LoopbackSite:
     """Some centrals that know each other; their processes end with this object."""
 
-    def __init__(self, folder: Path, count: int, links: Iterable[tuple[int, int]] | None = None):
-        """`links` says who knows whom, as pairs of numbers from 0, both ways; None for all."""
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        links: Iterable[tuple[int, int]] | None = None,
+        more: str = "",
+    ) -> None:
+        """Write the files of all.
+
+        `links` says who knows whom, as pairs of numbers from 0, both ways; None for all. `more`
+        is TOML to add to each main file.
+        """
         self.centrals = [
-            LoopbackCentral(folder / f"central-{i}", f"central-{i}") for i in range(1, count + 1)
+            LoopbackCentral(folder / f"central-{i}", f"central-{i}", more=more)
+            for i in range(1, count + 1)
         ]
         if links is None:
             links = [(i, j) for i in range(count) for j in range(i)]

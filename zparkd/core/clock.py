@@ -6,8 +6,8 @@ known to be wrong:
 
 - off by more than a bound from the median of itself and at least two peers: stamps follow that
   median, learned as an offset to the monotonic clock and kept while this central is cut off;
-- before the release of the software, or behind this central's own last event: the last event
-  plus the time elapsed since, and the stamp is marked.
+- before the release of the software, or behind this central's own last event without peers
+  that bear it out: the last event plus the time elapsed since, and the stamp is marked.
 
 Offsets are of uncorrected wall clocks, so no central's correction moves another's.
 """
@@ -54,23 +54,25 @@ class Clock:
         """Take in how far the wall clocks of the peers heard now are from our own.
 
         With fewer than two peers nobody can know who is right, so nothing is learned and
-        what was learned earlier stays.
+        what was learned earlier stays; so too where most clocks show what can't be.
         """
         if len(offsets_ms) < PEERS_FOR_MEDIAN:
             return
         off_ms = median_low([0, *offsets_ms])
+        truth_ms = now.wall_ms + off_ms
+        if not _possible(truth_ms):
+            return
         if abs(off_ms) > limits.CLOCK_BOUND_MS:
-            self._truth_minus_mono_ms = now.wall_ms + off_ms - now.mono_ms
+            self._truth_minus_mono_ms = truth_ms - now.mono_ms
         else:
             self._truth_minus_mono_ms = None
+            self.stamped(now.wall_ms, now)  # right also where it is behind our last event
 
     def read(self, now: Now) -> Stamp:
         """The time to stamp an event with. May go back towards the truth, never stands still."""
         if self._truth_minus_mono_ms is not None:
             return Stamp(now.mono_ms + self._truth_minus_mono_ms, marked=False)
-        doubtful = now.wall_ms < RELEASE_MS
-        doubtful |= now.wall_ms < self._last_ms - limits.CLOCK_STEP_BACK_MS
-        if not doubtful:
+        if _possible(now.wall_ms) and now.wall_ms >= self._last_ms - limits.CLOCK_STEP_BACK_MS:
             return Stamp(now.wall_ms, marked=False)
         return Stamp(self._last_ms + now.mono_ms - self._last_mono_ms, marked=True)
 
@@ -78,6 +80,11 @@ class Clock:
         """An event was stamped with this: the base of what comes when the wall clock fails."""
         self._last_ms = ms
         self._last_mono_ms = now.mono_ms
+
+
+def _possible(ms: int) -> bool:
+    """Whether a right clock can show this."""
+    return RELEASE_MS <= ms <= limits.TIME_SHOWN_MS_MAX
 
 
 def site_time(ms: int, zone: tzinfo) -> str:

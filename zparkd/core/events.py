@@ -10,6 +10,7 @@ The bytes of the origin are stored and relayed unchanged; they are read here, ne
 """
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -22,6 +23,7 @@ from zparkd.core.plates import PLATE_ID
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
 FORMAT = 1
+NESTING = 32  # arrays and objects within each other, at most
 FIRST_PREV = ""
 
 
@@ -188,6 +190,8 @@ _read_envelope = msgspec.json.Decoder(Envelope).decode
 _read_facts = msgspec.json.Decoder(Facts).decode
 _read_personal = msgspec.json.Decoder(Personal).decode
 _encode = msgspec.json.Encoder().encode
+_NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+_NO_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
 def write(
@@ -230,9 +234,11 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
     """
     if max(len(skeleton), len(sealed)) > limits.EVENT_BYTES:
         raise ProtocolError(f"an event is longer than {limits.EVENT_BYTES} bytes")
+    if _too_deep(skeleton) or _too_deep(sealed):
+        raise ProtocolError(f"an event nests deeper than {NESTING}")
     try:
         envelope = _read_envelope(skeleton)
-    except (msgspec.MsgspecError, RecursionError) as fault:
+    except _NOT_READABLE as fault:
         raise ProtocolError(f"no event: {fault}") from None
     if envelope.sealed != digest(sealed):
         raise ProtocolError("a personal part is not the one that its event seals")
@@ -251,6 +257,22 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
     )
 
 
+def _too_deep(json: bytes) -> bool:
+    """Whether JSON nests deeper than NESTING.
+
+    Counted here: the decoder's own bound moves with the stack of who reads, and with the
+    version of Python, so one central would understand an event and another not.
+    """
+    if json.count(b"[") + json.count(b"{") <= NESTING:
+        return False
+    depth = 0
+    for bracket in _NO_BRACKET.sub(b"", json):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > NESTING:
+            return True
+    return False
+
+
 _KINDS = frozenset(Kind)
 _ANSWERED_BY_NAME = frozenset((Kind.CONFIRM, Kind.EXIT))
 _OF_A_VEHICLE = frozenset((Kind.ENTRY, Kind.CONFIRM, Kind.EXIT, Kind.SEEN))
@@ -265,7 +287,7 @@ def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | None, Personal 
     try:
         facts = _read_facts(envelope.data)
         personal = _read_personal(sealed)
-    except (msgspec.MsgspecError, RecursionError):
+    except _NOT_READABLE:
         return None, None
     if envelope.type in _OF_A_VEHICLE and (personal.plate_id is None or facts.camera_type is None):
         return None, None

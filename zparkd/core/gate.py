@@ -24,7 +24,7 @@ from zparkd.core.requests import (
     bad,
     read_object,
     read_request,
-    request_id_of,
+    request_id_in,
 )
 from zparkd.core.site import Direction, Settings
 from zparkd.core.unsaid import Unsaid
@@ -59,14 +59,12 @@ class Gate:
 
     def answer(self, now: Now, body: bytes) -> bytes:
         """The answer to one request, as the bytes of a JSON object."""
-        request_id = None
         try:
-            fields = read_object(body)
-            request_id = request_id_of(fields)
-            request = read_request(fields)
-            answer = {"success": True, "request_id": request_id, **self._decide(now, request)}
+            request = read_request(read_object(body))
+            answer = {"success": True, "request_id": request.request_id}
+            answer |= self._decide(now, request)
         except Refusal as no:
-            answer = refusal(request_id, no.code, no.message, no.incomplete)
+            answer = refusal(request_id_in(body), no.code, no.message, no.incomplete)
         return orjson.dumps(answer)
 
     def _decide(self, now: Now, request: Request) -> Answer:
@@ -76,6 +74,11 @@ class Gate:
                 Code.RATE_LIMITED,
                 f"edge_id: more than {per_s:g} requests a second; ask again later",
             )
+        if request.type is RequestType.BARRIER_CLOSE:
+            self.memory.closed(request.edge_id)
+        recorded = self._recorded(now, request)
+        if recorded is not None:
+            return answer_of(recorded, self._log)
         match request.type:
             case RequestType.PING:
                 return {"central_id": self._settings.id, "time_ms": self._clock.read(now).ms}
@@ -115,21 +118,16 @@ class Gate:
     # --- open --------------------------------------------------------------------------------
 
     def _open(self, now: Now, request: Request) -> Answer:
-        recorded = self._recorded(now, request)
-        if recorded is not None:
-            return answer_of(recorded, self._log)
         self._unsaid.check_lane(request)
         if request.plate_id is None:
+            self._check_capture(now, request, None)
             return answer_of(self._record(now, Kind.MANUAL, request, None), self._log)
-        vehicle = self._unsaid.vehicle(now, request)
-        stamp = self._clock.read(now)
-        self._check_capture(now, stamp, request, vehicle)
         unnamed = request.request_id is None and request.direction is None
-        if unnamed:
-            position = self.memory.opened_lately(request.edge_id, vehicle, now.mono_ms)
-            repeated = self._log.event(position) if position is not None else None
-            if repeated is not None:
-                return answer_of(repeated, self._log)
+        repeated = self._opened_lately(now, request) if unnamed else None
+        if repeated is not None:
+            return answer_of(repeated, self._log)
+        vehicle = self._unsaid.vehicle(now, request)
+        self._check_capture(now, request, vehicle)
         held = self._inside(vehicle)
         if self._unsaid.direction(now, request, held) is Direction.ENTRY:
             event = self._enter(now, request, vehicle, held)
@@ -139,17 +137,32 @@ class Gate:
             self.memory.opened(request.edge_id, vehicle, event.position, now.mono_ms)
         return answer_of(event, self._log)
 
-    def _check_capture(self, now: Now, stamp: Stamp, request: Request, vehicle: VehicleKey) -> None:
+    def _opened_lately(self, now: Now, request: Request) -> Event | None:
+        """The event of the open that this one, which names no request, repeats."""
+        assert request.plate_id is not None
+        position = self.memory.opened_lately(
+            request.edge_id,
+            request.plate_id,
+            self._unsaid.camera_type(now, request),
+            now.mono_ms,
+        )
+        return self._log.event(position) if position is not None else None
+
+    def _check_capture(self, now: Now, request: Request, vehicle: VehicleKey | None) -> None:
+        """Refuse to open for what was seen too long ago; a vehicle is recorded as seen, once."""
+        stamp = self._clock.read(now)
         if request.captured_ms is None or stamp.marked:
             return
         age_ms = stamp.ms - request.captured_ms
         if age_ms <= limits.CAPTURE_AGE_MS:
             return
-        if not self._acts(request, (Kind.SEEN,)):
+        if vehicle is None:
+            raise Refusal(Code.TOO_LATE, f"captured_ms: is {age_ms // 1000} s ago; not opened")
+        if vehicle not in [event.vehicle for event in self._acts(request, (Kind.SEEN,))]:
             self._record(now, Kind.SEEN, request, vehicle)
         raise Refusal(
             Code.TOO_LATE,
-            f"captured_ms: seen {age_ms // 1000} s ago; recorded as seen, not to be opened",
+            f"captured_ms: is {age_ms // 1000} s ago; recorded as seen, not to be opened",
         )
 
     def _enter(
@@ -191,10 +204,6 @@ class Gate:
     # --- close -------------------------------------------------------------------------------
 
     def _close(self, now: Now, request: Request) -> Answer:
-        self.memory.closed(request.edge_id)
-        recorded = self._recorded(now, request)
-        if recorded is not None:
-            return answer_of(recorded, self._log)
         self._unsaid.check_lane(request)
         if request.event is not None:
             ref = request.event
@@ -220,11 +229,13 @@ class Gate:
 
     def _own_unconfirmed(self, edge_id: str) -> HeldStay | None:
         """The stay of this edge's latest entry that no close came for yet."""
-        for opened in self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT):
-            if opened.kind != Kind.ENTRY:
+        opens = self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT)
+        # Not by `order`: one vehicle's may be far ahead of all others.
+        for opened in sorted(opens, key=lambda it: (it.timestamp, it.position), reverse=True):
+            if opened.kind == Kind.EXIT:
                 return None
-            held = self._log.stay_of(opened.position)
-            if held is not None and held.stay.closed_by is None and not held.stay.confirmed:
+            held = self._log.stay_of(opened.position) if opened.kind == Kind.ENTRY else None
+            if held is not None and not held.stay.confirmed:
                 return held
         return None
 
@@ -256,9 +267,11 @@ class Gate:
         asked = request.event.plate_id if request.event is not None else request.plate_id
         if event.personal.plate_id != asked and (was_open or asked is not None):
             raise bad("request_id: was used for another plate")
-        other = {Direction.ENTRY: Kind.EXIT, Direction.EXIT: Kind.ENTRY}
-        if request.direction is not None and event.kind == other[request.direction]:
-            raise bad("request_id: was used for the other direction")
+        assert event.facts is not None
+        if request.camera_type and event.facts.camera_type not in (None, request.camera_type):
+            raise bad("request_id: was used for another vehicle")
+        if was_open and request.direction not in (None, _way(event)):
+            raise bad("request_id: was used for another direction")
         if self._clock.read(now).ms - event.timestamp > limits.RETRY_AGE_MS:
             raise bad("request_id: was used more than a day ago; make one that is never used twice")
         return event
@@ -317,3 +330,13 @@ class Gate:
             order = max(stamp.ms, self._log.last_order(vehicle) + 1)
         self._clock.stamped(stamp.ms, now)
         return stamp, order
+
+
+def _way(opened: Event) -> Direction | None:
+    """Which way the barrier was opened for."""
+    match opened.kind:
+        case Kind.ENTRY:
+            return Direction.ENTRY
+        case Kind.EXIT:
+            return Direction.EXIT
+    return opened.facts.direction if opened.facts is not None else None

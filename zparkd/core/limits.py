@@ -35,6 +35,7 @@ THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own o
 
 # --- the loop --------------------------------------------------------------------------------
 MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
+MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it
 CONTROL_REQUEST_BYTES = 1024 * 1024
 START_CATCH_UP_MS = 2_000  # before edges are answered, at most
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start

@@ -47,7 +47,7 @@ class EdgeMemory:
     def heard(self, edge_id: str, wall_ms: int, mono_ms: int, per_s: float) -> bool:
         """Note a request of an edge; False where it asks more often than `per_s` allows."""
         edge = self._edges.get(edge_id)
-        burst = per_s * limits.RATE_BURST_S
+        burst = max(1, per_s * limits.RATE_BURST_S)
         if edge is None:
             edge = _Edge(wall_ms, burst, mono_ms, OrderedDict(), OrderedDict())
             self._edges[edge_id] = edge
@@ -88,10 +88,20 @@ class EdgeMemory:
         if len(opens) > limits.DETECTIONS_PER_EDGE:
             opens.popitem(last=False)
 
-    def opened_lately(self, edge_id: str, vehicle: VehicleKey, mono_ms: int) -> Position | None:
-        """The event of such an open, where this one can only be its repetition."""
-        position, at_ms = self._edges[edge_id].opens.get(vehicle, (None, 0))
-        return position if mono_ms - at_ms <= limits.UNNAMED_RETRY_MS else None
+    def opened_lately(
+        self, edge_id: str, plate_id: str, camera_type: str | None, mono_ms: int
+    ) -> Position | None:
+        """The event of such an open, where this one can only be its repetition.
+
+        An open that says no `camera_type` repeats the latest of its plate: what an open changed
+        must not make its repetition one of another vehicle.
+        """
+        for vehicle, (position, at_ms) in reversed(self._edges[edge_id].opens.items()):
+            if mono_ms - at_ms > limits.UNNAMED_RETRY_MS:
+                break
+            if vehicle.plate_id == plate_id and camera_type in (None, vehicle.camera_type):
+                return position
+        return None
 
     def closed(self, edge_id: str) -> None:
         """The edge closed its barrier: the next open is a new act."""

@@ -93,6 +93,10 @@ def read_object(body: bytes) -> dict[str, Any]:
             Code.TOO_LARGE,
             f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
         )
+    return _object(body)
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as fault:
@@ -105,9 +109,15 @@ def read_object(body: bytes) -> dict[str, Any]:
 def request_id_of(fields: dict[str, Any]) -> str | None:
     """The `request_id` to repeat in an answer, also to a request that is refused."""
     request_id = fields.get("request_id")
-    if isinstance(request_id, str) and len(request_id) <= limits.TEXT_CHARACTERS:
-        return request_id
-    return None
+    return request_id if isinstance(request_id, str) else None
+
+
+def request_id_in(body: bytes) -> str | None:
+    """The `request_id` in a frame that was refused unread; None where it can't be found."""
+    try:
+        return request_id_of(_object(body))
+    except Refusal:
+        return None
 
 
 def read_request(fields: dict[str, Any]) -> Request:
@@ -246,5 +256,5 @@ def _event_ref(fields: dict[str, Any]) -> EntryRef | None:
 
 
 def _kind_of(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    return names.get(type(value), "an object")
+    names = {bool: "true or false", str: "a string", list: "a list", dict: "an object"}
+    return names.get(type(value), "a number")

@@ -43,13 +43,18 @@ class Unsaid:
             return None
         return self._memory.detection(request.edge_id, request.plate_id, now.mono_ms)
 
-    def vehicle(self, now: Now, request: Request) -> VehicleKey:
-        """The vehicle of a request that names a plate."""
-        assert request.plate_id is not None
+    def camera_type(self, now: Now, request: Request) -> str | None:
+        """The type of vehicle, where the request, its lane or its detection says one."""
         camera_type = request.camera_type or self._lane(request).camera_type
         if camera_type is None:
             seen = self.detection(now, request)
             camera_type = seen.camera_type if seen is not None else None
+        return camera_type
+
+    def vehicle(self, now: Now, request: Request) -> VehicleKey:
+        """The vehicle of a request that names a plate."""
+        assert request.plate_id is not None
+        camera_type = self.camera_type(now, request)
         if camera_type is None:
             inside = self._log.inside(request.plate_id)
             camera_type = inside[0].stay.vehicle.camera_type if len(inside) == 1 else None

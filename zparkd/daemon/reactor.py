@@ -6,6 +6,7 @@ The order is the promise: an edge is answered, and a peer told, only what is on 
 of it runs in one thread; `core` decides, `store` remembers, `bus` carries.
 """
 
+import functools
 import sqlite3
 import time
 from collections import deque
@@ -22,9 +23,17 @@ from zparkd.core.clock import Now
 from zparkd.core.site import Settings
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.config import Config, ConfigError, load, restart_faults
-from zparkd.daemon.status import status
+from zparkd.daemon.status import Faults, status
 from zparkd.daemon.store import Store
 
+# After these nothing that the disk says can be believed.
+_FATAL = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
 # What a full or locked disk answers: the transaction is undone, and the next may do better.
 _PASSING = {
     sqlite3.SQLITE_FULL,
@@ -71,10 +80,10 @@ class Reactor:
         self._started = read_clocks()
         self._stopping = False
         self._reload_asked = False
-        self._config_error: str | None = None
+        self._faults = Faults()
         self._to_serve: deque[SyncRequest] = deque(maxlen=limits.SYNC_REQUESTS_WAITING)
         self._connected: set[str] = set()
-        self._storage_ok = True
+        self._blew_up = False
         self._edges_answered = False
 
     def stop(self) -> None:
@@ -121,27 +130,25 @@ class Reactor:
         """What `work` returns, once it is on the disk; None where it was undone instead."""
         try:
             result = work()
-        except sqlite3.Error as fault:
+            wrote = self._store.commit()
+        except Exception as fault:
             self._undo(fault)
             return None
-        except Exception:
-            self._undo(None)
-            return None
-        try:
-            self._store.commit()
-        except sqlite3.Error as fault:
-            self._undo(fault)
-            return None
+        if wrote and self._faults.storage is not None:
+            self._faults.storage = None
+            logger.info("the database can be written again")
         return result
 
-    def _undo(self, fault: sqlite3.Error | None) -> None:
+    def _undo(self, fault: Exception) -> None:
         """Roll back. Raises StorageFailed where the disk can't be trusted any more."""
-        if fault is None:
-            logger.exception("a turn failed and was undone")
-        elif fault.sqlite_errorcode & 0xFF not in _PASSING:
+        code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+        if code in _FATAL:
             raise StorageFailed(f"{self._config.storage_path}: {fault}") from fault
-        elif self._storage_ok:
-            self._storage_ok = False
+        self._blew_up = code not in _PASSING
+        if self._blew_up:
+            logger.opt(exception=fault).error("a turn failed and was undone")
+        elif self._faults.storage is None:
+            self._faults.storage = str(fault)
             logger.error("the database can't be written: {}; free space or mend the disk", fault)
         try:
             self._store.rollback()
@@ -156,7 +163,9 @@ class Reactor:
         if output is not None:
             self._send(output)
             return
-        self._central.counters.set_aside += 1
+        if self._blew_up:
+            self._committed(lambda: self._store.set_aside(repr(message), now.wall_ms))
+            self._central.counters.set_aside += 1
         if isinstance(message, FromEdge):
             self._bus.answer_edge(message.token, self._central.refused(message))
 
@@ -174,7 +183,7 @@ class Reactor:
         """Answer what peers ask for: after the edges, and a few pages a turn."""
         for _ in range(min(len(self._to_serve), limits.PAGES_PER_TURN)):
             request = self._to_serve.popleft()
-            frames = self._central.serve(now, request)
+            frames = self._committed(functools.partial(self._central.serve, now, request))
             if frames is not None:
                 self._bus.answer_peer(request.token, frames)
 
@@ -212,7 +221,7 @@ class Reactor:
         return orjson.dumps({"v": 1, "id": id, **answer})
 
     def _status(self) -> dict[str, Any]:
-        return status(self._central, self._store, read_clocks(), self._started, self._config_error)
+        return status(self._central, self._store, read_clocks(), self._started, self._faults)
 
     def _reload(self) -> list[str]:
         """Read the configuration and apply what differs; what is wrong with it, one a line.
@@ -228,7 +237,7 @@ class Reactor:
             faults = list(refused.faults)
         except BindError as refused:
             faults = [wanted.fault(refused.key, str(refused))]
-        self._config_error = "\n".join(map(str, faults)) or None
+        self._faults.config = "\n".join(map(str, faults)) or None
         for fault in faults:
             logger.error("configuration refused: {}", fault)
         return [str(fault) for fault in faults]

@@ -10,6 +10,7 @@ that is newer than this software is refused, never guessed at.
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     peers      what each configured peer held when last heard
+    set_aside  messages that could not be handled, the newest
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, p2p_sync_state    views for readers
@@ -104,6 +105,12 @@ CREATE TABLE peers (
     updated_ms INTEGER NOT NULL,
     heads      TEXT
 ) WITHOUT ROWID;
+
+CREATE TABLE set_aside (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    wall_ms INTEGER NOT NULL,
+    message TEXT NOT NULL
+);
 
 CREATE VIEW history AS
 SELECT

@@ -4,6 +4,7 @@ Reads only, and decides nothing; how it is shown is the reader's business.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -19,8 +20,16 @@ SCHEMA = "zparkctl.status/1"
 Problem = dict[str, str]
 
 
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with this daemon's surroundings now; None where nothing is."""
+
+    config: str | None = None
+    storage: str | None = None
+
+
 def status(
-    central: Central, store: Store, now: Now, started: Now, config_error: str | None
+    central: Central, store: Store, now: Now, started: Now, faults: Faults
 ) -> dict[str, Any]:
     """The whole answer to the command `status`."""
     settings = central.settings
@@ -42,8 +51,8 @@ def status(
         "vehicles_inside": store.vehicles_inside(),
         "events": sum(store.heads.values()),
         "only_here": peers.only_here(store.heads) if rows else 0,
-        "config_error": config_error,
-        "problems": list(_problems(central, now, config_error)),
+        "config_error": faults.config,
+        "problems": list(_problems(central, now, faults)),
         "edges": [
             {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
             for edge_id, seen_ms in central.gate.memory.seen()
@@ -73,11 +82,17 @@ def _peer(central: Central, peer: Peer, state: PeerState, now: Now) -> dict[str,
     }
 
 
-def _problems(central: Central, now: Now, config_error: str | None) -> Iterator[Problem]:
-    if config_error is not None:
+def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
+    if faults.storage is not None:
+        yield _problem(
+            "STORAGE_UNAVAILABLE",
+            f"the database can't be written: {faults.storage}; edges are refused",
+            "free space on its disk, or mend it",
+        )
+    if faults.config is not None:
         yield _problem(
             "BAD_CONFIG",
-            config_error,
+            faults.config,
             "mend the file, then zparkctl reload; the last good one runs",
         )
     if central.clock.corrected:
@@ -98,6 +113,12 @@ def _problems(central: Central, now: Now, config_error: str | None) -> Iterator[
             f"{central.counters.unreadable} events since the start mean nothing here; they are"
             " kept and relayed",
             "install the newest zparkd on all centrals",
+        )
+    if central.counters.set_aside:
+        yield _problem(
+            "SET_ASIDE",
+            f"{central.counters.set_aside} messages since the start could not be handled",
+            "they are in the table set_aside; report them with the log",
         )
     for peer in central.settings.peers:
         yield from _problems_of_peer(central, peer, now)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.log import HeldStay
 from zparkd.core.peers import PeerNote
@@ -103,11 +104,16 @@ class Store:
         if not self._connection.in_transaction:
             self._run("BEGIN IMMEDIATE")
 
-    def commit(self) -> None:
-        """Put all that was appended on the disk. Raises sqlite3.Error where it can't be."""
-        if self._connection.in_transaction:
-            self._streams.flush()
-            self._run("COMMIT")
+    def commit(self) -> bool:
+        """Put all that was appended on the disk; whether there was anything.
+
+        Raises sqlite3.Error where it can't be.
+        """
+        if not self._connection.in_transaction:
+            return False
+        self._streams.flush()
+        self._run("COMMIT")
+        return True
 
     def rollback(self) -> None:
         """Undo all since the last commit."""
@@ -244,6 +250,15 @@ class Store:
                 ),
             )
         self._saved = wanted
+
+    def set_aside(self, message: str, wall_ms: int) -> None:
+        """Keep a message that could not be handled, for whoever mends it; the newest ones only."""
+        self._begin()
+        self._run("INSERT INTO set_aside (wall_ms, message) VALUES (?,?)", (wall_ms, message))
+        self._run(
+            "DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ?",
+            (limits.MESSAGES_SET_ASIDE,),
+        )
 
     # --- for the start, and for status -------------------------------------------------------
 
