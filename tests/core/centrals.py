@@ -86,7 +86,7 @@ class Driven:
         self.mono_ms += round(seconds * 1000)
 
     def step(self, *batch: Incoming) -> Output:
-        """One turn, committed."""
+        """One turn, committed. What it sends is the caller's to deliver."""
         output = self.central.step(self.now, batch)
         self.store.commit()
         return output
@@ -96,6 +96,8 @@ class Driven:
     def ask_bytes(self, *bodies: bytes) -> list[Answer]:
         """The answers to requests that came in one turn."""
         output = self.step(*(FromEdge((b"%d" % i,), body) for i, body in enumerate(bodies)))
+        for peer_id, _ in output.asks:
+            self.central.peers.not_sent(peer_id)
         assert [token for token, _ in output.replies] == [(b"%d" % i,) for i in range(len(bodies))]
         return [orjson.loads(answer) for _, answer in output.replies]
 
@@ -147,7 +149,7 @@ def pair(*, wall_ms: tuple[int, int] = (T0_MS, T0_MS)) -> tuple[Driven, Driven]:
     )
 
 
-def meet(*centrals: Driven, turns: int = 60) -> None:
+def meet(*centrals: Driven, turns: int = 200) -> None:
     """Let centrals hear each other until each holds what the others hold and knows it.
 
     Each turn takes 50 ms; what they send takes one.
@@ -165,15 +167,18 @@ def meet(*centrals: Driven, turns: int = 60) -> None:
             for peer_id, frames in output.asks:
                 if peer_id in inbox:
                     inbox[peer_id].append(SyncRequest((driven.id.encode(),), frames))
+                else:
+                    driven.central.peers.not_sent(peer_id)
             for request in output.to_serve:
                 page = driven.central.serve(driven.now, request)
                 asker = request.token[0].decode()
                 if page is not None:
                     inbox[asker].append(SyncAnswer(driven.id, page))
-        if not any(inbox.values()) and all(_knows(driven, centrals) for driven in centrals):
-            break
-    heads = [dict(driven.store.heads) for driven in centrals]
-    assert heads.count(heads[0]) == len(heads), heads
+        heads = [dict(driven.store.heads) for driven in centrals]
+        same = heads.count(heads[0]) == len(heads)
+        if same and not any(inbox.values()) and all(_knows(one, centrals) for one in centrals):
+            return
+    raise AssertionError(f"they did not come together: {heads}")
 
 
 def _knows(driven: Driven, centrals: tuple[Driven, ...]) -> bool:

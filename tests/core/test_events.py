@@ -228,7 +228,6 @@ def understood_or_refused(skeleton: bytes, sealed: bytes) -> None:
         return
     assert (event.skeleton, event.sealed) == (skeleton, sealed)
     assert (event.facts is None) is (event.personal is None)
-    event.skeleton.decode()
 
 
 @settings(deadline=None, max_examples=300)
@@ -279,8 +278,6 @@ def not_understood(event: Event) -> None:
     [
         {"type": "VEHICLE_ENTRY_NOT_TAKEN"},
         {"v": 2},
-        {"data": None},
-        {"data": []},
         {"timestamp": T0_MS + 1},
         {"timestamp": limits.TIME_SHOWN_MS_MAX + 1, "order": limits.TIME_SHOWN_MS_MAX + 1},
     ],
@@ -319,6 +316,11 @@ def test_bad_facts_are_kept_and_not_understood(data: Fields) -> None:
 )
 def test_a_bad_personal_part_is_kept_and_not_understood(personal: Fields) -> None:
     not_understood(made(personal=personal))
+
+
+@pytest.mark.parametrize("data", [None, [], "", 1])
+def test_data_that_is_no_object_is_kept_and_not_understood(data: object) -> None:
+    not_understood(read(skeleton(b"{}", data), b"{}"))
 
 
 @pytest.mark.parametrize("sealed", [b"", b"null", b"[]", b"\xff", b'{"salt":"\xff"}'])
@@ -365,19 +367,15 @@ def at_stack_depth(depth: int, do: Callable[[], Event]) -> Event:
     return do() if depth == 0 else at_stack_depth(depth - 1, do)
 
 
-@pytest.mark.parametrize("in_part", ["data", "personal"])
-@pytest.mark.parametrize("depth", [1, 20, 100, 500, 800, 900])
+@pytest.mark.parametrize("part", ["data", "personal"])
+@pytest.mark.parametrize("depth", [20, 40, 300, 500, 800, 900])
 def test_whether_an_event_is_understood_does_not_hang_on_who_reads_it(
-    in_part: str, depth: int
+    part: str, depth: int
 ) -> None:
-    text = json.dumps(nested(depth))
-    sealed = b'{"salt":"","plate_id":"29A12345"' + b"}"
-    facts = '{"edge_id":"edge-1","camera_type":"car"'
-    if in_part == "data":
-        facts += f',"more":{text}'
-    else:
-        sealed = sealed[:-1] + f',"more":{text}'.encode() + b"}"
-    whole = skeleton(sealed, "?").replace(b'"?"', facts.encode() + b"}")
+    more = {part: {"more": nested(depth)}}
+    sealed = json.dumps({"salt": "", "plate_id": "29A12345"} | more.get("personal", {})).encode()
+    facts = {"edge_id": "edge-1", "camera_type": "car"} | more.get("data", {})
+    whole = skeleton(sealed, facts)
 
     def outcome(stack: int) -> object:
         try:
@@ -386,3 +384,12 @@ def test_whether_an_event_is_understood_does_not_hang_on_who_reads_it(
             return str(fault)
 
     assert outcome(0) == outcome(sys.getrecursionlimit() // 2)
+
+
+def test_brackets_in_texts_are_no_nesting() -> None:
+    view = '["\\[{' * 50
+    event = made({"request_id": view, "more": [[]] * 99}, {"plate_view": view})
+    assert event.personal is not None
+    assert event.personal.plate_view == view
+    with pytest.raises(ProtocolError, match="deeper than 32"):
+        made({"more": nested(31)})

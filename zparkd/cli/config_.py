@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from zparkd.cli.config_import import import_
 from zparkd.cli.reach import load_config
 from zparkd.cli.tables import NONE, plural, print_json, table
 from zparkd.daemon.config import Config
@@ -15,12 +16,12 @@ from zparkd.daemon.config import Config
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(epilog="Example: zparkctl config check")
 def config() -> None:
-    """Check and show the configuration; needs no daemon."""
+    """Check, show and import the configuration; needs no daemon."""
 
 
-@config.command()
+@config.command(epilog="Example: zparkctl -c /etc/zparkd/zparkd.toml config check")
 @_AS_JSON
 @click.pass_obj
 def check(file: Path, as_json: bool) -> None:
@@ -35,7 +36,7 @@ def check(file: Path, as_json: bool) -> None:
     )
 
 
-@config.command()
+@config.command(epilog="Example: zparkctl config show --json")
 @_AS_JSON
 @click.pass_obj
 def show(file: Path, as_json: bool) -> None:
@@ -60,6 +61,9 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(
             table(headers, [[_word(value) for value in entry.values()] for entry in entries])
         )
+
+
+config.add_command(import_)
 
 
 def _settings(loaded: Config) -> dict[str, Any]:

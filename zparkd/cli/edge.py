@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
+from zparkd.cli.dial import endpoint, own_host
 from zparkd.cli.reach import Exit, fail, load_config
 from zparkd.cli.tables import print_json
 from zparkd.client.edge import EdgeClient, NoAnswer
 from zparkd.core.site import EDGE_ID, Direction
-
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to connect to
 
 
 def _edge_id(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
@@ -40,7 +39,7 @@ _DIRECTION = click.option(
 _CAMERA_TYPE = click.option("--camera-type", metavar="T", help="Such as car or motorbike.")
 
 
-@click.group()
+@click.group(epilog="Example: zparkctl edge open --edge edge-1 --plate 29A12345")
 def edge() -> None:
     """Act as a camera, for trying things out.
 
@@ -49,7 +48,7 @@ def edge() -> None:
     """
 
 
-@edge.command()
+@edge.command(epilog="Example: zparkctl edge detect --edge edge-1 --plate 29A12345")
 @_EDGE
 @click.option("--plate", "plate_id", metavar="P", required=True, help="The plate, as read.")
 @_DIRECTION
@@ -62,7 +61,9 @@ def detect(file: Path, /, edge_id: str, plate_id: str, **optional: str | None) -
     _ask(file, edge_id, lambda client: client.detect(plate_id, **_given(optional)))
 
 
-@edge.command("open")
+@edge.command(
+    "open", epilog="Example: zparkctl edge open --edge edge-1 --plate 29A12345 --direction ENTRY"
+)
 @_EDGE
 @_PLATE
 @_DIRECTION
@@ -77,7 +78,7 @@ def open_(file: Path, /, edge_id: str, plate_id: str | None, **optional: Any) ->
     _ask(file, edge_id, lambda client: client.open_barrier(plate_id, **_given(optional)))
 
 
-@edge.command("close")
+@edge.command("close", epilog="Example: zparkctl edge close --edge edge-1")
 @_EDGE
 @_PLATE
 @click.option("--event", "event_id", metavar="ID", help="The event_id of the entry.")
@@ -100,11 +101,8 @@ def _given(optional: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(file: Path, edge_id: str, ask: Callable[[EdgeClient], dict[str, Any]]) -> None:
-    listen = load_config(file, as_json=True).listen
-    host = _ANYWHERE.get(listen.address, listen.address)
-    central = (
-        f"tcp://[{host}]:{listen.edge_port}" if ":" in host else f"tcp://{host}:{listen.edge_port}"
-    )
+    config = load_config(file, as_json=True)
+    central = endpoint(own_host(config), config.listen.edge_port)
     try:
         with EdgeClient(edge_id, [central]) as client:
             answer = ask(client)

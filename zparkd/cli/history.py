@@ -5,12 +5,12 @@ What a stay is has been decided where it was recorded; here rows are only picked
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 import click
 
-from zparkd.cli.reach import Exit, fail, load_config
+from zparkd.cli.database import reading
+from zparkd.cli.reach import load_config
 from zparkd.cli.tables import NONE, print_json, table
 from zparkd.core.plates import normalise_plate
 
@@ -39,7 +39,6 @@ COLUMNS = (
     "duration_s",
     "remarks",
 )
-_BUSY_S = 5.0  # how long another's lock on the database is waited for
 
 Row = Mapping[str, object]
 
@@ -53,7 +52,7 @@ def _plate_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -
         raise click.BadParameter(str(fault)) from None
 
 
-@click.command()
+@click.command(epilog="Example: zparkctl history --plate 29A-123.45 --inside")
 @click.option(
     "--plate", "plate_id", metavar="P", callback=_plate_id, help="Only this plate, however written."
 )
@@ -71,17 +70,8 @@ def _plate_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -
 def history(file: Path, plate_id: str | None, inside: bool, limit: int, as_json: bool) -> None:
     """Who came and went, newest entry first; times are the site's."""
     database = load_config(file, as_json=as_json).storage_path
-    if not database.exists():
-        fail(
-            Exit.NO,
-            "no_database",
-            f"{database}: there is no such database yet; zparkd makes it when it first runs",
-            as_json=as_json,
-        )
-    try:
-        rows = _stays(database, plate_id, inside, limit)
-    except sqlite3.Error as fault:
-        fail(Exit.NO, "unreadable", f"{database}: can't be read: {fault}", as_json=as_json)
+    with reading(database, as_json=as_json) as connection:
+        rows = _stays(connection, plate_id, inside, limit)
     if as_json:
         print_json(rows)
     elif rows:
@@ -91,7 +81,7 @@ def history(file: Path, plate_id: str | None, inside: bool, limit: int, as_json:
 
 
 def _stays(
-    database: Path, plate_id: str | None, inside: bool, limit: int
+    connection: sqlite3.Connection, plate_id: str | None, inside: bool, limit: int
 ) -> list[dict[str, object]]:
     """Rows of the view `history`, newest entry first, in the columns and order of COLUMNS."""
     wanted: dict[str, object] = {"plate_id": plate_id, "limit": limit or -1}
@@ -102,9 +92,7 @@ def _stays(
         f"SELECT {', '.join(COLUMNS)} FROM history {where}"
         " ORDER BY entry_ms DESC, id DESC LIMIT :limit"
     )
-    address = f"{database.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as connection:
-        return [dict(zip(COLUMNS, row, strict=True)) for row in connection.execute(query, wanted)]
+    return [dict(row) for row in connection.execute(query, wanted)]
 
 
 def _screen(rows: list[dict[str, object]]) -> str:

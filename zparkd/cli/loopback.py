@@ -5,6 +5,7 @@ It is started, killed and asked like any other; nothing in here knows how it wor
 """
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.client.edge import EdgeClient
 
 SITE = "lot-a"
+_PORTS = (12_000, 32_000)
+_given: set[int] = set()  # a port is free until its central starts, so none is given twice
 # What the centrals of a healed site may differ in.
 LOCAL_COLUMNS = ("id", "sync_status")
 
@@ -226,13 +229,16 @@ def zparkctl(config: Path, *arguments: str) -> bytes:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, from the part of the range not used for dialling out."""
-    held: list[socket.socket] = []
-    while len(held) < count:
-        probe = socket.socket()
-        probe.bind(("127.0.0.1", 0))
-        held.append(probe)
-    ports = [probe.getsockname()[1] for probe in held]
-    for probe in held:
-        probe.close()
+    """Ports that nothing listens on now, from below those that connections leave from."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(*_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            ports.append(port)
     return ports

@@ -5,12 +5,15 @@ A command's module is imported only when it is called, so that each starts fast.
 
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from zparkd import __version__
 from zparkd.cli.tables import colour_wanted
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Where(NamedTuple):
@@ -22,11 +25,23 @@ class _Where(NamedTuple):
 
 
 COMMANDS = {
-    "config": _Where("zparkd.cli.config_", "config", "Check and show the configuration."),
+    "backup": _Where("zparkd.cli.backup", "backup", "Copy the database while all goes on."),
+    "completion": _Where("zparkd.cli.completion", "completion", "Have a shell complete commands."),
+    "config": _Where("zparkd.cli.config_", "config", "Check, show and import the configuration."),
+    "conflicts": _Where("zparkd.cli.conflicts", "conflicts", "What a person should look at."),
     "edge": _Where("zparkd.cli.edge", "edge", "Act as a camera, for trying things out."),
     "history": _Where("zparkd.cli.history", "history", "Who came and went, newest first."),
+    "keygen": _Where("zparkd.cli.keygen", "keygen", "Make a secret key, or show its public key."),
+    "peer": _Where("zparkd.cli.peer", "peer", "List, add, remove and test other centrals."),
     "reload": _Where("zparkd.cli.reload", "reload", "Have the daemon read its configuration."),
+    "setup": _Where("zparkd.cli.setup", "setup", "Make this machine run zparkd as a service."),
     "status": _Where("zparkd.cli.status", "status", "Is it well? This central and its peers."),
+    "sync": _Where("zparkd.cli.sync", "sync", "Is all that is known of here? Wait for it."),
+    "sync-state": _Where(
+        "zparkd.cli.sync_state", "sync_state", "Up to when each peer's events are here."
+    ),
+    "tail": _Where("zparkd.cli.tail", "tail", "Events as this central records them."),
+    "verify": _Where("zparkd.cli.verify", "verify", "Check this central's database with itself."),
 }
 
 
@@ -47,6 +62,16 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=COMMANDS[name].summary)
+            for name in sorted(COMMANDS)
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002
@@ -59,6 +84,7 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     name="zparkctl",
+    epilog="Example: zparkctl -c /etc/zparkd/zparkd.toml status",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

@@ -54,20 +54,32 @@ def ask_daemon(
     daemon can be found in spite of it: the daemon runs on with its last good one, and what it
     says about the fault is what the operator came for.
     """
+    control, faults = find_control(file)
+    try:
+        return call(control, command, timeout_s=timeout_s, **arguments)
+    except DaemonUnreachable as fault:
+        if faults:
+            fail_config(faults, as_json=as_json, running=False)
+        fail(Exit.UNREACHABLE, "daemon_unreachable", str(fault), as_json=as_json, running=False)
+
+
+def find_control(file: Path) -> tuple[Path, list[str]]:
+    """Where the daemon whose configuration is `file` listens, and the faults of that file."""
     faults: list[str] = []
     try:
         control = load(file).listen.control
     except ConfigError as error:
         faults = [str(fault) for fault in error.faults]
         control = _written_control(file)
-    control = file.parent.absolute() / control
-    try:
-        with ControlClient(control, timeout_s) as daemon:
-            answer = daemon.call(command, **arguments)
-    except DaemonUnreachable as fault:
-        if faults:
-            fail_config(faults, as_json=as_json, running=False)
-        fail(Exit.UNREACHABLE, "daemon_unreachable", str(fault), as_json=as_json, running=False)
+    return file.parent.absolute() / control, faults
+
+
+def call(
+    control: Path, command: str, *, timeout_s: float = 2.0, **arguments: object
+) -> dict[str, Any]:
+    """The answer of the daemon at `control`, without the envelope. Raises DaemonUnreachable."""
+    with ControlClient(control, timeout_s) as daemon:
+        answer = daemon.call(command, **arguments)
     return {key: value for key, value in answer.items() if key not in ("v", "id")}
 
 

@@ -7,10 +7,10 @@ import click
 from zparkd.cli.reach import ask_daemon, fail_config, refuse
 from zparkd.cli.tables import print_json
 
-_PATIENCE_S = 10.0  # opening sockets for many new peers takes a while
+PATIENCE_S = 10.0  # opening sockets for many new peers takes a while
 
 
-@click.command()
+@click.command(epilog="Example: zparkctl reload && zparkctl status")
 @click.option("--json", "as_json", is_flag=True, help="Print the daemon's answer as JSON.")
 @click.pass_obj
 def reload(file: Path, as_json: bool) -> None:
@@ -19,7 +19,7 @@ def reload(file: Path, as_json: bool) -> None:
     Where the files are at fault the faults are printed, the exit status is 78, and the last
     good configuration stays live.
     """
-    answer = ask_daemon(file, "reload", as_json=as_json, timeout_s=_PATIENCE_S)
+    answer = ask_daemon(file, "reload", as_json=as_json, timeout_s=PATIENCE_S)
     if answer.get("success") is not True:
         if faults := answer.get("faults"):
             fail_config([str(fault) for fault in faults], as_json=as_json)

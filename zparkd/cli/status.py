@@ -3,6 +3,7 @@
 Every number comes from the daemon; here it is only put into words.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,24 +12,64 @@ from typing import Any
 import click
 
 from zparkd.cli import tables
-from zparkd.cli.reach import ask_daemon, refuse
+from zparkd.cli.reach import ask_daemon, call, find_control, refuse
 from zparkd.cli.tables import NEVER, NONE, SCREEN, UNKNOWN, Cell
+from zparkd.client.control import DaemonUnreachable
 
 SCHEMA = "zparkctl.status/1"
 
 
-@click.command()
+@click.command(epilog="Example: zparkctl status --watch")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
+@click.option(
+    "--watch", is_flag=True, help="Again and again until ^C; with --json a line each time."
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    metavar="S",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks with --watch.",
+)
 @click.pass_obj
-def status(file: Path, as_json: bool) -> None:
+def status(file: Path, as_json: bool, watch: bool, interval_s: float) -> None:
     """Is it well? This central, its peers and edges, and what is wrong."""
     answer = ask_daemon(file, "status", as_json=as_json)
     if answer.get("success") is not True:
         refuse(answer, as_json=as_json)
-    if as_json:
+    if watch:
+        _watch(file, answer, as_json=as_json, interval_s=interval_s)
+    elif as_json:
         tables.print_json({"schema": SCHEMA, **answer})
     else:
         click.echo(screen(answer, datetime.now(UTC)))
+
+
+def _watch(file: Path, answer: dict[str, Any], *, as_json: bool, interval_s: float) -> None:
+    """Show what the daemon says until ^C; a daemon that is restarted comes back by itself."""
+    try:
+        while True:
+            began = time.monotonic()
+            if as_json:
+                tables.print_json_line({"schema": SCHEMA, **answer})
+            elif answer.get("success") is True:
+                tables.redraw(screen(answer, datetime.now(UTC)))
+            else:
+                tables.redraw(tables.bad(tables.paragraph(answer["error"]["message"])))
+            time.sleep(max(0.0, began + interval_s - time.monotonic()))
+            answer = _looked_again(file)
+    except KeyboardInterrupt:
+        pass
+
+
+def _looked_again(file: Path) -> dict[str, Any]:
+    try:
+        return call(find_control(file)[0], "status")
+    except DaemonUnreachable as fault:
+        error = {"code": "daemon_unreachable", "message": str(fault)}
+        return {"success": False, "running": False, "error": error}
 
 
 def screen(answer: Mapping[str, Any], now: datetime) -> str:

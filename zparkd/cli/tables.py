@@ -55,6 +55,20 @@ def print_json(value: object) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
+def print_json_line(value: object) -> None:
+    """One JSON document on a line of its own, for what goes on for ever."""
+    click.echo(orjson.dumps(value))
+
+
+def redraw(text: str) -> None:
+    """Put text in the place of what stood on the screen; below it where that is no terminal."""
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        click.echo("\x1b[H\x1b[J", nl=False, color=True)  # moves and clears: it is no colour
+        click.echo(text)
+    else:
+        click.echo(f"{text}\n")
+
+
 def table(
     headers: Sequence[str],
     rows: Iterable[Sequence[str | Cell]],

@@ -222,13 +222,14 @@ class Central:
             read = self._read(peer, message.frames[1:])
             if isinstance(read.data, Beat):
                 self.peers.beat(peer, read.data, read.timestamp, self.settings.id, now)
-                peer.error = None
             elif isinstance(read.data, Live) and read.body is not None:
                 self._take(peer, wire.read_body(read.body))
             else:
                 raise ProtocolError("published what is not for the bus")
+            peer.bus_fault = None
         except ProtocolError as fault:
-            self._fault(peer, str(fault))
+            peer.bus_fault = str(fault)
+            self.counters.faults += 1
 
     def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
         peer = self.peers.states.get(message.peer_id)
@@ -240,20 +241,22 @@ class Central:
             if not isinstance(page, Page):
                 raise ProtocolError("answered with what is no page")
             asked = self.peers.answered(peer, page, now)
-            if asked is None:
-                return
             self.clock.learn(now, self.peers.offsets(now.mono_ms))
             if page.error is not None:
                 raise ProtocolError(page.error)
-            if page.heads is not None:
+            if page.heads is not None and asked is not None:
                 self.peers.vector(peer, page)
+            # Events count also where the page is late, or what it answers is forgotten.
             body = read.body or b"[]"
             taken = self._take(peer, wire.read_body(wire.unpack(body) if page.packed else body))
-            if asked.streams and not taken and self.peers.behind(peer, self.log.heads):
+            behind = self.peers.behind(peer, self.log.heads)
+            if asked is not None and asked.streams and not taken and behind:
                 peer.wants_vector = True  # it holds less than it said it does: ask what
                 self.peers.rest(peer, now)
+            peer.sync_fault = None
         except ProtocolError as fault:
-            self._fault(peer, str(fault))
+            peer.sync_fault = str(fault)
+            self.counters.faults += 1
             self.peers.rest(peer, now)
 
     def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
@@ -283,10 +286,6 @@ class Central:
             self.log.append(event)
             taken += 1
         return taken
-
-    def _fault(self, peer: PeerState, text: str) -> None:
-        peer.error = text
-        self.counters.faults += 1
 
     # --- what peers ask ----------------------------------------------------------------------
 

@@ -282,7 +282,7 @@ def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | None, Personal 
     """What an event says, or None twice where it does not say what its kind must."""
     if envelope.v != FORMAT or envelope.type not in _KINDS:
         return None, None
-    if envelope.timestamp > min(envelope.order, limits.TIME_SHOWN_MS_MAX):
+    if not envelope.timestamp <= envelope.order <= limits.TIME_SHOWN_MS_MAX:
         return None, None
     try:
         facts = _read_facts(envelope.data)

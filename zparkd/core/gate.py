@@ -121,7 +121,7 @@ class Gate:
         self._unsaid.check_lane(request)
         if request.plate_id is None:
             self._check_capture(now, request, None)
-            return answer_of(self._record(now, Kind.MANUAL, request, None), self._log)
+            return answer_of(self._record(now, Kind.MANUAL, request, None, forced=True), self._log)
         unnamed = request.request_id is None and request.direction is None
         repeated = self._opened_lately(now, request) if unnamed else None
         if repeated is not None:
@@ -260,14 +260,16 @@ class Gate:
             return None
         own = [event for event in acts if event.position.origin == self._settings.id]
         event = (own or acts)[0]
+        assert event.facts is not None
         assert event.personal is not None
         was_open = event.kind in _OPENS
-        if was_open is not (request.type is RequestType.BARRIER_OPEN):
-            raise bad(f"request_id: was used for another type of request ({event.kind})")
+        if request.type is not (
+            RequestType.BARRIER_OPEN if was_open else RequestType.BARRIER_CLOSE
+        ):
+            raise bad("request_id: was used for another type of request")
         asked = request.event.plate_id if request.event is not None else request.plate_id
         if event.personal.plate_id != asked and (was_open or asked is not None):
             raise bad("request_id: was used for another plate")
-        assert event.facts is not None
         if request.camera_type and event.facts.camera_type not in (None, request.camera_type):
             raise bad("request_id: was used for another vehicle")
         if was_open and request.direction not in (None, _way(event)):
@@ -327,7 +329,8 @@ class Gate:
         if vehicle is not None:
             while self._log.stamp_taken(vehicle.plate_id, stamp.ms):
                 stamp = stamp._replace(ms=stamp.ms + 1)
-            order = max(stamp.ms, self._log.last_order(vehicle) + 1)
+            above = self._log.last_order(vehicle) + 1
+            order = max(stamp.ms, min(above, limits.TIME_SHOWN_MS_MAX))
         self._clock.stamped(stamp.ms, now)
         return stamp, order
 

@@ -6,7 +6,7 @@ A queue, frame, page, batch or table that could grow has its limit here. Values 
 # --- what an edge may send -------------------------------------------------------------------
 EDGE_REQUEST_BYTES = 64 * 1024  # longer is answered `too_large`
 EDGE_FRAME_BYTES = 1024 * 1024  # longer drops the connection (per frame, by the socket)
-EDGE_FRAMES = 8  # of one message, envelope included; more is malformed
+EDGE_ENVELOPE_FRAMES = 8  # before a request; with more there is nobody to answer
 TEXT_CHARACTERS = 256  # of any free string in a request
 CAPTURE_AGE_MS = 30_000  # an open for something seen longer ago is recorded, not opened
 RETRY_AGE_MS = 24 * 3600 * 1000  # a request_id met again later than this is a counter reset
@@ -19,7 +19,6 @@ RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests
 
 # --- what centrals send each other -----------------------------------------------------------
 BUS_FRAME_BYTES = 4 * 1024 * 1024
-BUS_FRAMES = 8
 EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
 PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this
 PAGE_EVENTS = 1000
@@ -35,6 +34,7 @@ THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own o
 
 # --- the loop --------------------------------------------------------------------------------
 MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
+SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it
 CONTROL_REQUEST_BYTES = 1024 * 1024
 START_CATCH_UP_MS = 2_000  # before edges are answered, at most

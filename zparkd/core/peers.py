@@ -44,7 +44,8 @@ class PeerState:
     hears_us: bool = False
     offset_ms: int | None = None
     timezone: str | None = None
-    error: str | None = None
+    bus_fault: str | None = None
+    sync_fault: str | None = None
     synced_ms: int = 0
     saved: bool = False
     asked: Asked | None = None
@@ -54,6 +55,11 @@ class PeerState:
     timeouts: int = 0
     rest_until_ms: int = 0
     probed_ms: int | None = None
+
+    @property
+    def error(self) -> str | None:
+        """What was wrong with the last that it published, or else with its last answer."""
+        return self.bus_fault or self.sync_fault
 
 
 class PeerNote(NamedTuple):

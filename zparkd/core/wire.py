@@ -153,7 +153,7 @@ def read_message(frames: Sequence[bytes]) -> Message:
         if header.type not in MessageType.__members__:
             raise ProtocolError(f"a message of unknown type {header.type[:40]!r}")
         data = _read_data[MessageType(header.type)](header.data)
-    except (msgspec.MsgspecError, RecursionError) as fault:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as fault:
         raise ProtocolError(f"no message: {fault}") from None
     body = frames[1] if len(frames) == 2 else None
     return Message(header.source_central, header.timestamp, data, body)
@@ -190,7 +190,7 @@ def read_body(body: bytes) -> Iterable[Event]:
     """
     try:
         parts = _read_array(body)
-    except (msgspec.MsgspecError, RecursionError) as fault:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as fault:
         raise ProtocolError(f"no array of events: {fault}") from None
     if len(parts) % 2:
         raise ProtocolError("an event without its personal part")

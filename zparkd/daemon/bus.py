@@ -12,8 +12,10 @@ is configured for it. Nothing here blocks.
 
 import random
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import zmq
 
@@ -29,10 +31,13 @@ from zparkd.core.central import (
 )
 from zparkd.core.site import Peer
 from zparkd.daemon.config import Listen
+from zparkd.daemon.socket_file import make_way
 
 _HANDSHAKE_MS = 3_000
 _CONNECT_MS = 3_000
 _ORDERLY_STOP_MS = 500
+_CLOSING_S = 1.0
+_CLOSING_PAUSE_S = 0.01
 
 
 class BindError(Exception):
@@ -63,6 +68,17 @@ _SYNC = _Bounds(16, limits.BUS_FRAME_BYTES, 2_000)
 _EDGES = _Bounds(1_000, limits.EDGE_FRAME_BYTES, 0)
 _CONTROL = _Bounds(100, limits.CONTROL_REQUEST_BYTES, 0)
 
+_BUS_KEY = "listen.bus_port"
+_SYNC_KEY = "listen.sync_port"
+_EDGES_KEY = "listen.edge_port"
+_CONTROL_KEY = "listen.control"
+_LISTENING = {
+    _BUS_KEY: (zmq.PUB, _BUS),
+    _SYNC_KEY: (zmq.ROUTER, _SYNC),
+    _EDGES_KEY: (zmq.ROUTER, _EDGES),
+    _CONTROL_KEY: (zmq.ROUTER, _CONTROL),
+}
+
 
 @dataclass(slots=True)
 class Drained:
@@ -91,6 +107,8 @@ class Bus:
         self._context.set(zmq.MAX_SOCKETS, 4096)
         self._poller = zmq.Poller()
         self._links: dict[str, _Link] = {}
+        self._bound: dict[str, zmq.Socket[bytes]] = {}
+        self._endpoints: dict[str, str] = {}
         self._ready: dict[object, int] = {}
         self._edges_polled = False
         self.undeliverable = 0
@@ -108,6 +126,8 @@ class Bus:
 
     def close(self) -> None:
         """Close all sockets; what was sent a moment ago still goes out."""
+        if _CONTROL_KEY in self._bound:
+            _path(self._endpoints[_CONTROL_KEY]).unlink(missing_ok=True)
         self._context.destroy(linger=_ORDERLY_STOP_MS)
         self._woken.close()
         self.wake_fd.close()
@@ -119,53 +139,50 @@ class Bus:
 
         Raises BindError where a new port can't be had; all stays as it was.
         """
-        if listen != self._listen:
-            before = self._listen
-            self._unbind()
-            try:
-                self._bind(listen)
-            except BindError:
-                self._unbind()
-                self._bind(before)
-                raise
+        self._bind(listen)
         self._connect(peers)
 
     def _bind(self, listen: Listen) -> None:
-        self._listen = listen
-        self._bound: list[zmq.Socket[bytes]] = []
-        self._pub = self._bound_socket(
-            zmq.PUB, _tcp(listen.address, listen.bus_port), "listen.bus_port", _BUS
-        )
-        self._sync = self._bound_socket(
-            zmq.ROUTER, _tcp(listen.address, listen.sync_port), "listen.sync_port", _SYNC
-        )
-        self._edges = self._bound_socket(
-            zmq.ROUTER,
-            _tcp(listen.address, listen.edge_port),
-            "listen.edge_port",
-            _EDGES,
-        )
+        wanted = _endpoints(listen)
+        changed = {key: wanted[key] for key in wanted if self._endpoints.get(key) != wanted[key]}
+        ports = {_port(endpoint) for endpoint in changed.values()}
+        in_the_way = [
+            key for key in changed if key in self._bound and _port(self._endpoints[key]) in ports
+        ]
+        for key in in_the_way:
+            self._close_bound(key)
+        made: dict[str, zmq.Socket[bytes]] = {}
         try:
-            listen.control.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise BindError("listen.control", str(listen.control), fault.strerror or "") from None
-        self._control = self._bound_socket(
-            zmq.ROUTER,
-            f"ipc://{listen.control}",
-            "listen.control",
-            _CONTROL,
-        )
-        listen.control.chmod(0o660)
-        self._poller.register(self._sync, zmq.POLLIN)
-        self._poller.register(self._control, zmq.POLLIN)
-        self._edges_polled = False
+            for key, endpoint in changed.items():
+                made[key] = self._bound_socket(key, endpoint, patient=bool(in_the_way))
+        except BindError:
+            for key, unused in made.items():
+                if key == _CONTROL_KEY:
+                    _path(wanted[key]).unlink(missing_ok=True)
+                unused.close(linger=0)
+            for key in in_the_way:
+                self._take_over(key, self._bound_socket(key, self._endpoints[key], patient=True))
+            raise
+        for key, new in made.items():
+            if key in self._bound:
+                self._close_bound(key)
+            self._take_over(key, new)
+        self._endpoints = wanted
 
-    def _unbind(self) -> None:
-        for bound in self._bound:
-            if bound in self._poller:
-                self._poller.unregister(bound)
-            bound.close(linger=0)
-        self._bound = []
+    def _take_over(self, key: str, made: zmq.Socket[bytes]) -> None:
+        self._bound[key] = made
+        if key in (_SYNC_KEY, _CONTROL_KEY):
+            self._poller.register(made, zmq.POLLIN)
+
+    def _close_bound(self, key: str) -> None:
+        bound = self._bound.pop(key)
+        if bound in self._poller:
+            self._poller.unregister(bound)
+        if key == _EDGES_KEY:
+            self._edges_polled = False
+        if key == _CONTROL_KEY:  # ZeroMQ would leave it behind
+            _path(self._endpoints[key]).unlink(missing_ok=True)
+        bound.close(linger=0)
 
     def _socket(self, kind: int, bounds: _Bounds) -> zmq.Socket[bytes]:
         made: zmq.Socket[bytes] = self._context.socket(kind)
@@ -181,18 +198,34 @@ class Bus:
         made.tcp_keepalive_cnt = 3
         return made
 
-    def _bound_socket(
-        self, kind: int, endpoint: str, key: str, bounds: _Bounds
-    ) -> zmq.Socket[bytes]:
+    def _bound_socket(self, key: str, endpoint: str, patient: bool) -> zmq.Socket[bytes]:
+        """A new socket that listens there. Raises BindError.
+
+        `patient` waits a moment for a port that is being given up: ZeroMQ closes in its own time.
+        """
+        kind, bounds = _LISTENING[key]
+        if key == _CONTROL_KEY:
+            try:
+                make_way(_path(endpoint))
+            except OSError as fault:
+                raise BindError(key, endpoint, fault.strerror or str(fault)) from None
         made = self._socket(kind, bounds)
-        self._bound.append(made)
         made.ipv6 = "[" in endpoint
         if kind == zmq.ROUTER:
             made.router_mandatory = 1
-        try:
-            made.bind(endpoint)
-        except zmq.ZMQError as fault:
-            raise BindError(key, endpoint, fault.strerror or str(fault)) from None
+        until = time.monotonic() + (_CLOSING_S if patient else 0)
+        while True:
+            try:
+                made.bind(endpoint)
+            except zmq.ZMQError as fault:
+                if fault.errno == zmq.EADDRINUSE and time.monotonic() < until:
+                    time.sleep(_CLOSING_PAUSE_S)
+                    continue
+                made.close(linger=0)
+                raise BindError(key, endpoint, fault.strerror or str(fault)) from None
+            break
+        if key == _CONTROL_KEY:
+            _path(endpoint).chmod(0o660)
         return made
 
     def _connect(self, peers: tuple[Peer, ...]) -> None:
@@ -231,9 +264,9 @@ class Bus:
         """Wait until something came in, or the time is up; edges are looked at where told."""
         if edges is not self._edges_polled:
             if edges:
-                self._poller.register(self._edges, zmq.POLLIN)
+                self._poller.register(self._bound[_EDGES_KEY], zmq.POLLIN)
             else:
-                self._poller.unregister(self._edges)
+                self._poller.unregister(self._bound[_EDGES_KEY])
             self._edges_polled = edges
         self._ready = dict(self._poller.poll(timeout_ms))
 
@@ -249,13 +282,13 @@ class Bus:
                 take(SyncAnswer(id, frames))
             for frames in self._received(link.events):
                 take(FromBus(id, frames))
-        for frames in self._received(self._sync):
+        for frames in self._received(self._bound[_SYNC_KEY]):
             take(SyncRequest((frames[0],), frames[1:]))
-        for frames in self._received(self._edges):
+        for frames in self._received(self._bound[_EDGES_KEY]):
             request = self._edge_request(frames)
             if request is not None:
                 take(request)
-        for frames in self._received(self._control):
+        for frames in self._received(self._bound[_CONTROL_KEY]):
             if len(frames) == 3 and not frames[1]:
                 drained.controls.append(((frames[0], b""), frames[2]))
         return drained
@@ -270,15 +303,12 @@ class Bus:
                 if fault.errno == zmq.EAGAIN:
                     return
                 raise
-            if len(frames) > limits.BUS_FRAMES:
-                self.malformed += 1
-                continue
             yield frames
 
     def _edge_request(self, frames: Frames) -> FromEdge | None:
         """The request in what a REQ socket sent; None where it can't be answered."""
         try:
-            end = frames.index(b"", 1) + 1
+            end = frames.index(b"", 1, limits.EDGE_ENVELOPE_FRAMES) + 1
         except ValueError:
             self.malformed += 1
             return None
@@ -296,7 +326,7 @@ class Bus:
 
     def publish(self, frames: Frames) -> None:
         """Tell all peers. A peer whose queue is full misses it, and asks later."""
-        self._pub.send_multipart(frames)
+        self._bound[_BUS_KEY].send_multipart(frames)
 
     def ask(self, peer_id: str, frames: Frames) -> bool:
         """Send a sync request; False where the peer is not there."""
@@ -305,15 +335,15 @@ class Bus:
 
     def answer_peer(self, token: Token, frames: Frames) -> None:
         """Send a page to who asked for it, if it is still there."""
-        self._deliver(self._sync, [*token, *frames])
+        self._deliver(self._bound[_SYNC_KEY], [*token, *frames])
 
     def answer_edge(self, token: Token, body: bytes) -> None:
         """Answer an edge, if it is still there."""
-        self._deliver(self._edges, [*token, body])
+        self._deliver(self._bound[_EDGES_KEY], [*token, body])
 
     def answer_control(self, token: Token, body: bytes) -> None:
         """Answer zparkctl, if it is still there."""
-        self._deliver(self._control, [*token, body])
+        self._deliver(self._bound[_CONTROL_KEY], [*token, body])
 
     def _deliver(self, target: zmq.Socket[bytes], frames: Frames) -> None:
         if not self._sent(target, frames):
@@ -328,6 +358,24 @@ class Bus:
                 return False
             raise
         return True
+
+
+def _endpoints(listen: Listen) -> dict[str, str]:
+    """Where each socket listens, by the key of the configuration that says so."""
+    return {
+        _BUS_KEY: _tcp(listen.address, listen.bus_port),
+        _SYNC_KEY: _tcp(listen.address, listen.sync_port),
+        _EDGES_KEY: _tcp(listen.address, listen.edge_port),
+        _CONTROL_KEY: f"ipc://{listen.control}",
+    }
+
+
+def _port(endpoint: str) -> str:
+    return endpoint.rpartition(":")[2]
+
+
+def _path(endpoint: str) -> Path:
+    return Path(endpoint.removeprefix("ipc://"))
 
 
 def _tcp(address: str, port: int) -> str:

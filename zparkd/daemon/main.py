@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from loguru import logger
 
 from zparkd import __version__
 from zparkd.core.central import Central
 from zparkd.core.events import Stream
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.config import Config, ConfigError, default_path, load
-from zparkd.daemon.log import start_log
+from zparkd.daemon.log import complain, in_journal, start_log
+from zparkd.daemon.messages import Message, say
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, settings_of
 from zparkd.daemon.schema import SchemaError
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
@@ -64,11 +64,11 @@ def main(file: Path | None) -> None:
     try:
         _run(config, store, bus)
     except StorageFailed as failed:
-        _fail(EXIT_FAILED, f"zparkd: the disk failed: {failed}")
+        say(Message.DISK_FAILED, reason=failed)
+        sys.exit(EXIT_FAILED)
     finally:
         bus.close()
         store.close()
-        config.listen.control.unlink(missing_ok=True)
 
 
 def _run(config: Config, store: Store, bus: Bus) -> None:
@@ -88,18 +88,18 @@ def _run(config: Config, store: Store, bus: Bus) -> None:
     signal.signal(signal.SIGTERM, lambda *_: reactor.stop())
     signal.signal(signal.SIGINT, lambda *_: reactor.stop())
     signal.signal(signal.SIGHUP, lambda *_: reactor.ask_reload())
-    logger.info(
-        "{} of site {}, zparkd {}: {} events held, {} peers",
-        config.central_id,
-        config.site,
-        __version__,
-        sum(store.heads.values()),
-        len(config.peers),
+    say(
+        Message.STARTED,
+        central=config.central_id,
+        site=config.site,
+        version=__version__,
+        events=sum(store.heads.values()),
+        peers=len(config.peers),
     )
     gc.collect()
     gc.freeze()
     reactor.run()
-    logger.info("stopped")
+    say(Message.STOPPED)
 
 
 def _new_stream(central_id: str, store: Store) -> Stream:
@@ -115,7 +115,10 @@ def _new_stream(central_id: str, store: Store) -> Stream:
 
 def _fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
-        print(line, file=sys.stderr)
+        complain(line)
+    if in_journal():
+        start_log()
+        say(Message.NOT_STARTED, code=code)
     sys.exit(code)
 
 

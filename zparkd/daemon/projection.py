@@ -227,6 +227,7 @@ class Projection:
         for event in in_fold_order(events, entries):
             if fold_key(event, entries) >= first:
                 fold.take(event)
+                self._run("DELETE FROM verdicts WHERE at=?", (self._streams.at(event.position),))
         self._replace(fold, number, first)
 
     def _key_of(self, position: Position) -> SortKey:
@@ -258,11 +259,6 @@ class Projection:
                 self._run(_INSERT_STAY, (*self._row(stay), number))
             elif stays_before[id] != stay:
                 self._run(_UPDATE_STAY, (*self._row(stay), id))
-        self._run(
-            "DELETE FROM verdicts WHERE vehicle=? AND verdict IN (?,?)"
-            " AND at IN (SELECT at FROM events WHERE vehicle=? AND place >= ?)",
-            (number, *_FOLDED, number, first.order),
-        )
         self._judge(fold, number)
 
     # --- reading -----------------------------------------------------------------------------

@@ -11,20 +11,33 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
-from loguru import logger
 
 from zparkd.core import limits
 from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest
 from zparkd.core.clock import Now
 from zparkd.core.site import Settings
 from zparkd.daemon.bus import BindError, Bus
-from zparkd.daemon.config import Config, ConfigError, load, restart_faults
+from zparkd.daemon.changes import Changes
+from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults
+from zparkd.daemon.messages import Message, say
+from zparkd.daemon.notify import Notifier, status_text
+from zparkd.daemon.recorded import say_recorded
 from zparkd.daemon.status import Faults, status
 from zparkd.daemon.store import Store
+
+
+class Undone(Enum):
+    """Why a transaction was undone, and so what becomes of its messages."""
+
+    BLEW_UP = "one of them broke a rule: each is tried alone"
+    FULL = "the disk takes no more: each is tried alone, since some write nothing"
+    BUSY = "another process holds the database: all are refused, since each would wait"
+
 
 # After these nothing that the disk says can be believed.
 _FATAL = {
@@ -36,10 +49,10 @@ _FATAL = {
 }
 # What a full or locked disk answers: the transaction is undone, and the next may do better.
 _PASSING = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_FULL: Undone.FULL,
+    sqlite3.SQLITE_READONLY: Undone.FULL,
+    sqlite3.SQLITE_BUSY: Undone.BUSY,
+    sqlite3.SQLITE_LOCKED: Undone.BUSY,
 }
 
 _Result = TypeVar("_Result")
@@ -82,8 +95,9 @@ class Reactor:
         self._reload_asked = False
         self._faults = Faults()
         self._to_serve: deque[SyncRequest] = deque(maxlen=limits.SYNC_REQUESTS_WAITING)
-        self._connected: set[str] = set()
-        self._blew_up = False
+        self._changes = Changes(central)
+        self._notify = Notifier()
+        self._undone = Undone.FULL
         self._edges_answered = False
 
     def stop(self) -> None:
@@ -96,12 +110,13 @@ class Reactor:
 
     def run(self) -> None:
         """Turn until `stop`. Raises StorageFailed where the disk gives up."""
+        self._notify.ready()
         while not self._stopping:
             now = read_clocks()
             edges = self._edges_answered or self._central.serves_edges(now)
             if edges and not self._edges_answered:
                 self._edges_answered = True
-                logger.info("edges are answered")
+                say(Message.READY)
             wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
             self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
             drained = self._bus.drain()
@@ -111,6 +126,8 @@ class Reactor:
             self._turn(drained.messages)
             for token, body in drained.controls:
                 self._bus.answer_control(token, self._control(body))
+            self._notify.turned(now.mono_ms, self._state)
+        self._notify.stopping()
 
     # --- one turn -----------------------------------------------------------------------------
 
@@ -121,10 +138,13 @@ class Reactor:
             self._send(output)
         else:
             for message in batch:
-                self._alone(message)
+                if self._undone is Undone.BUSY:
+                    self._refuse(message)
+                else:
+                    self._alone(message)
         self._committed(lambda: self._central.note_peers(now))
         self._serve(now)
-        self._watch_peers(now)
+        self._changes.look(now)
 
     def _committed(self, work: Callable[[], _Result]) -> _Result | None:
         """What `work` returns, once it is on the disk; None where it was undone instead."""
@@ -136,7 +156,7 @@ class Reactor:
             return None
         if wrote and self._faults.storage is not None:
             self._faults.storage = None
-            logger.info("the database can be written again")
+            say(Message.STORAGE_BACK)
         return result
 
     def _undo(self, fault: Exception) -> None:
@@ -144,12 +164,12 @@ class Reactor:
         code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
         if code in _FATAL:
             raise StorageFailed(f"{self._config.storage_path}: {fault}") from fault
-        self._blew_up = code not in _PASSING
-        if self._blew_up:
-            logger.opt(exception=fault).error("a turn failed and was undone")
+        self._undone = _PASSING.get(code, Undone.BLEW_UP)
+        if self._undone is Undone.BLEW_UP:
+            say(Message.TURN_FAILED, fault)
         elif self._faults.storage is None:
             self._faults.storage = str(fault)
-            logger.error("the database can't be written: {}; free space or mend the disk", fault)
+            say(Message.STORAGE_FAILED, reason=fault)
         try:
             self._store.rollback()
         except sqlite3.Error as second:
@@ -163,9 +183,14 @@ class Reactor:
         if output is not None:
             self._send(output)
             return
-        if self._blew_up:
-            self._committed(lambda: self._store.set_aside(repr(message), now.wall_ms))
+        if self._undone is Undone.BLEW_UP:
+            text = repr(message)[: limits.SET_ASIDE_CHARACTERS]
+            self._committed(lambda: self._store.set_aside(text, now.wall_ms))
             self._central.counters.set_aside += 1
+        self._refuse(message)
+
+    def _refuse(self, message: Incoming) -> None:
+        """Nothing was recorded. What peers sent comes again; an edge is told."""
         if isinstance(message, FromEdge):
             self._bus.answer_edge(message.token, self._central.refused(message))
 
@@ -178,6 +203,7 @@ class Reactor:
             if not self._bus.ask(peer_id, frames):
                 self._central.peers.not_sent(peer_id)
         self._to_serve.extend(output.to_serve)
+        say_recorded(output.published)
 
     def _serve(self, now: Now) -> None:
         """Answer what peers ask for: after the edges, and a few pages a turn."""
@@ -187,18 +213,10 @@ class Reactor:
             if frames is not None:
                 self._bus.answer_peer(request.token, frames)
 
-    def _watch_peers(self, now: Now) -> None:
-        peers = self._central.peers
-        connected = {
-            peer.id for peer in peers.states.values() if peers.connected(peer, now.mono_ms)
-        }
-        if connected == self._connected:
-            return
-        for id in sorted(connected - self._connected):
-            logger.info("{} is connected", id)
-        for id in sorted(self._connected - connected):
-            logger.warning("{} is not heard any more; what it misses is kept for it", id)
-        self._connected = connected
+    def _state(self) -> str | None:
+        """How it is, in a line."""
+        faults, now = self._faults, read_clocks()
+        return self._committed(lambda: status_text(self._central, self._store, faults, now))
 
     # --- control --------------------------------------------------------------------------------
 
@@ -207,40 +225,55 @@ class Reactor:
         id = None
         try:
             request = orjson.loads(body)
-            id = request["id"]
-            match request["command"]:
-                case "status":
-                    answer = self._status()
-                case "reload":
-                    faults = self._reload()
-                    answer = {"success": not faults, **({"faults": faults} if faults else {})}
-                case command:
-                    answer = _no("unknown_command", f"command {command!r} is not known here")
+            if isinstance(request["id"], str | int):
+                id = request["id"]
+            command = request["command"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             answer = _no("bad_request", "a command is a JSON object with v, id and command")
+        else:
+            done = self._committed(lambda: self._command(command))
+            answer = done or _no("failed", "the daemon's log says why")
         return orjson.dumps({"v": 1, "id": id, **answer})
 
-    def _status(self) -> dict[str, Any]:
-        return status(self._central, self._store, read_clocks(), self._started, self._faults)
+    def _command(self, command: object) -> dict[str, Any]:
+        match command:
+            case "status":
+                now = read_clocks()
+                return status(self._central, self._store, now, self._started, self._faults)
+            case "reload":
+                faults = self._reload()
+                return {"success": not faults, **({"faults": faults} if faults else {})}
+        return _no("unknown_command", f"command {command!r} is not known here")
 
     def _reload(self) -> list[str]:
         """Read the configuration and apply what differs; what is wrong with it, one a line.
 
         Where anything is, the last good configuration stays as it is.
         """
+        running, said = self._config, self._faults.config
+        with self._notify.reloading():
+            faults = [str(fault) for fault in self._applied()]
+        self._faults.config = "\n".join(faults) or None
+        if not faults and (said is not None or self._config is not running):
+            lanes, peers = len(self._config.lanes), len(self._config.peers)
+            say(Message.CONFIG_APPLIED, peers=peers, edges=lanes)
+        elif self._faults.config != said:
+            for fault in faults:
+                say(Message.CONFIG_REFUSED, fault=fault)
+        return faults
+
+    def _applied(self) -> Sequence[Fault]:
+        """What is wrong with the configuration as it is written; with nothing, it is applied."""
         try:
             wanted = load(self._config.path)
             faults = restart_faults(self._config, wanted)
             if not faults:
                 self._apply(wanted)
         except ConfigError as refused:
-            faults = list(refused.faults)
+            return refused.faults
         except BindError as refused:
-            faults = [wanted.fault(refused.key, str(refused))]
-        self._faults.config = "\n".join(map(str, faults)) or None
-        for fault in faults:
-            logger.error("configuration refused: {}", fault)
-        return [str(fault) for fault in faults]
+            return [wanted.fault(refused.key, str(refused))]
+        return faults
 
     def _apply(self, wanted: Config) -> None:
         if wanted == self._config:
@@ -250,9 +283,6 @@ class Reactor:
             self._store.set_timezone(wanted.timezone)
         self._central.configure(settings_of(wanted))
         self._config = wanted
-        logger.info(
-            "configuration applied: {} peers, {} edges", len(wanted.peers), len(wanted.lanes)
-        )
 
 
 def _no(code: str, message: str) -> dict[str, Any]:

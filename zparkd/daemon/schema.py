@@ -13,7 +13,7 @@ that is newer than this software is refused, never guessed at.
     set_aside  messages that could not be handled, the newest
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
-    history, p2p_sync_state    views for readers
+    history, conflicts, p2p_sync_state    views for readers
 """
 
 import sqlite3
@@ -90,6 +90,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_of_vehicle ON sessions (vehicle, entry_order);
 CREATE INDEX sessions_inside ON sessions (vehicle) WHERE closed_by IS NULL;
 CREATE INDEX sessions_by_time ON sessions (entry_ms);
+CREATE INDEX sessions_remarked ON sessions (entry) WHERE remarks IS NOT NULL;
 
 CREATE TABLE verdicts (
     at      INTEGER PRIMARY KEY REFERENCES events (at),
@@ -148,6 +149,61 @@ FROM sessions s
 JOIN vehicles v ON v.no = s.vehicle
 JOIN streams eo ON eo.no = s.entry >> 40
 LEFT JOIN streams xo ON xo.no = s.closer >> 40;
+
+CREATE VIEW conflicts AS
+WITH judged AS (
+    SELECT
+        d.verdict, d.instead, d.vehicle, e.at, e.timestamp, e.edge_id,
+        json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
+        json_extract(CAST(e.skeleton AS TEXT), '$.data.names[0]') AS names,
+        (SELECT o.no << 40 | json_extract(CAST(e.skeleton AS TEXT), '$.data.names[2]')
+         FROM streams o
+         WHERE o.origin = json_extract(CAST(e.skeleton AS TEXT), '$.data.names[0]')
+           AND o.epoch = json_extract(CAST(e.skeleton AS TEXT), '$.data.names[1]')) AS named
+    FROM verdicts d JOIN events e ON e.at = d.at
+    WHERE d.verdict <> 'REPEATED'
+)
+SELECT
+    CASE WHEN j.verdict = 'ENDED_NOTHING' AND j.names IS NULL THEN 'UNMATCHED'
+         ELSE j.verdict END AS kind,
+    v.plate_id,
+    v.camera_type,
+    eo.origin || '_' || j.timestamp || '_' || v.plate_id AS event_id,
+    so.origin || '_' || s.entry_ms || '_' || v.plate_id AS stay,
+    eo.origin AS central,
+    j.edge_id,
+    strftime('%Y-%m-%d %H:%M:%S', j.timestamp / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= j.timestamp / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') AS time,
+    j.fee,
+    j.timestamp AS time_ms
+FROM judged j
+JOIN vehicles v ON v.no = j.vehicle
+JOIN streams eo ON eo.no = j.at >> 40
+-- An entry that does not count leads to the one that does in at most two steps.
+LEFT JOIN sessions s ON s.entry = CASE j.verdict
+    WHEN 'SUPERSEDED' THEN j.instead
+    WHEN 'ENDED_NOTHING' THEN coalesce(
+        (SELECT entry FROM sessions WHERE entry = j.named),
+        (SELECT x.entry FROM verdicts a JOIN sessions x ON x.entry = a.instead
+         WHERE a.at = j.named),
+        (SELECT x.entry FROM verdicts a JOIN verdicts b ON b.at = a.instead
+         JOIN sessions x ON x.entry = b.instead WHERE a.at = j.named)) END
+LEFT JOIN streams so ON so.no = s.entry >> 40
+UNION ALL
+SELECT
+    r.value,
+    h.plate_id,
+    h.camera_type,
+    h.event_id,
+    h.event_id,
+    coalesce(h.exit_central, h.source_central),
+    coalesce(h.exit_edge_id, h.edge_id),
+    coalesce(h.exit_time, h.entry_time),
+    h.fee,
+    coalesce(h.exit_ms, h.entry_ms)
+FROM history h, json_each('["' || replace(h.remarks, ',', '","') || '"]') r
+WHERE h.remarks IS NOT NULL;
 
 CREATE VIEW p2p_sync_state AS
 SELECT

@@ -50,7 +50,7 @@ def status(
         "messages_received": central.counters.messages_received,
         "vehicles_inside": store.vehicles_inside(),
         "events": sum(store.heads.values()),
-        "only_here": peers.only_here(store.heads) if rows else 0,
+        "only_here": peers.only_here(store.heads),
         "config_error": faults.config,
         "problems": list(_problems(central, now, faults)),
         "edges": [

@@ -28,7 +28,7 @@ _IN_MEMORY = Path(":memory:")
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 2000",
+    "PRAGMA busy_timeout = 250",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
 )
@@ -64,9 +64,9 @@ class Store:
         self._run = self._connection.execute
         self._saved: list[PeerNote] | None = None
         try:
+            migrate(self._connection)  # first: what is not ours is refused as it is
             for pragma in _PRAGMAS:
                 self._run(pragma)
-            migrate(self._connection)
             self._remember(central_id, site)
             self.set_timezone(timezone)
             self._streams = Streams(self._connection)
@@ -293,6 +293,7 @@ class Store:
 def _lock(path: Path) -> int:
     """Hold the database for this process alone; the descriptor of the lock."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))  # plates are in it
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,97 @@
+"""What a central misses while it is down is all there when it is back, whoever can tell it."""
+
+import pytest
+
+from tests.e2e.harness import (
+    NO_LIMIT,
+    PATIENCE_S,
+    enter,
+    flood,
+    leave,
+    opens,
+    peer_row,
+    wait_connected,
+    wait_equal,
+    wait_events,
+)
+from zparkd.cli.loopback import wait_for
+
+MISSED = 12_000
+
+
+def test_all_of_12000_events_arrive_though_their_origin_is_down_by_then(make_site) -> None:
+    site = make_site(3, more=NO_LIMIT)
+    origin, witness, away = site.centrals
+    site.start()
+    wait_connected(*site.centrals)
+    enter(away, "29A99999")
+    wait_events(site.centrals, 2)
+    away.kill()
+    answers = flood(origin, opens("30A", MISSED // 2))
+    answers += flood(origin, opens("30A", MISSED // 2, "EXIT"))
+    assert [answer for answer in answers if answer["success"] is not True] == []
+    wait_events([witness], MISSED + 2)
+    origin.kill()
+    away.start()
+    wait_events([away], MISSED + 2)
+    left = leave(away, "29A99999")
+    assert left["action"] == "EXIT"
+    origin.start()
+    history = wait_equal(site.centrals, when=lambda h: all(r["status"] == "OUT" for r in h))
+    assert len(history) == MISSED // 2 + 1
+    assert len({row["event_id"] for row in history}) == len(history)
+    told = {row["event_id"] for row in history}
+    assert {answer["event_id"] for answer in answers} <= told
+
+
+def test_a_central_answers_edges_while_it_serves_and_fetches_thousands_of_events(make_site) -> None:
+    site = make_site(2, more=NO_LIMIT)
+    one, two = site.centrals
+    one.start()
+    flood(one, opens("30A", 6_000))
+    two.start()
+    for number in range(20):
+        enter(one, f"51F{number:05d}")
+        enter(two, f"51G{number:05d}")
+    wait_events(site.centrals, 6_080)
+    wait_equal(site.centrals, when=lambda h: len(h) == 6_040)
+
+
+def test_status_counts_what_is_behind_what_lags_and_what_is_only_here(make_site) -> None:
+    site = make_site(2)
+    one, two = site.centrals
+    site.start()
+    wait_connected(one, two)
+    enter(one, "29A00001")
+    wait_events(site.centrals, 2)
+    wait_for("two is told to hold all", lambda: one.status()["only_here"] == 0, PATIENCE_S)
+    assert (peer_row(one, two.id)["behind"], peer_row(one, two.id)["lag"]) == (0, 0)
+    two.kill()
+    enter(one, "29A00002")
+    assert one.status()["only_here"] == 2
+    assert peer_row(one, two.id)["lag"] == 2
+    one.kill()
+    one.start()
+    assert one.status()["only_here"] >= 2, "a power cut makes it no smaller"
+    two.start()
+    wait_for("two is told to hold all", lambda: one.status()["only_here"] == 0, PATIENCE_S)
+    assert peer_row(one, two.id)["lag"] == 0
+
+
+@pytest.mark.parametrize("lost", ["zparkd.db", "zparkd.db-wal"])
+def test_a_central_whose_database_was_lost_gets_its_own_events_back(make_site, lost) -> None:
+    site = make_site(2)
+    one, two = site.centrals
+    site.start()
+    wait_connected(one, two)
+    opened = enter(one, "29A00001")
+    wait_events(site.centrals, 2)
+    one.kill()
+    for file in one.folder.glob(f"{lost}*"):
+        if not file.name.endswith(".lock"):
+            file.unlink()
+    one.start()
+    wait_events(site.centrals, 2)
+    assert leave(one, "29A00001")["event_id"] == opened["event_id"]
+    enter(one, "29A00002")
+    wait_equal(site.centrals, when=lambda h: sorted(r["status"] for r in h) == ["IN", "OUT"])

@@ -1,0 +1,93 @@
+"""`zparkctl backup`: a copy of the database as it is in one moment, while all goes on.
+
+A copy that is not whole never gets the name it was asked for.
+"""
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from zparkd.cli.database import read_only, reading
+from zparkd.cli.files import put
+from zparkd.cli.reach import Exit, fail, load_config
+from zparkd.cli.tables import plural, print_json, table
+
+
+class _Failed(Exception):
+    """No copy was made. The text says why."""
+
+
+@click.command(epilog="Example: zparkctl backup /var/backups/zparkd-$(date +%F).db")
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def backup(file: Path, target: Path, as_json: bool) -> None:
+    """Copy the database to FILE, and print what is in the copy.
+
+    The daemon need not stop, and does not wait. The copy is checked and on the disk before it
+    is given its name, readable for its owner alone. FILE is never overwritten.
+    """
+    database = load_config(file, as_json=as_json).storage_path
+    if os.path.lexists(target):
+        _refuse_existing(target, as_json=as_json)
+    with reading(database, as_json=as_json) as connection:
+        try:
+            held = _copied(connection, target)
+        except FileExistsError:
+            _refuse_existing(target, as_json=as_json)
+        except (_Failed, OSError) as fault:
+            message = f"{target}: no backup was made: {fault}"
+            fail(Exit.NO, "no_backup", message, as_json=as_json)
+    if as_json:
+        print_json({"success": True, "path": str(target), **held})
+        return
+    size = f"{held['bytes'] / 1e6:,.1f} MB"
+    click.echo(f"{target}: {size}, {plural(held['events'], 'event')}")
+    rows = [(head["central"], str(head["epoch"]), f"{head['head']:,}") for head in held["heads"]]
+    if rows:
+        click.echo(table(("CENTRAL", "EPOCH", "HEAD"), rows, right=("HEAD",)))
+
+
+def _refuse_existing(target: Path, *, as_json: bool) -> NoReturn:
+    message = f"{target}: exists, and is not overwritten; name another file"
+    fail(Exit.NO, "exists", message, as_json=as_json)
+
+
+def _copied(connection: sqlite3.Connection, target: Path) -> dict[str, Any]:
+    """Copy the database; what is in the copy. Raises _Failed or OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    copy = Path(name)
+    try:
+        try:
+            connection.execute("VACUUM INTO ?", (str(copy.absolute()),))
+            held = _held(copy)
+        except sqlite3.Error as fault:
+            raise _Failed(str(fault)) from None
+        os.fsync(descriptor)
+        put(copy, target)
+    finally:
+        os.close(descriptor)
+        copy.unlink(missing_ok=True)
+    return held
+
+
+def _held(copy: Path) -> dict[str, Any]:
+    """What a copy holds, once it is found to be sound. Raises _Failed."""
+    with closing(read_only(copy)) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _Failed(f"the copy is not sound: {found}; see: zparkctl verify")
+        events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+        heads = connection.execute(
+            "SELECT origin AS central, epoch, head FROM streams ORDER BY origin, epoch"
+        ).fetchall()
+    return {
+        "bytes": copy.stat().st_size,
+        "events": events,
+        "heads": [dict(head) for head in heads],
+    }

@@ -1,0 +1,53 @@
+"""`zparkctl keygen`: the secret key of a central or a camera, and the public key it goes with."""
+
+import os
+from pathlib import Path
+
+import click
+import zmq
+
+from zparkd.cli.dial import read_key
+from zparkd.cli.reach import Exit, fail
+from zparkd.cli.tables import print_json
+
+
+@click.command(epilog="Example: zparkctl keygen /etc/zparkd/central.key")
+@click.argument("key_file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--public", is_flag=True, help="Make none: print the public key of the one in FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def keygen(key_file: Path, public: bool, as_json: bool) -> None:
+    """Write a new secret key to FILE, and print its public key.
+
+    The file is for its owner alone, and one that exists is never overwritten. The public key
+    stands alone on a line; it goes into peers.d or edges.d of the others.
+    """
+    try:
+        secret = read_key(key_file) if public else _new(key_file)
+    except FileExistsError:
+        message = f"{key_file}: exists, and is not overwritten; for its public key: --public"
+        fail(Exit.NO, "exists", message, as_json=as_json)
+    except OSError as fault:
+        fail(Exit.NO, "file", f"{key_file}: {(fault.strerror or '').lower()}", as_json=as_json)
+    except ValueError as fault:
+        fail(Exit.NO, "bad_key", str(fault), as_json=as_json)
+    key = zmq.curve_public(secret).decode()
+    if as_json:
+        print_json({"success": True, "public_key": key})
+    else:
+        click.echo(key)
+
+
+def _new(key_file: Path) -> bytes:
+    """A new secret key, once it is in the file and on the disk. Raises OSError."""
+    _, secret = zmq.curve_keypair()
+    descriptor = os.open(key_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with open(descriptor, "wb") as opened:
+            os.fchmod(descriptor, 0o600)
+            opened.write(secret + b"\n")
+            opened.flush()
+            os.fsync(descriptor)
+    except OSError:
+        key_file.unlink(missing_ok=True)
+        raise
+    return secret

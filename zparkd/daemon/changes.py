@@ -1,0 +1,66 @@
+"""What changed since the turn before and is worth a line in the log: peers, and the clock.
+
+Looks, says, and changes nothing. What stays as it is, right or wrong, is said once.
+"""
+
+from zparkd.core.central import Central
+from zparkd.core.clock import Now
+from zparkd.daemon.messages import Message, say
+
+
+class Changes:
+    """What was last said of one central."""
+
+    def __init__(self, central: Central) -> None:
+        self._central = central
+        self._connected: set[str] = set()
+        self._catching_up: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._clock_wrong = False
+
+    def look(self, now: Now) -> None:
+        """Say what is different now."""
+        self._clock(now)
+        peers = self._central.peers
+        connected = {
+            peer.id for peer in peers.states.values() if peers.connected(peer, now.mono_ms)
+        }
+        if connected != self._connected:
+            self._peers(connected)
+        if self._catching_up:
+            self._caught_up()
+        for peer in peers.states.values():
+            if peer.error is not None and peer.error != self._refused.get(peer.id):
+                self._refused[peer.id] = peer.error
+                say(Message.PEER_REFUSED, peer=peer.id, reason=peer.error)
+
+    def _peers(self, connected: set[str]) -> None:
+        for id in sorted(connected - self._connected):
+            say(Message.PEER_CONNECTED, peer=id)
+            self._refused.pop(id, None)
+            self._catching_up.add(id)
+        for id in sorted(self._connected - connected):
+            self._catching_up.discard(id)
+            if id in self._central.peers.states:
+                say(Message.PEER_LOST, peer=id)
+        self._connected = connected
+
+    def _caught_up(self) -> None:
+        peers, heads = self._central.peers, self._central.log.heads
+        for id in sorted(self._catching_up):
+            if peers.behind(peers.states[id], heads) == 0:
+                self._catching_up.discard(id)
+                say(Message.PEER_CAUGHT_UP, peer=id)
+
+    def _clock(self, now: Now) -> None:
+        clock = self._central.clock
+        wrong = clock.corrected or clock.read(now).marked
+        if wrong == self._clock_wrong:
+            return
+        self._clock_wrong = wrong
+        if not wrong:
+            say(Message.CLOCK_RIGHT)
+        elif clock.corrected:
+            say(Message.CLOCK_WRONG, reason="events are stamped with the time of the others")
+        else:
+            say(Message.CLOCK_WRONG, reason="events go on from the last one, and are marked")

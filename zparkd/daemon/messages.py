@@ -1,0 +1,133 @@
+"""Everything the daemon says in its log: one table of messages, and `say`.
+
+Each message has an id that never changes: `systemd/*.catalog` explain it to operators under that
+id, and scripts find it by it. Its named fields become fields of the journal too.
+
+A plate stands in the lines of recorded events and in no other; a key in none.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from loguru import logger
+
+
+class Entry(NamedTuple):
+    """What is said: its id for ever, its level, and its text with named fields."""
+
+    id: str
+    level: str
+    text: str
+
+
+class Message(Enum):
+    """All that is ever said."""
+
+    # --- this daemon
+    STARTED = Entry(
+        "176afab3646541f79acfbcf608f5b9f7",
+        "INFO",
+        "{central} of site {site}, zparkd {version}: {events} events held, {peers} peers",
+    )
+    READY = Entry("000066e70b1c40c9af034d8410c637e6", "INFO", "edges are answered")
+    STOPPED = Entry("3d3cbb8575e4470d88880c970f73d2e2", "INFO", "stopped")
+    NOT_STARTED = Entry(
+        "4eae625d53b1496f9ba65c11e611eb61",
+        "ERROR",
+        "not started, exit {code}; the lines before this say why",
+    )
+    TURN_FAILED = Entry("919987c97f9b4535a974c8ba3d1b187b", "ERROR", "a turn failed and was undone")
+    LINES_LOST = Entry(
+        "93ea99d70a2c4228bf3aba3e21b02db5",
+        "WARNING",
+        "{count} lines are missing here: the journal was too busy to take them",
+    )
+    # --- configuration
+    CONFIG_APPLIED = Entry(
+        "fdec23a05665422381e7ee4df3fa0f5f",
+        "INFO",
+        "configuration applied: {peers} peers, {edges} edges",
+    )
+    CONFIG_REFUSED = Entry(
+        "2ed9c26d5ac742f68f9b4d34299db201",
+        "ERROR",
+        "configuration refused: {fault}",
+    )
+    # --- disk
+    STORAGE_FAILED = Entry(
+        "4f72bad4bf68407c981852ce63f200ad",
+        "ERROR",
+        "the database can't be written: {reason}; free space or mend the disk",
+    )
+    STORAGE_BACK = Entry(
+        "acda7d1e7e144da0995e772a2b861924",
+        "INFO",
+        "the database can be written again",
+    )
+    DISK_FAILED = Entry("77588ae834244488acc79c48f09ba524", "CRITICAL", "the disk failed: {reason}")
+    # --- clock
+    CLOCK_WRONG = Entry(
+        "2c38d8df037e412ea91c774d1d4aa56e",
+        "WARNING",
+        "this central's wall clock is wrong: {reason}; set it (timedatectl)",
+    )
+    CLOCK_RIGHT = Entry(
+        "ca6a1ac5405346ef8a7323d42b670b81",
+        "INFO",
+        "this central's wall clock is right again",
+    )
+    # --- peers
+    PEER_CONNECTED = Entry("9a56edf667bd4ab581fd3505cabf4449", "INFO", "{peer} is connected")
+    PEER_CAUGHT_UP = Entry(
+        "b9c33c0cd9eb4006a20741df28878fb6",
+        "INFO",
+        "all that {peer} has is here",
+    )
+    PEER_LOST = Entry(
+        "e52df43330324ee48ad8ab7edd26109c",
+        "WARNING",
+        "{peer} is not heard any more; what it misses is kept for it",
+    )
+    PEER_REFUSED = Entry(
+        "20c1a7172fa4493f85f3c44dc2491401",
+        "WARNING",
+        "{peer} is refused: {reason}",
+    )
+    # --- vehicles
+    VEHICLE_IN = Entry(
+        "bdc2bc697c8f4c3c87a0a5c80469636f",
+        "INFO",
+        "{plate} ({camera_type}) in at {edge}: {event_id}",
+    )
+    VEHICLE_CONFIRMED = Entry(
+        "559c646d8cce4dcf8ddb105e8f910d53",
+        "INFO",
+        "{plate} ({camera_type}) passed {edge}: {event_id}",
+    )
+    VEHICLE_OUT = Entry(
+        "eb47324e9b9a4223b3b27f187b9c7c4e",
+        "INFO",
+        "{plate} ({camera_type}) out at {edge}, {fee} {currency}: {event_id}",
+    )
+    VEHICLE_SEEN = Entry(
+        "ef3637a3e7e24a5e840382d34b7288ad",
+        "INFO",
+        "{plate} ({camera_type}) seen at {edge}, too late to open for",
+    )
+    OPENED_BY_HAND = Entry(
+        "5919ae73f9474f499cdd88277c029d14",
+        "INFO",
+        "{edge} opened by hand, for no plate",
+    )
+
+
+def say(message: Message, fault: BaseException | None = None, /, **fields: object) -> None:
+    """Log a message with its fields; `fault` adds the traceback of what was caught."""
+    id, level, text = message.value
+    text = text.format_map(fields)
+    if not text.isprintable():  # what others sent us must not begin a line of its own
+        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    log = logger.bind(MESSAGE_ID=id, **fields)
+    if fault is not None:
+        log = log.opt(exception=fault)
+    log.log(level, text)
