@@ -36,8 +36,12 @@ def make_site(folder: Path, count: int) -> LoopbackSite:
     site = LoopbackSite(folder, count)
     for central in site.centrals:
         central.config.write_text(central.config.read_text() + UNLIMITED)
-    site.start()
-    site.wait_connected(60)
+    try:
+        site.start()
+        site.wait_connected(60)
+    except BaseException:
+        site.__exit__(None, None, None)
+        raise
     return site
 
 

@@ -53,17 +53,26 @@ def answer_of(event: Event, log: Log) -> Answer:
     assert personal is not None
     match event.kind:
         case Kind.ENTRY:
-            held = log.stay_of(event.position)
             return {
                 "action": "ENTRY",
                 "event_id": event.event_id,
-                "history_id": held.id if held is not None else None,
+                "history_id": _history_id(event, personal, log),
             }
         case Kind.EXIT:
             return _answer_of_exit(event, facts, personal)
         case Kind.CONFIRM:
             return {"action": "ENTRY_CONFIRMED", "event_id": _named_id(facts, personal)}
     return {"action": "MANUAL"}
+
+
+def _history_id(event: Event, personal: Personal, log: Log) -> int | None:
+    """The id of the stay that this entry belongs to; mostly it is the one that is open now."""
+    assert personal.plate_id is not None
+    for held in log.inside(personal.plate_id):
+        if held.stay.entry == event.position:
+            return held.id
+    belongs = log.stay_of(event.position)
+    return belongs.id if belongs is not None else None
 
 
 def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> Answer:

@@ -30,9 +30,11 @@ EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one dig
 PAGES_PER_TURN = 4  # sync pages read from disk in one turn, so that edges wait for few
 SYNC_REQUESTS_WAITING = 256  # not yet served; more are dropped, and asked again
 ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
+REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are more often
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- the loop --------------------------------------------------------------------------------
+PLATES_REMEMBERED = 4_096  # whose open stays are at hand without asking the disk
 MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
 SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it

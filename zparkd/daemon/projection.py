@@ -8,40 +8,25 @@ stay in which the earliest such event falls. Both give the rows that `sessions.p
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from zparkd.core.events import Event, Kind, Position, SortKey, VehicleKey, read
+from msgspec.structs import replace
+
+from zparkd.core.events import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
 from zparkd.core.sessions import (
     ACTS,
     NAMING,
-    ClosedBy,
     Fold,
-    Remark,
-    Stay,
     Verdict,
     fold_key,
     in_fold_order,
 )
+from zparkd.daemon.stays import Stays
 from zparkd.daemon.streams import Streams
+from zparkd.daemon.vehicles import Vehicle, Vehicles
 
-_STAY = (
-    "SELECT s.id, v.camera_type, v.plate_id, s.entry, s.entry_order, s.entry_ms, s.entry_marked,"
-    " s.entry_forced, s.edge_id, s.plate_view, s.confidence, s.confirmed, s.closed_by, s.closer,"
-    " s.exit_ms, s.exit_edge_id, s.fee, s.currency, s.duration_s, s.remarks"
-    " FROM sessions s JOIN vehicles v ON v.no = s.vehicle "
-)
-_INSERT_STAY = (
-    "INSERT INTO sessions (entry, entry_order, entry_ms, entry_marked, entry_forced, edge_id,"
-    " plate_view, confidence, confirmed, closed_by, closer, exit_ms, exit_edge_id, fee, currency,"
-    " duration_s, remarks, vehicle) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-)
-_UPDATE_STAY = (
-    "UPDATE sessions SET entry=?, entry_order=?, entry_ms=?, entry_marked=?, entry_forced=?,"
-    " edge_id=?, plate_view=?, confidence=?, confirmed=?, closed_by=?, closer=?, exit_ms=?,"
-    " exit_edge_id=?, fee=?, currency=?, duration_s=?, remarks=? WHERE id=?"
-)
 _JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
+_ACTS = tuple(kind.value for kind in sorted(ACTS))
 _FOLDED = (Verdict.SUPERSEDED.value, Verdict.ENDED_NOTHING.value)
 
 
@@ -49,12 +34,15 @@ class Projection:
     """Keeps sessions, verdicts and waiting right. All within the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
+        self.stays = Stays(connection, streams)
+        self.vehicles = Vehicles(connection, self.stays)
         self._run = connection.execute
         self._streams = streams
         self.reload()
 
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone."""
+        self.vehicles.forget()
         self._dirty: dict[int, int] = {}
         self._waiting: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
 
@@ -62,41 +50,42 @@ class Projection:
 
     def add(self, event: Event, insert: Callable[[int | None, int], None]) -> None:
         """Project an event; `insert(vehicle, place)` stores its row, which must come first."""
-        vehicle = event.vehicle
-        if vehicle is None:
+        key = event.vehicle
+        if key is None:
             insert(None, event.order)
             return
-        own = self.vehicle_no(vehicle)
+        own = self.vehicles.get(key)
         at = self._streams.at(event.position)
         assert at is not None
-        named = self._named(event)
+        named = self._named(event, own)
         if event.kind in NAMING and event.names is not None and named is None:
-            insert(own, event.order)
+            insert(own.no, event.order)
+            own.last_place = max(own.last_place, event.order)
             self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
-            self._run(_JUDGE, (at, own, Verdict.WAITING.value, None))
+            self._run(_JUDGE, (at, own.no, Verdict.WAITING.value, None))
             self._waiting += 1
             return
-        number, place = named if named is not None else (own, event.order)
+        vehicle, place = named if named is not None else (own, event.order)
         place = max(place, event.order)
-        last = self.last_place(number)
-        insert(number, place)
-        self._apply(event, number, place, last)
+        insert(vehicle.no, place)
+        self._apply(event, vehicle, place)
         if event.kind == Kind.ENTRY and self._waiting:
             self._release(event.position)
 
-    def _named(self, event: Event) -> tuple[int, int] | None:
+    def _named(self, event: Event, own: Vehicle) -> tuple[Vehicle, int] | None:
         """Vehicle and order of the entry that an exit or confirmation names, if it is here."""
         if event.kind not in NAMING or event.names is None:
             return None
+        if own.open is not None and own.open.stay.entry == event.names:
+            return own, own.open.stay.entry_order
         at = self._streams.at(event.names)
-        row = (
-            at is not None
-            and self._run(
-                "SELECT vehicle, place FROM events WHERE at=? AND kind=? AND vehicle IS NOT NULL",
-                (at, Kind.ENTRY.value),
-            ).fetchone()
-        )
-        return row or None
+        if at is None:
+            return None
+        row = self._run(
+            "SELECT vehicle, place FROM events WHERE at=? AND kind=? AND vehicle IS NOT NULL",
+            (at, Kind.ENTRY.value),
+        ).fetchone()
+        return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
 
     def _release(self, entry: Position) -> None:
         """An entry came: place what waited for it."""
@@ -107,41 +96,51 @@ class Projection:
         ).fetchall()
         for at, skeleton, sealed in rows:
             event = read(skeleton, sealed)
-            named = self._named(event)
+            assert event.vehicle is not None
+            named = self._named(event, self.vehicles.get(event.vehicle))
             assert named is not None
-            number, place = named[0], max(named[1], event.order)
+            vehicle, place = named[0], max(named[1], event.order)
             self._run("DELETE FROM waiting WHERE at=?", (at,))
             self._run("DELETE FROM verdicts WHERE at=?", (at,))
-            last = self.last_place(number)
-            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (number, place, at))
+            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
             self._waiting -= 1
-            self._apply(event, number, place, last)
+            self._apply(event, vehicle, place)
 
-    def _apply(self, event: Event, number: int, place: int, last: int) -> None:
+    def _apply(self, event: Event, vehicle: Vehicle, place: int) -> None:
         """Bring the stays of a vehicle up to date with an event that was just placed in it."""
-        oldest_act = self._repeats(event, number)
+        newest = place > vehicle.last_place
+        vehicle.last_place = max(vehicle.last_place, place)
+        oldest_act = self._repeats(event, vehicle.no)
         if oldest_act is not None:
-            self._mark(number, oldest_act)
+            self._mark(vehicle.no, oldest_act)
         elif event.kind == Kind.CONFIRM:
-            entry = self._entry_that_counts(event.names)
-            if number in self._dirty or entry is None:
-                self._mark(number, min(place, self._order_of(event.names), self._order_of(entry)))
-            else:
-                self._run(
-                    "UPDATE sessions SET confirmed=1 WHERE entry=? AND NOT confirmed",
-                    (self._streams.at(entry),),
-                )
+            self._confirm(event, vehicle, place)
         elif event.kind in ACTS:
-            if number in self._dirty or place <= last:
-                self._mark(number, place)
+            if newest and vehicle.no not in self._dirty:
+                self._advance(event, vehicle)
             else:
-                self._advance(event, number)
+                self._mark(vehicle.no, place)
+
+    def _confirm(self, event: Event, vehicle: Vehicle, place: int) -> None:
+        """A confirmation counts wherever its entry stands, so it needs no folding by itself."""
+        held = vehicle.open
+        if held is not None and held.stay.entry == event.names:
+            entry = self._streams.at(held.stay.entry)
+        else:
+            entry = self.entry_that_counts(event.names)
+            held = self.stays.of_entry(entry) if entry is not None else None
+        if vehicle.no in self._dirty or held is None:
+            named = self._streams.at(event.names) if event.names is not None else None
+            self._mark(vehicle.no, min(place, self._order_at(named), self._order_at(entry)))
+        elif not held.stay.confirmed:
+            confirmed = self.stays.update(held.id, replace(held.stay, confirmed=True))
+            if vehicle.open is not None and vehicle.open.id == held.id:
+                vehicle.open = confirmed
 
     def _mark(self, number: int, order: int) -> None:
         self._dirty[number] = min(order, self._dirty.get(number, order))
 
-    def _order_of(self, entry: Position | None) -> int:
-        at = self._streams.at(entry) if entry is not None else None
+    def _order_at(self, at: int | None) -> int:
         row = self._run("SELECT place FROM events WHERE at=?", (at,)).fetchone()
         return row[0] if row is not None else 2**62
 
@@ -153,7 +152,7 @@ class Projection:
         rows = self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM events e WHERE edge_id=? AND request_id=?"
             " AND vehicle=? AND kind IN (?,?) AND at NOT IN (SELECT at FROM waiting)",
-            (facts.edge_id, facts.request_id, number, *(kind.value for kind in sorted(ACTS))),
+            (facts.edge_id, facts.request_id, number, *_ACTS),
         ).fetchall()
         if len(rows) < 2:
             return None
@@ -166,23 +165,24 @@ class Projection:
 
     # --- one step ----------------------------------------------------------------------------
 
-    def _advance(self, event: Event, number: int) -> None:
+    def _advance(self, event: Event, vehicle: Vehicle) -> None:
         """The newest event of a vehicle: one step from its open stay."""
-        held = self.open_stay(number)
+        held = vehicle.open
+        before = held.stay if held is not None else None
         aliases = {}
-        if event.names is not None:
-            entry = self._entry_that_counts(event.names)
-            if entry is not None:
-                aliases[event.names] = entry
-        vehicle = held.stay.vehicle if held is not None else self._vehicle_key(number)
-        fold = Fold(vehicle, held.stay if held is not None else None, aliases)
+        if event.names is not None and (before is None or event.names != before.entry):
+            counting = self.entry_that_counts(event.names)
+            if counting is not None:
+                aliases[event.names] = self._streams.position(counting)
+        fold = Fold(vehicle.key, before, aliases)
         fold.take(event)
         for entry, stay in fold.stays.items():
             if held is None or entry != held.stay.entry:
-                self._run(_INSERT_STAY, (*self._row(stay), number))
+                vehicle.open = self.stays.insert(stay, vehicle.no)
             elif stay is not held.stay:
-                self._run(_UPDATE_STAY, (*self._row(stay), held.id))
-        self._judge(fold, number)
+                closed = self.stays.update(held.id, stay)
+                vehicle.open = closed if stay.closed_by is None else None
+        self._judge(fold, vehicle.no)
 
     def _judge(self, fold: Fold, number: int) -> None:
         at = self._streams.at
@@ -200,12 +200,9 @@ class Projection:
             self._refold(number, order)
 
     def _refold(self, number: int, order: int) -> None:
-        start = self._run(
-            _STAY + "WHERE s.vehicle=? AND s.entry_order < ? AND NOT s.entry_forced"
-            " ORDER BY s.entry_order DESC LIMIT 1",
-            (number, order),
-        ).fetchone()
-        first = self._held(start).stay.entry_key if start is not None else SortKey(-1, "", 0, 0)
+        vehicle = self.vehicles.numbered(number)
+        start = self.stays.last_before(number, order)
+        first = start.stay.entry_key if start is not None else SortKey(-1, "", 0, 0)
         rows = self._run(
             "SELECT e.skeleton, e.sealed FROM events e LEFT JOIN verdicts d ON d.at = e.at"
             " WHERE e.vehicle=? AND e.place >= ?"
@@ -223,12 +220,13 @@ class Projection:
         }
         for alias in repeats:
             entries.setdefault(alias, self._key_of(alias))
-        fold = Fold(self._vehicle_key(number), aliases=repeats)
+        fold = Fold(vehicle.key, aliases=repeats)
         for event in in_fold_order(events, entries):
             if fold_key(event, entries) >= first:
                 fold.take(event)
                 self._run("DELETE FROM verdicts WHERE at=?", (self._streams.at(event.position),))
         self._replace(fold, number, first)
+        vehicle.open = self.stays.open_of(number)
 
     def _key_of(self, position: Position) -> SortKey:
         at = self._streams.at(position)
@@ -237,133 +235,31 @@ class Projection:
 
     def _replace(self, fold: Fold, number: int, first: SortKey) -> None:
         """Make the stays of a vehicle from `first` on those of the fold, keeping their ids."""
-        before = [
-            held
-            for held in map(
-                self._held,
-                self._run(
-                    _STAY + "WHERE s.vehicle=? AND s.entry_order >= ?", (number, first.order)
-                ),
-            )
-            if held.stay.entry_key >= first
-        ]
+        stays = self.stays
+        before = [held for held in stays.since(number, first.order) if held.stay.entry_key >= first]
         ids = _kept_ids(before, fold)
         for held in before:
             if held.id not in ids.values():
-                self._run("DELETE FROM sessions WHERE id=?", (held.id,))
+                stays.delete(held.id)
         stays_before = {held.id: held.stay for held in before}
         # An id moves from a newer entry to an older one, which no kept row names yet.
         for entry, stay in fold.stays.items():
             id = ids.get(entry)
             if id is None:
-                self._run(_INSERT_STAY, (*self._row(stay), number))
+                stays.insert(stay, number)
             elif stays_before[id] != stay:
-                self._run(_UPDATE_STAY, (*self._row(stay), id))
+                stays.update(id, stay)
         self._judge(fold, number)
 
-    # --- reading -----------------------------------------------------------------------------
-
-    def vehicle_no(self, vehicle: VehicleKey) -> int:
-        """The number of a vehicle, a new one where it was never seen."""
-        found = self.find_vehicle(vehicle)
-        if found is not None:
-            return found
-        cursor = self._run(
-            "INSERT INTO vehicles (plate_id, camera_type) VALUES (?,?)",
-            (vehicle.plate_id, vehicle.camera_type),
-        )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
-
-    def find_vehicle(self, vehicle: VehicleKey) -> int | None:
-        """The number of a vehicle, or None where it was never seen."""
-        row = self._run(
-            "SELECT no FROM vehicles WHERE plate_id=? AND camera_type=?",
-            (vehicle.plate_id, vehicle.camera_type),
-        ).fetchone()
-        return row[0] if row is not None else None
-
-    def last_place(self, number: int) -> int:
-        """The highest order among the events of a vehicle; 0 for none."""
-        row = self._run("SELECT max(place) FROM events WHERE vehicle=?", (number,)).fetchone()
-        return row[0] or 0
-
-    def open_stay(self, number: int) -> HeldStay | None:
-        """The open stay of a vehicle."""
-        row = self._run(_STAY + "WHERE s.vehicle=? AND s.closed_by IS NULL", (number,)).fetchone()
-        return self._held(row) if row is not None else None
-
-    def inside(self, plate_id: str) -> list[HeldStay]:
-        """The open stays of all vehicles with this plate."""
-        rows = self._run(_STAY + "WHERE v.plate_id=? AND s.closed_by IS NULL", (plate_id,))
-        return [self._held(row) for row in rows]
-
-    def stay_of(self, entry: Position) -> HeldStay | None:
-        """The stay that an entry belongs to."""
-        counting = self._entry_that_counts(entry)
-        at = self._streams.at(counting) if counting is not None else None
-        row = self._run(_STAY + "WHERE s.entry=?", (at,)).fetchone()
-        return self._held(row) if row is not None else None
-
-    def _entry_that_counts(self, entry: Position | None) -> Position | None:
-        """The entry of the stay that this one belongs to; None where it belongs to none."""
+    def entry_that_counts(self, entry: Position | None) -> int | None:
+        """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""
         at = self._streams.at(entry) if entry is not None else None
         while at is not None:
             if self._run("SELECT 1 FROM sessions WHERE entry=?", (at,)).fetchone():
-                return self._streams.position(at)
+                return at
             row = self._run("SELECT instead FROM verdicts WHERE at=?", (at,)).fetchone()
             at = row[0] if row is not None else None
         return None
-
-    def _vehicle_key(self, number: int) -> VehicleKey:
-        row = self._run("SELECT camera_type, plate_id FROM vehicles WHERE no=?", (number,))
-        return VehicleKey(*row.fetchone())
-
-    def _held(self, row: tuple[Any, ...]) -> HeldStay:
-        position = self._streams.position
-        stay = Stay(
-            VehicleKey(row[1], row[2]),
-            position(row[3]),
-            row[4],
-            row[5],
-            bool(row[6]),
-            bool(row[7]),
-            row[8],
-            row[9],
-            row[10],
-            bool(row[11]),
-            ClosedBy(row[12]) if row[12] is not None else None,
-            position(row[13]) if row[13] is not None else None,
-            row[14],
-            row[15],
-            row[16],
-            row[17],
-            row[18],
-            tuple(Remark(code) for code in (row[19] or "").split(",") if code),
-        )
-        return HeldStay(row[0], stay)
-
-    def _row(self, stay: Stay) -> tuple[Any, ...]:
-        at = self._streams.at
-        return (
-            at(stay.entry),
-            stay.entry_order,
-            stay.entry_ms,
-            stay.entry_marked,
-            stay.entry_forced,
-            stay.edge_id,
-            stay.plate_view,
-            stay.confidence,
-            stay.confirmed,
-            stay.closed_by.value if stay.closed_by is not None else None,
-            at(stay.closer) if stay.closer is not None else None,
-            stay.exit_ms,
-            stay.exit_edge_id,
-            stay.fee,
-            stay.currency,
-            stay.duration_s,
-            ",".join(stay.remarks) or None,
-        )
 
 
 def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:

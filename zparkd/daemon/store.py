@@ -212,6 +212,9 @@ class Store:
 
     def stamp_taken(self, plate_id: str, timestamp: int) -> bool:
         """Whether an event of this plate, of any type of vehicle, carries this time stamp."""
+        vehicles = self._projection.vehicles.of_plate(plate_id).values()
+        if all(timestamp > vehicle.last_place for vehicle in vehicles):
+            return False  # no event carries a time stamp after its place
         row = self._run(
             "SELECT 1 FROM events WHERE timestamp=? AND place >= ? AND vehicle IN"
             " (SELECT no FROM vehicles WHERE plate_id=?) LIMIT 1",
@@ -221,16 +224,18 @@ class Store:
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
-        number = self._projection.find_vehicle(vehicle)
-        return self._projection.last_place(number) if number is not None else 0
+        known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
+        return known.last_place if known is not None else 0
 
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate."""
-        return self._projection.inside(plate_id)
+        vehicles = self._projection.vehicles.of_plate(plate_id).values()
+        return [vehicle.open for vehicle in vehicles if vehicle.open is not None]
 
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
-        return self._projection.stay_of(entry)
+        at = self._projection.entry_that_counts(entry)
+        return self._projection.stays.of_entry(at) if at is not None else None
 
     def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
         """Write down what each peer holds; rows of other peers go."""
