@@ -45,6 +45,8 @@ def test_a_wall_clock_at_1970_is_the_last_event_plus_the_time_elapsed_and_marked
 def test_a_wall_clock_at_1970_with_no_event_yet_counts_from_the_release() -> None:
     clock = Clock(0, now(0))
     assert clock.read(now(3_000, 3_000)) == Stamp(RELEASE_MS + 3_000, marked=True)
+    assert clock.read(now(RELEASE_MS - 1, 9)) == Stamp(RELEASE_MS + 9, marked=True)
+    assert clock.read(now(RELEASE_MS, 9)) == Stamp(RELEASE_MS, marked=False)
 
 
 def test_a_wall_clock_beyond_all_calendars_is_not_used_either(clock: Clock) -> None:
@@ -64,8 +66,9 @@ def test_a_wall_clock_that_is_right_again_is_used_again(clock: Clock) -> None:
 
 
 def test_a_wall_clock_a_moment_behind_the_last_event_goes_back_unmarked(clock: Clock) -> None:
-    clock.stamped(T0_MS + 500, now(T0_MS, 0))
-    assert clock.read(now(T0_MS + 10, 10)) == Stamp(T0_MS + 10, marked=False)
+    clock.stamped(T0_MS + 1_000, now(T0_MS + 1_000, 0))
+    assert clock.read(now(T0_MS, 10)) == Stamp(T0_MS, marked=False)
+    assert clock.read(now(T0_MS - 1, 10)) == Stamp(T0_MS + 1_010, marked=True)
 
 
 # --- three clocks and more --------------------------------------------------------------------

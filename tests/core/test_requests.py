@@ -161,6 +161,10 @@ def test_captured_ms_is_a_time_in_ms(central: Driven, captured_ms: Any) -> None:
     assert bad_field(central.detect(captured_ms=captured_ms), "captured_ms")
 
 
+def test_captured_ms_may_be_1970(central: Driven) -> None:
+    assert code(central.open(captured_ms=0)) == "too_late"
+
+
 STRINGS = ("request_id", "plate_view", "staff_id", "image", "reason")
 
 

@@ -1,7 +1,9 @@
 """A peer that speaks as it is told to, to see what a central makes of it. No code of zparkd."""
 
 import hashlib
+import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -13,15 +15,16 @@ from zparkd.cli.loopback import LoopbackCentral
 
 Frames = list[bytes]
 Answering = Callable[[dict[str, Any]], Sequence[Frames]]
+NOW_MS = int(time.time() * 1000) - 60_000
 HEARTBEAT = b"zparkd.1.heartbeat"
 EVENTS = b"zparkd.1.events"
 NOTHING_OLDER = hashlib.blake2b(b"", digest_size=16).hexdigest()
 
 
 def header(kind: str, data: object, source: str = "central-9", **other: object) -> bytes:
-    return orjson.dumps(
+    return json.dumps(
         {"v": 1, "type": kind, "source_central": source, "timestamp": 1, "data": data, **other}
-    )
+    ).encode()
 
 
 def beat(**other: object) -> Frames:
@@ -30,7 +33,7 @@ def beat(**other: object) -> Frames:
         "site": "lot-a",
         "timezone": "Asia/Ho_Chi_Minh",
         "version": "9",
-        "wall_ms": 1_795_000_000_000,
+        "wall_ms": NOW_MS,
         "hears": ["central-1"],
         "heads": [],
         "older": NOTHING_OLDER,
@@ -41,7 +44,7 @@ def beat(**other: object) -> Frames:
 
 def page(ask: dict[str, Any], body: bytes | None = None, **other: object) -> Frames:
     """The answer to a sync request."""
-    data = {"site": "lot-a", "id": ask["data"]["id"], "wall_ms": 1_795_000_000_000, **other}
+    data = {"site": "lot-a", "id": ask["data"]["id"], "wall_ms": NOW_MS, **other}
     frames = [header("SYNC_RESPONSE", data)]
     return frames if body is None else [*frames, body]
 

@@ -4,6 +4,7 @@ What the old fields are called lives here alone; what the new ones may say is de
 they are read, before any of them is put in its place.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def import_(file: Path, old: Path, site: str, as_json: bool) -> None:
         said = _read(old)
         new = _converted(file, old, site, said)
         for path in new:
-            if path.exists():
+            if os.path.lexists(path):
                 raise _BadInput(f"{path}: exists, and is not overwritten")
         if faults := faults_with(file, new):
             raise _BadInput("\n".join(_as_said(fault, file, old, said) for fault in faults))

@@ -3,6 +3,7 @@
 So no command holds up the daemon, and none needs it. What the tables mean is not known here.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +17,7 @@ _BUSY_S = 5.0  # how long another's lock on the database is waited for
 @contextmanager
 def reading(database: Path, *, as_json: bool) -> Iterator[sqlite3.Connection]:
     """A connection that can't write; the command ends where it or a query in it fails."""
-    if not database.exists():
+    if not os.path.lexists(database):
         fail(
             Exit.NO,
             "no_database",

@@ -4,6 +4,7 @@ What a peer file may say is decided where it is read. The daemon is told of a ch
 where it does not run it reads the files when it starts.
 """
 
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +82,7 @@ def add(file: Path, /, peer_id: str, as_json: bool, **written: str | int | None)
     """
     config = load_config(file, as_json=as_json)
     path = file.parent / "peers.d" / f"{peer_id}.toml"
-    if any(peer.id == peer_id for peer in config.peers) or path.exists():
+    if any(peer.id == peer_id for peer in config.peers) or os.path.lexists(path):
         _refuse_existing(peer_id, path, as_json=as_json)
     content = peer_toml(peer_id, **written)
     try:

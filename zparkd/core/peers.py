@@ -55,6 +55,7 @@ class PeerState:
     timeouts: int = 0
     rest_until_ms: int = 0
     probed_ms: int | None = None
+    dialled_ms: int | None = None
 
     @property
     def error(self) -> str | None:
@@ -213,6 +214,20 @@ class Peers:
         if peer is not None and peer.probed_ms is not None:
             peer.asked = None
             peer.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
+
+    def out_of_touch(self, mono_ms: int) -> list[str]:
+        """The peers to connect to anew, as nothing came on one of the two ways for long."""
+        found = []
+        long_ms = max(limits.REDIAL_MS, 2 * self.timeout_ms)
+        for peer in self.states.values():
+            if peer.dialled_ms is None:
+                peer.dialled_ms = mono_ms
+            heard_ms = peer.heard.mono_ms if peer.heard is not None else peer.dialled_ms
+            replied_ms = peer.replied_ms if peer.replied_ms is not None else peer.dialled_ms
+            if mono_ms - max(peer.dialled_ms, min(heard_ms, replied_ms)) > long_ms:
+                peer.dialled_ms = mono_ms
+                found.append(peer.id)
+        return found
 
     def _reachable(self, peer: PeerState, mono_ms: int) -> bool:
         replied_ms = peer.replied_ms

@@ -228,22 +228,38 @@ class Bus:
             _path(endpoint).chmod(0o660)
         return made
 
+    def redial(self, peer_id: str) -> None:
+        """Connect to a peer anew.
+
+        Where the other side sent what is no ZMTP, another mechanism or too long a frame, ZeroMQ
+        gives that connection up for good, also when the fault has long been mended.
+        """
+        link = self._links[peer_id]
+        self._hang_up(link)
+        self._dial(link.peer)
+
     def _connect(self, peers: tuple[Peer, ...]) -> None:
         wanted = {peer.id: peer for peer in peers}
         for link in list(self._links.values()):
             if wanted.get(link.peer.id) != link.peer:
-                del self._links[link.peer.id]
-                for made in (link.events, link.sync):
-                    self._poller.unregister(made)
-                    made.close(linger=0)
+                self._hang_up(link)
         for peer in peers:
             if peer.id not in self._links:
-                events = self._connected_socket(zmq.SUB, peer.address, peer.bus_port, _BUS)
-                events.subscribe(b"")
-                sync = self._connected_socket(zmq.DEALER, peer.address, peer.sync_port, _SYNC)
-                self._links[peer.id] = _Link(peer, events, sync)
-                self._poller.register(events, zmq.POLLIN)
-                self._poller.register(sync, zmq.POLLIN)
+                self._dial(peer)
+
+    def _dial(self, peer: Peer) -> None:
+        events = self._connected_socket(zmq.SUB, peer.address, peer.bus_port, _BUS)
+        events.subscribe(b"")
+        sync = self._connected_socket(zmq.DEALER, peer.address, peer.sync_port, _SYNC)
+        self._links[peer.id] = _Link(peer, events, sync)
+        self._poller.register(events, zmq.POLLIN)
+        self._poller.register(sync, zmq.POLLIN)
+
+    def _hang_up(self, link: _Link) -> None:
+        del self._links[link.peer.id]
+        for made in (link.events, link.sync):
+            self._poller.unregister(made)
+            made.close(linger=0)
 
     def _connected_socket(
         self, kind: int, address: str, port: int, bounds: _Bounds

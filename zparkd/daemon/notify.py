@@ -16,7 +16,8 @@ from zparkd.daemon.status import Faults
 from zparkd.daemon.store import Store
 
 _STATUS_EVERY_MS = 1_000
-_PATIENCE_S = 1.0  # with a systemd that does not take what it is told
+_PATIENCE_S = 0.05  # with a systemd that is too busy to listen: the loop must turn
+_PATIENCE_READY_S = 5.0  # this must get through: a start that is never told is undone
 
 
 class Notifier:
@@ -31,11 +32,10 @@ class Notifier:
         if address.startswith(("/", "@")):
             self._address = address.replace("@", "\0", 1) if address[0] == "@" else address
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.settimeout(_PATIENCE_S)
 
     def ready(self) -> None:
         """The daemon does its work."""
-        self._tell("READY=1")
+        self._tell("READY=1", _PATIENCE_READY_S)
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
@@ -64,8 +64,9 @@ class Notifier:
                 self._said = said
                 self._tell(f"STATUS={said}")
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, patience_s: float = _PATIENCE_S) -> None:
         if self._socket is not None:
+            self._socket.settimeout(patience_s)
             with suppress(OSError):  # who listened is gone, or is too busy
                 self._socket.sendto(text.encode(), self._address)
 

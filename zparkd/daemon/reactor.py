@@ -144,6 +144,8 @@ class Reactor:
                     self._alone(message)
         self._committed(lambda: self._central.note_peers(now))
         self._serve(now)
+        for peer_id in self._central.peers.out_of_touch(now.mono_ms):
+            self._bus.redial(peer_id)
         self._changes.look(now)
 
     def _committed(self, work: Callable[[], _Result]) -> _Result | None:
