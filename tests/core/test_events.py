@@ -109,7 +109,7 @@ def test_what_is_written_is_read_again(
         position,
         kind,
         timestamp=timestamp,
-        order=timestamp + above,
+        order=min(timestamp + above, limits.TIME_SHOWN_MS_MAX),
         prev=prev,
         facts=facts,
         personal=personal,

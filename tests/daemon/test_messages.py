@@ -49,7 +49,7 @@ def test_every_message_has_an_id_of_its_own_and_a_level() -> None:
 
 def test_a_plate_stands_in_the_lines_of_vehicles_alone() -> None:
     for message in Message:
-        personal = fields(message) & {"plate", "event_id", "holder", "reason_given"}
+        personal = fields(message) & {"plate", "event_id"}
         assert not personal or message in OF_VEHICLES
         assert not fields(message) & {"key", "secret", "secret_key"}
 
@@ -108,16 +108,16 @@ def test_the_journal_takes_the_catalogs(tmp_path: Path) -> None:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     lines: Said = []
-    monkeypatch.setattr(recorded, "put", lambda entries: lines.extend(entries))
+    monkeypatch.setattr(recorded, "put", lines.extend)
     return lines
 
 
-def frames(*kinds: str, **facts: object) -> list[list[bytes]]:
+def frames(*kinds: Kind) -> list[list[bytes]]:
     """What a central publishes of one event of each kind, with all that it may say."""
     events = [
         write(
             Position("central-1", 7, seq),
-            kind,  # type: ignore[arg-type]
+            kind,
             timestamp=1_733_140_800_000 + seq,
             order=1_733_140_800_000 + seq,
             prev="",

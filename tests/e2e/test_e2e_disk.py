@@ -64,8 +64,8 @@ def make_room(disk: Path) -> None:
     (disk / "ballast").unlink()
 
 
-def refused(central: LoopbackCentral, plate: str, request_id: str) -> Answer:
-    """Fill what the database still has of room of its own; the first refusal, and its plate."""
+def ask_entry(central: LoopbackCentral, plate: str, request_id: str) -> Answer:
+    """Ask for an entry, refused or not."""
     return ask(
         central,
         "gate",
@@ -89,7 +89,7 @@ def test_a_full_disk_refuses_and_tells_nobody_and_the_retry_succeeds(make_site, 
     while answer["success"] is True:
         assert recorded < 2_000, "the database finds room"
         plate = f"29A{recorded:05d}"
-        answer = refused(one, plate, f"full-{plate}")
+        answer = ask_entry(one, plate, f"full-{plate}")
         recorded += answer["success"] is True
     assert answer["error"]["code"] == "storage_unavailable"
     assert answer["request_id"] == f"full-{plate}"
@@ -100,10 +100,8 @@ def test_a_full_disk_refuses_and_tells_nobody_and_the_retry_succeeds(make_site, 
     assert len(wait_equal(site.centrals, when=lambda h: len(h) == recorded)) == recorded
 
     enter(two, "30F00001")
-    assert refused(one, plate, f"full-{plate}")["error"]["code"] == "storage_unavailable"
+    assert ask_entry(one, plate, f"full-{plate}")["error"]["code"] == "storage_unavailable"
     assert [row["plate_id"] for row in rows(two) if row["plate_id"] == plate] == []
-    sent = one.status()["messages_sent"]
-    assert sent < 20_000, "it does not ask in a tight loop for what it can't keep"
 
     with EdgeClient("gate", [one.endpoint, two.endpoint]) as camera:
         elsewhere = camera.open_barrier("29A90000", direction="ENTRY")
@@ -111,7 +109,7 @@ def test_a_full_disk_refuses_and_tells_nobody_and_the_retry_succeeds(make_site, 
     assert elsewhere["event_id"].startswith("central-2_")
 
     make_room(small_disk)
-    retried = refused(one, plate, f"full-{plate}")
+    retried = ask_entry(one, plate, f"full-{plate}")
     assert retried["success"] is True
     assert retried["action"] == "ENTRY"
     wait_for("the problem is gone", lambda: "STORAGE_UNAVAILABLE" not in problems(one), PATIENCE_S)
@@ -136,7 +134,7 @@ def test_a_central_with_a_full_disk_asks_its_peer_at_a_calm_pace(make_site, smal
     asked = one.status()["messages_sent"]
     beats = one.status()["uptime_s"]
     wait_for("time goes by", lambda: one.status()["uptime_s"] >= beats + 3, PATIENCE_S)
-    assert one.status()["messages_sent"] - asked < 100
+    assert one.status()["messages_sent"] - asked < 30, "heartbeats, and a request now and then"
     make_room(small_disk)
     wait_equal(site.centrals, when=lambda h: len(h) > 200)
     assert alive(one, two)

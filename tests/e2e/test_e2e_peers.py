@@ -134,13 +134,15 @@ def test_a_peer_at_an_address_where_something_else_answers_connects_once_it_is_m
     site = make_site(2, more=QUICK)
     one, two = site.centrals
     with WrongPeer() as wrong:
-        wrong.answering = lambda asked: [[b"x" * 5 * 1024 * 1024]]
-        wrong.say([[b"x" * 5 * 1024 * 1024], beat()])
         two.ports[:2] = [wrong.bus_port, wrong.sync_port]
-        one.knows(two)
+        wrong.known_to(one, "central-2")
+        wrong.say([beat("central-2")])
+        wrong.answering = lambda asked: [page(asked, heads=[], source="central-2")]
         one.start()
-        wait_for("it is there", lambda: wrong.said > 5, PATIENCE_S)
-        wait_for("it was asked", lambda: wrong.asked, PATIENCE_S)
+        wait_connected(one)
+        wrong.say([[b"x" * 5 * 1024 * 1024], beat("central-2")])
+        wrong.answering = lambda asked: [[b"x" * 5 * 1024 * 1024]]
+        wait_for("it is lost", lambda: one.status()["connected_peers"] == 0, PATIENCE_S)
     text = two.config.read_text().splitlines()
     text = [f"bus_port = {two.ports[0]}" if x.startswith("bus_port") else x for x in text]
     text = [f"sync_port = {two.ports[1]}" if x.startswith("sync_port") else x for x in text]

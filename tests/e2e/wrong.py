@@ -27,7 +27,7 @@ def header(kind: str, data: object, source: str = "central-9", **other: object) 
     ).encode()
 
 
-def beat(**other: object) -> Frames:
+def beat(source: str = "central-9", **other: object) -> Frames:
     """A heartbeat of a peer that holds nothing and hears central-1."""
     data = {
         "site": "lot-a",
@@ -39,13 +39,15 @@ def beat(**other: object) -> Frames:
         "older": NOTHING_OLDER,
         **other,
     }
-    return [HEARTBEAT, header("HEARTBEAT", data)]
+    return [HEARTBEAT, header("HEARTBEAT", data, source)]
 
 
-def page(ask: dict[str, Any], body: bytes | None = None, **other: object) -> Frames:
+def page(
+    ask: dict[str, Any], body: bytes | None = None, source: str = "central-9", **other: object
+) -> Frames:
     """The answer to a sync request."""
     data = {"site": "lot-a", "id": ask["data"]["id"], "wall_ms": NOW_MS, **other}
-    frames = [header("SYNC_RESPONSE", data)]
+    frames = [header("SYNC_RESPONSE", data, source)]
     return frames if body is None else [*frames, body]
 
 

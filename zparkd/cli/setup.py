@@ -213,7 +213,7 @@ def _valid(option: str, parse: Callable[[object], object], value: str) -> str:
 def _name_of_host() -> str:
     """The name of this host as an id: what can't stand in one becomes a hyphen."""
     name = socket.gethostname().partition(".")[0].lower()
-    return re.sub("[^a-z0-9-]", "-", name).strip("-")[:32] or _ID.example
+    return re.sub("[^a-z0-9-]", "-", name).strip("-")[:32].strip("-") or _ID.example
 
 
 def _programs() -> Path:

@@ -150,8 +150,10 @@ class Peers:
             peer.ahead.add(stream)
 
     def undone(self) -> None:
-        """Our own heads may have gone back: look at everything anew, and ask again."""
+        """Our own heads may have gone back: look at everything anew, and ask again in a while."""
         for peer in self.states.values():
+            asked_ms = peer.asked.at.mono_ms if peer.asked is not None else 0
+            peer.rest_until_ms = max(asked_ms, peer.replied_ms or 0) + _REST_MS
             peer.asked = None
             peer.ahead = set(peer.heads or ())
 

@@ -1,0 +1,101 @@
+"""What systemd itself says of the unit: that it understands it, and how exposed it leaves us."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+UNIT = SYSTEMD / "zparkd.service"
+EXPOSURE = 1.2
+
+needs_analyze = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed"
+)
+
+
+def settings() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in UNIT.read_text("utf-8").splitlines():
+        if setting := re.fullmatch(r"(\w+)=(.*)", line):
+            found.setdefault(setting[1], []).append(setting[2])
+    return found
+
+
+def analyze(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["systemd-analyze", "--no-pager", verb, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+    )
+
+
+def verify(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+    """What systemd says of a unit whose programs exist."""
+    for program in ("zparkd", "zparkctl"):
+        text = text.replace(f"=/usr/bin/{program} ", f"={shutil.which('true')} ")
+    unit = folder / UNIT.name
+    unit.write_text(text)
+    return analyze("verify", "--man=no", "--recursive-errors=no", str(unit))
+
+
+@needs_analyze
+def test_systemd_understands_all_of_it(tmp_path: Path) -> None:
+    done = verify(tmp_path, UNIT.read_text("utf-8"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_analyze
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("WatchdogSec=30s", "WatchdogSecs=30s"),
+        ("ProtectSystem=strict", "ProtectSystem=strcit"),
+        ("ExecStart=/usr/bin/zparkd ", "ExecStart=/usr/bin/no-such-program "),
+    ],
+)
+def test_a_planted_mistake_is_found(tmp_path: Path, old: str, new: str) -> None:
+    text = UNIT.read_text("utf-8")
+    assert text.count(old) == 1
+    assert verify(tmp_path, text.replace(old, new)).returncode != 0
+
+
+@needs_analyze
+def test_the_exposure_is_low_and_would_rise_with_a_line_less(tmp_path: Path) -> None:
+    threshold = f"--threshold={EXPOSURE * 10:.0f}"
+    done = analyze("security", "--offline=true", threshold, str(UNIT))
+    assert done.returncode == 0, done.stdout
+    less = tmp_path / UNIT.name
+    less.write_text(UNIT.read_text("utf-8").replace("CapabilityBoundingSet=\n", ""))
+    assert analyze("security", "--offline=true", threshold, str(less)).returncode != 0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd-sysusers is missing")
+def test_the_user_can_be_made() -> None:
+    command = ["systemd-sysusers", "--dry-run", str(SYSTEMD / "zparkd.sysusers")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_the_daemon_counts_on_is_in_it() -> None:
+    unit = settings()
+    assert unit["Type"] == ["notify"], "notify-reload is not known to systemd 252"
+    assert unit["RestartPreventExitStatus"] == ["78"]
+    assert unit["ExecStart"] == ["/usr/bin/zparkd -c /etc/zparkd/zparkd.toml"]
+    assert unit["ExecReload"] == ["/usr/bin/zparkctl -c /etc/zparkd/zparkd.toml reload"]
+    assert "ExecStartPre" not in unit, "its exit status would not keep systemd from trying again"
+    assert unit["StateDirectory"] == unit["RuntimeDirectory"] == ["zparkd"]
+    assert unit["User"] == unit["Group"] == ["zparkd"]
+    assert unit["WatchdogSec"] == ["30s"]
+
+
+def test_what_zeromq_needs_is_let_through() -> None:
+    unit = settings()
+    assert "AF_NETLINK" in unit["RestrictAddressFamilies"][0].split()
+    assert unit["SystemCallFilter"][-1] == "sched_setscheduler"
