@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import wait_connected
+from tests.e2e.harness import QUICK, wait_connected
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
 
 MakeSite = Callable[..., LoopbackSite]
@@ -27,7 +27,7 @@ def make_site(folder: Path) -> Iterator[MakeSite]:
     with ExitStack() as stack:
 
         def make(count: int, **options: Any) -> LoopbackSite:
-            return stack.enter_context(LoopbackSite(folder, count, **options))
+            return stack.enter_context(LoopbackSite(folder, count, **{"more": QUICK, **options}))
 
         yield make
 
@@ -38,7 +38,9 @@ def make_central(folder: Path) -> Iterator[Callable[..., LoopbackCentral]]:
     made: list[LoopbackCentral] = []
 
     def make(id: str = "central-1", **options: Any) -> LoopbackCentral:
-        made.append(LoopbackCentral(folder / f"at-{len(made)}-{id}", id, **options))
+        made.append(
+            LoopbackCentral(folder / f"at-{len(made)}-{id}", id, **{"more": QUICK, **options})
+        )
         return made[-1]
 
     yield make
@@ -52,7 +54,7 @@ def three() -> Iterator[LoopbackSite]:
     """Three centrals that run and are connected, for all tests of one file."""
     with (
         tempfile.TemporaryDirectory(prefix="zp-") as name,
-        LoopbackSite(Path(name), 3) as site,
+        LoopbackSite(Path(name), 3, more=QUICK) as site,
     ):
         site.start()
         wait_connected(*site.centrals)

@@ -19,7 +19,9 @@ from zparkd.client.edge import EdgeClient, NoAnswer
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0  # the machine may be busy; a test that fails waits this long, no other does
-NO_LIMIT = "\n[limits]\nedge_requests_per_s = 0\n"
+# Tests wait for heartbeats, and start many centrals whose cameras ask quicker than real ones.
+QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
+NO_LIMIT = f"{QUICK}\n[limits]\nedge_requests_per_s = 0\n"
 
 Row = dict[str, Any]
 Answer = dict[str, Any]

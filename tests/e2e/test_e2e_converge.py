@@ -66,7 +66,7 @@ def test_standalone_central_works_without_peers(make_site) -> None:
     leave(only, "29A12345")
     state = only.status()
     assert (state["standalone_mode"], state["total_peers"], state["peers"]) == (True, 0, [])
-    assert (state["events"], state["vehicles_inside"], state["only_here"]) == (3, 0, 0)
+    assert (state["events"], state["vehicles_inside"]) == (3, 0)
     assert state["problems"] == []
     assert [row["status"] for row in rows(only)] == ["OUT"]
     assert zparkctl(only.config, "status").returncode == 0

@@ -382,6 +382,7 @@ def test_an_extreme_event_of_a_peer_stops_neither_its_vehicle_nor_its_stream(
     assert "Traceback" not in one.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_frame_of_5_mib_from_a_peer_costs_only_its_connection(make_site) -> None:
     site = make_site(1)
     (one,) = site.centrals

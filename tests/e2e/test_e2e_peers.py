@@ -22,8 +22,6 @@ from tests.e2e.harness import (
 from tests.e2e.wrong import WrongPeer, beat, page
 from zparkd.cli.loopback import LoopbackCentral, wait_for
 
-QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 1.0\n"
-
 
 def wait_error(central: LoopbackCentral, peer_id: str, text: str) -> None:
     wait_for(
@@ -42,8 +40,8 @@ def error_stays(central: LoopbackCentral, peer_id: str, text: str, for_s: float)
 
 
 def test_a_peer_of_another_site_is_refused_by_name_and_gives_and_gets_nothing(make_central) -> None:
-    one = make_central("central-1", site="lot-a", more=QUICK)
-    other = make_central("central-2", site="lot-b", more=QUICK)
+    one = make_central("central-1", site="lot-a")
+    other = make_central("central-2", site="lot-b")
     one.knows(other)
     other.knows(one)
     one.start()
@@ -52,7 +50,7 @@ def test_a_peer_of_another_site_is_refused_by_name_and_gives_and_gets_nothing(ma
     enter(other, "29A00002")
     wait_error(one, "central-2", "site lot-b")
     wait_error(other, "central-1", "site lot-a")
-    error_stays(one, "central-2", "site lot-b", 2.0)
+    error_stays(one, "central-2", "site lot-b", 1.0)
     for central, plate in ((one, "29A00001"), (other, "29A00002")):
         assert [row["plate_id"] for row in rows(central)] == [plate]
         assert central.status()["connected_peers"] == 0
@@ -65,8 +63,8 @@ def test_a_peer_of_another_site_is_refused_by_name_and_gives_and_gets_nothing(ma
 
 
 def test_a_peer_that_answers_with_another_id_is_named(make_central) -> None:
-    one = make_central("central-1", more=QUICK)
-    other = make_central("central-3", more=QUICK)
+    one = make_central("central-1")
+    other = make_central("central-3")
     other.knows(one)
     one.knows(other)
     file = one.peer_file("central-3")
@@ -84,14 +82,14 @@ def test_a_peer_that_answers_with_another_id_is_named(make_central) -> None:
 
 
 def test_a_peer_that_does_not_list_us_shows_connected_false_and_says_why(make_central) -> None:
-    one = make_central("central-1", more=QUICK)
-    other = make_central("central-2", more=QUICK)
+    one = make_central("central-1")
+    other = make_central("central-2")
     one.knows(other)
-    one.start()
     other.start()
+    one.start()
     wait_for("it is heard", lambda: peer_row(one, "central-2")["last_ping_time"], PATIENCE_S)
     wait_error(one, "central-2", "central-1")
-    error_stays(one, "central-2", "central-1", 2.0)
+    error_stays(one, "central-2", "central-1", 1.0)
     assert peer_row(one, "central-2")["connected"] is False
     assert one.status()["connected_peers"] == 0
     assert problems(one) & {"PEER_ERROR", "PEER_DEAF"}
@@ -102,7 +100,7 @@ def test_a_peer_that_does_not_list_us_shows_connected_false_and_says_why(make_ce
 
 
 def test_a_peer_that_is_stopped_is_shown_and_catches_up_when_it_goes_on(make_site) -> None:
-    site = make_site(3, more=QUICK)
+    site = make_site(3)
     one, two, three = site.centrals
     site.start()
     wait_connected(*site.centrals)
@@ -131,7 +129,7 @@ def test_a_peer_that_is_stopped_is_shown_and_catches_up_when_it_goes_on(make_sit
 def test_a_peer_at_an_address_where_something_else_answers_connects_once_it_is_mended(
     make_site,
 ) -> None:
-    site = make_site(2, more=QUICK)
+    site = make_site(2)
     one, two = site.centrals
     with WrongPeer() as wrong:
         two.ports[:2] = [wrong.bus_port, wrong.sync_port]
@@ -165,7 +163,7 @@ def answers(central: LoopbackCentral, plate: str) -> dict[str, list[str] | None]
 
 
 def test_answers_say_incomplete_while_a_configured_peer_is_unheard(make_site) -> None:
-    site = make_site(3, more=QUICK)
+    site = make_site(3)
     one, two, three = site.centrals
     one.start()
     two.start()
@@ -189,7 +187,7 @@ def test_answers_say_incomplete_while_a_configured_peer_is_unheard(make_site) ->
 
 
 def test_answers_say_incomplete_while_a_heard_peer_is_known_to_be_ahead(make_site) -> None:
-    site = make_site(1, more=QUICK)
+    site = make_site(1)
     (one,) = site.centrals
     with WrongPeer() as wrong:
         wrong.known_to(one)
@@ -208,7 +206,7 @@ def test_answers_say_incomplete_while_a_heard_peer_is_known_to_be_ahead(make_sit
 
 @pytest.mark.parametrize("hours", [0, 48])
 def test_a_peer_whose_clock_differs_is_shown(make_site, hours) -> None:
-    site = make_site(1, more=QUICK)
+    site = make_site(1)
     (one,) = site.centrals
     shift_ms = hours * 3_600_000
     with WrongPeer() as wrong:

@@ -229,7 +229,8 @@ def test_ports_can_change_places_and_the_address_be_widened_while_it_runs(make_s
     assert zparkctl(one.config, "reload").returncode == 0
     enter(one, "29A00001")
     text = text.replace("[listen]\n", '[listen]\naddress = "0.0.0.0"\n')
-    one.config.write_text(text + "allow_insecure = true\n")
+    text = text.replace("[security]\n", "[security]\nallow_insecure = true\n")
+    one.config.write_text(text)
     assert zparkctl(one.config, "reload").returncode == 0
     enter(one, "29A00002")
     two.knows(one)
