@@ -48,13 +48,13 @@ def test_a_central_answers_edges_while_it_serves_and_fetches_thousands_of_events
     site = make_site(2, more=NO_LIMIT)
     one, two = site.centrals
     one.start()
-    flood(one, opens("30A", 6_000))
+    flood(one, opens("30A", 3_000))
     two.start()
     for number in range(20):
         enter(one, f"51F{number:05d}")
         enter(two, f"51G{number:05d}")
-    wait_events(site.centrals, 6_080)
-    wait_equal(site.centrals, when=lambda h: len(h) == 6_040)
+    wait_events(site.centrals, 3_080)
+    wait_equal(site.centrals, when=lambda h: len(h) == 3_040)
 
 
 def test_status_counts_what_is_behind_what_lags_and_what_is_only_here(make_site) -> None:

@@ -15,7 +15,6 @@ from tests.e2e.harness import (
     rows,
     wait_connected,
     wait_equal,
-    wait_events,
     zparkctl,
 )
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, _free_ports, wait_for
@@ -83,21 +82,16 @@ def test_sighup_adds_and_removes_a_peer_without_restart_or_lost_events(make_site
 
 
 @pytest.mark.parametrize("how", ["sighup", "zparkctl reload"])
-def test_a_bad_peer_file_keeps_the_last_good_configuration_until_it_is_mended(
-    make_site, how
-) -> None:
+def test_a_bad_peer_file_keeps_the_last_good_configuration_until_it_is_mended(three, how) -> None:
     def reload() -> int:
         if how == "sighup":
             one.signal(SIGHUP)
             return 0
         return zparkctl(one.config, "reload").returncode
 
-    site: LoopbackSite = make_site(2)
-    one, two = site.centrals
-    site.start()
-    wait_connected(one, two)
-    bad = one.peer_file("central-3")
-    bad.write_text('id = "central-3"\naddress = "127.0.0.1"\nbus_prot = 9000\n')
+    one, two, _ = three.centrals
+    bad = one.peer_file("central-4")
+    bad.write_text('id = "central-4"\naddress = "127.0.0.1"\nbus_prot = 9000\n')
     code = reload()
     assert code == (0 if how == "sighup" else 78)
     wait_for("the fault shows", lambda: one.status()["config_error"] is not None, PATIENCE_S)
@@ -108,10 +102,10 @@ def test_a_bad_peer_file_keeps_the_last_good_configuration_until_it_is_mended(
     screen = zparkctl(one.config, "status")
     assert screen.returncode == 0
     assert "BAD_CONFIG" in screen.stdout
-    assert one.status()["total_peers"] == 1
-    enter(one, "29A00001")
-    leave(two, "29A00001")
-    wait_equal(site.centrals, when=lambda h: [r["status"] for r in h] == ["OUT"])
+    assert one.status()["total_peers"] == 2
+    enter(one, "64A00001")
+    wait_known(three, "64A00001")
+    leave(two, "64A00001")
     bad.unlink()
     assert reload() == 0
     wait_for("the fault is gone", lambda: one.status()["config_error"] is None, PATIENCE_S)
@@ -158,6 +152,18 @@ def test_an_edge_file_counts_from_the_reload_on(three) -> None:
     assert ask(one, "lane-x", "DETECTION", plate_id="29A1", direction="EXIT")["success"] is True
 
 
+def wait_known(site: LoopbackSite, *plates: str) -> None:
+    """Wait until the histories of all are equal and have these."""
+    wait_equal(site.centrals, when=lambda h: set(plates) <= {row["plate_id"] for row in h})
+
+
+def tell_ports(moved: LoopbackCentral, *others: LoopbackCentral) -> None:
+    """Have the others read where one listens now."""
+    for other in others:
+        other.knows(moved)
+        assert zparkctl(other.config, "reload").returncode == 0
+
+
 def change_port(central: LoopbackCentral, number: int) -> None:
     """Write another port into the main file, and know of it."""
     old = central.ports[number]
@@ -166,40 +172,33 @@ def change_port(central: LoopbackCentral, number: int) -> None:
     central.config.write_text(text.replace(f"port = {old}\n", f"port = {central.ports[number]}\n"))
 
 
-def test_a_changed_edge_port_is_listened_on_and_peers_stay_connected(make_site) -> None:
-    site: LoopbackSite = make_site(2)
-    one, two = site.centrals
-    site.start()
-    wait_connected(one, two)
+def test_a_changed_edge_port_is_listened_on_and_peers_stay_connected(three) -> None:
+    one, two, last = three.centrals
+    wait_connected(one, two, last)
     for number in range(5):
         change_port(one, 2)
         ended = zparkctl(one.config, "reload")
         assert (ended.returncode, ended.stderr) == (0, "")
-        enter(one, f"29A0000{number}")
-    wait_connected(one, two)
-    wait_equal(site.centrals, when=lambda h: len(h) == 5)
+        enter(one, f"64B0000{number}")
+    wait_connected(one, two, last)
+    wait_known(three, "64B00004")
 
 
-def test_changed_bus_and_sync_ports_are_found_by_peers_told_of_them(make_site) -> None:
-    site: LoopbackSite = make_site(2)
-    one, two = site.centrals
-    site.start()
-    wait_connected(one, two)
+def test_changed_bus_and_sync_ports_are_found_by_peers_told_of_them(three) -> None:
+    one, two, last = three.centrals
+    wait_connected(one, two, last)
     change_port(one, 0)
     change_port(one, 1)
     assert zparkctl(one.config, "reload").returncode == 0
-    enter(one, "29A00001")
-    two.knows(one)
-    assert zparkctl(two.config, "reload").returncode == 0
-    wait_connected(one, two)
-    wait_equal(site.centrals, when=lambda h: len(h) == 1)
+    enter(one, "64C00001")
+    tell_ports(one, two, last)
+    wait_connected(one, two, last)
+    wait_known(three, "64C00001")
 
 
-def test_a_port_in_use_is_refused_on_reload_and_the_old_ones_stay(make_site) -> None:
-    site: LoopbackSite = make_site(2)
-    one, two = site.centrals
-    site.start()
-    wait_connected(one, two)
+def test_a_port_in_use_is_refused_on_reload_and_the_old_ones_stay(three) -> None:
+    one, two, last = three.centrals
+    wait_connected(one, two, last)
     good = one.config.read_text()
     for number in (0, 2):
         one.config.write_text(good.replace(str(one.ports[number]), str(two.ports[number])))
@@ -207,19 +206,16 @@ def test_a_port_in_use_is_refused_on_reload_and_the_old_ones_stay(make_site) -> 
         assert ended.returncode == 78
         assert str(two.ports[number]) in ended.stderr
         assert one.status()["config_error"] is not None
-        enter(one, f"29A0000{number}")
+        enter(one, f"64D0000{number}")
     one.config.write_text(good)
     assert zparkctl(one.config, "reload").returncode == 0
-    wait_connected(one, two)
-    wait_equal(site.centrals, when=lambda h: len(h) == 2)
-    wait_events(site.centrals, 4)
+    wait_connected(one, two, last)
+    wait_known(three, "64D00000", "64D00002")
 
 
-def test_ports_can_change_places_and_the_address_be_widened_while_it_runs(make_site) -> None:
-    site: LoopbackSite = make_site(2)
-    one, two = site.centrals
-    site.start()
-    wait_connected(one, two)
+def test_ports_can_change_places_and_the_address_be_widened_while_it_runs(three) -> None:
+    one, two, last = three.centrals
+    wait_connected(one, two, last)
     bus, sync, edge = one.ports
     text = one.config.read_text()
     text = text.replace(f"bus_port = {bus}", f"bus_port = {edge}")
@@ -227,16 +223,15 @@ def test_ports_can_change_places_and_the_address_be_widened_while_it_runs(make_s
     one.config.write_text(text)
     one.ports[:] = [edge, sync, bus]
     assert zparkctl(one.config, "reload").returncode == 0
-    enter(one, "29A00001")
+    enter(one, "64E00001")
     text = text.replace("[listen]\n", '[listen]\naddress = "0.0.0.0"\n')
     text = text.replace("[security]\n", "[security]\nallow_insecure = true\n")
     one.config.write_text(text)
     assert zparkctl(one.config, "reload").returncode == 0
-    enter(one, "29A00002")
-    two.knows(one)
-    assert zparkctl(two.config, "reload").returncode == 0
-    wait_connected(one, two)
-    wait_equal(site.centrals, when=lambda h: len(h) == 2)
+    enter(one, "64E00002")
+    tell_ports(one, two, last)
+    wait_connected(one, two, last)
+    wait_known(three, "64E00001", "64E00002")
 
 
 def test_a_changed_control_socket_is_where_zparkctl_finds_it(make_site) -> None:
