@@ -1,0 +1,8 @@
+"""What holds for every test: how the suite itself was started must not matter."""
+
+import signal
+
+# Started in the background of a shell, the suite would hand an ignored SIGINT on to the programs
+# it starts, and none of them could be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
