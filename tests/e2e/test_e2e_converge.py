@@ -72,7 +72,7 @@ def test_standalone_central_works_without_peers(make_site) -> None:
     assert zparkctl(only.config, "status").returncode == 0
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_start_order_does_not_matter_with_traffic_in_between(make_site, order) -> None:
     site = make_site(3)
     count = 0

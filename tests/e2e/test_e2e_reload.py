@@ -17,7 +17,7 @@ from tests.e2e.harness import (
     wait_equal,
     zparkctl,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, _free_ports, wait_for
+from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for
 
 
 class Lane(threading.Thread):
@@ -81,19 +81,20 @@ def test_sighup_adds_and_removes_a_peer_without_restart_or_lost_events(make_site
     assert alive(*site.centrals)
 
 
-@pytest.mark.parametrize("how", ["sighup", "zparkctl reload"])
+@pytest.mark.parametrize("how", ["sighup", "zparkctl reload", "by itself"])
 def test_a_bad_peer_file_keeps_the_last_good_configuration_until_it_is_mended(three, how) -> None:
     def reload() -> int:
+        if how == "zparkctl reload":
+            return zparkctl(one.config, "reload").returncode
         if how == "sighup":
             one.signal(SIGHUP)
-            return 0
-        return zparkctl(one.config, "reload").returncode
+        return 0
 
     one, two, _ = three.centrals
     bad = one.peer_file("central-4")
     bad.write_text('id = "central-4"\naddress = "127.0.0.1"\nbus_prot = 9000\n')
     code = reload()
-    assert code == (0 if how == "sighup" else 78)
+    assert code == (78 if how == "zparkctl reload" else 0)
     wait_for("the fault shows", lambda: one.status()["config_error"] is not None, PATIENCE_S)
     error = one.status()["config_error"]
     assert f"{bad}:3: bus_prot: " in error
@@ -139,6 +140,32 @@ def test_a_reload_that_needs_a_restart_is_refused_naming_the_key(three, key, old
     assert one.status()["config_error"] is None
 
 
+def test_files_that_come_change_and_go_take_effect_by_themselves(three) -> None:
+    one = three.centrals[0]
+    seen = {"plate_id": "64F00001", "direction": "EXIT"}
+
+    def wait_answer(success: bool) -> None:
+        wait_for(
+            f"the lane answers {success}",
+            lambda: ask(one, "lane-y", "DETECTION", **seen)["success"] is success,
+            PATIENCE_S,
+        )
+
+    file = one.folder / "edges.d" / "y.toml"
+    wait_answer(True)
+    file.write_text('id = "lane-y"\ndirection = "ENTRY"\n')
+    wait_answer(False)
+    file.write_text('id = "lane-y"\ndirection = "EXIT"\n')
+    wait_answer(True)
+    new = file.with_name("y.toml.new")
+    new.write_text('id = "lane-y"\ndirection = "ENTRY"\n')
+    new.replace(file)
+    wait_answer(False)
+    file.unlink()
+    wait_answer(True)
+    assert one.status()["config_error"] is None
+
+
 def test_an_edge_file_counts_from_the_reload_on(three) -> None:
     one = three.centrals[0]
     assert ask(one, "lane-x", "DETECTION", plate_id="29A1", direction="EXIT")["success"] is True
@@ -167,7 +194,7 @@ def tell_ports(moved: LoopbackCentral, *others: LoopbackCentral) -> None:
 def change_port(central: LoopbackCentral, number: int) -> None:
     """Write another port into the main file, and know of it."""
     old = central.ports[number]
-    (central.ports[number],) = _free_ports(1)
+    (central.ports[number],) = free_ports(1)
     text = central.config.read_text()
     central.config.write_text(text.replace(f"port = {old}\n", f"port = {central.ports[number]}\n"))
 

@@ -50,7 +50,7 @@ class LoopbackCentral:
         self.folder = folder
         self.config = folder / "zparkd.toml"
         self.log = folder / "log.txt"
-        self.ports = _free_ports(3)
+        self.ports = free_ports(3)
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "peers.d").mkdir(parents=True)
         (folder / "edges.d").mkdir()
@@ -228,7 +228,7 @@ def zparkctl(config: Path, *arguments: str) -> bytes:
     ).stdout
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on now, from below those that connections leave from."""
     ports: list[int] = []
     while len(ports) < count:

@@ -116,6 +116,7 @@ class Central:
         self.gate.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._next_flush_ms = 0  # peers that came or went are written down at once
+        self._next_beat_ms = 0  # and told at once, in the new rhythm
 
     # --- one turn ----------------------------------------------------------------------------
 

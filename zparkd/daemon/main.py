@@ -24,6 +24,7 @@ from zparkd.daemon.messages import Message, say
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, settings_of
 from zparkd.daemon.schema import SchemaError
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
+from zparkd.daemon.watch import Watch
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again would not help
@@ -43,8 +44,10 @@ def main(file: Path | None) -> None:
 
     Example: zparkd -c /etc/zparkd/zparkd.toml
     """
+    path = file or default_path()
+    watch = Watch(path)  # before they are read, so that no change is missed
     try:
-        config = load(file or default_path())
+        config = load(path)
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
     start_log()
@@ -62,16 +65,17 @@ def main(file: Path | None) -> None:
         store.close()
         _fail(EXIT_FAILED, f"zparkd: {refused}")
     try:
-        _run(config, store, bus)
+        _run(config, store, bus, watch)
     except StorageFailed as failed:
         say(Message.DISK_FAILED, reason=failed)
         sys.exit(EXIT_FAILED)
     finally:
+        watch.stop()
         bus.close()
         store.close()
 
 
-def _run(config: Config, store: Store, bus: Bus) -> None:
+def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
     now = read_clocks()
     central = Central(
         settings_of(config),
@@ -82,7 +86,7 @@ def _run(config: Config, store: Store, bus: Bus) -> None:
         now,
     )
     central.peers.restore(store.peer_notes())
-    reactor = Reactor(config, store, bus, central)
+    reactor = Reactor(config, store, bus, central, watch)
     # A flag alone does not wake a poll: the signal's byte on this descriptor does.
     signal.set_wakeup_fd(bus.wake_fd.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, lambda *_: reactor.stop())
@@ -96,6 +100,7 @@ def _run(config: Config, store: Store, bus: Bus) -> None:
         events=sum(store.heads.values()),
         peers=len(config.peers),
     )
+    watch.start()
     gc.collect()
     gc.freeze()
     reactor.run()

@@ -53,6 +53,12 @@ class Message(Enum):
         "ERROR",
         "configuration refused: {fault}",
     )
+    WATCH_FAILED = Entry(
+        "38112f7fbc4c4a3bae5c0b73ff58c253",
+        "WARNING",
+        "inotify does not work: {reason}; the configuration files are read every {every_s} s"
+        " instead; raise fs.inotify.max_user_instances and max_user_watches (sysctl), and restart",
+    )
     # --- disk
     STORAGE_FAILED = Entry(
         "4f72bad4bf68407c981852ce63f200ad",

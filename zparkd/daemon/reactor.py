@@ -29,6 +29,7 @@ from zparkd.daemon.notify import Notifier, status_text
 from zparkd.daemon.recorded import say_recorded
 from zparkd.daemon.status import Faults, status
 from zparkd.daemon.store import Store
+from zparkd.daemon.watch import Watch
 
 
 class Undone(Enum):
@@ -85,8 +86,12 @@ def settings_of(config: Config) -> Settings:
 class Reactor:
     """One daemon at work. `stop` and `ask_reload` may be called from a signal handler."""
 
-    def __init__(self, config: Config, store: Store, bus: Bus, central: Central) -> None:
+    def __init__(
+        self, config: Config, store: Store, bus: Bus, central: Central, watch: Watch | None = None
+    ) -> None:
+        """`watch` says when the files changed; without one they are read again only if asked."""
         self._config = config
+        self._watch = watch
         self._store = store
         self._bus = bus
         self._central = central
@@ -120,9 +125,9 @@ class Reactor:
             wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
             self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
             drained = self._bus.drain()
-            if self._reload_asked:
+            if self._reload_asked or self._files_changed(now):
                 self._reload_asked = False
-                self._reload()
+                self._committed(self._reload)
             self._turn(drained.messages)
             for token, body in drained.controls:
                 self._bus.answer_control(token, self._control(body))
@@ -247,12 +252,18 @@ class Reactor:
                 return {"success": not faults, **({"faults": faults} if faults else {})}
         return _no("unknown_command", f"command {command!r} is not known here")
 
+    def _files_changed(self, now: Now) -> bool:
+        refused = self._faults.config is not None
+        return self._watch is not None and self._watch.changed(now.mono_ms, refused)
+
     def _reload(self) -> list[str]:
         """Read the configuration and apply what differs; what is wrong with it, one a line.
 
         Where anything is, the last good configuration stays as it is.
         """
         running, said = self._config, self._faults.config
+        if self._watch is not None:
+            self._watch.loading()
         with self._notify.reloading():
             faults = [str(fault) for fault in self._applied()]
         self._faults.config = "\n".join(faults) or None
@@ -275,14 +286,23 @@ class Reactor:
             return refused.faults
         except BindError as refused:
             return [wanted.fault(refused.key, str(refused))]
+        except sqlite3.Error as fault:
+            if fault.sqlite_errorcode & 0xFF not in _PASSING:
+                raise
+            self._store.rollback()
+            text = f"could not be written to the database: {fault}; mend that, then zparkctl reload"
+            return [wanted.fault("central.timezone", text)]
         return faults
 
     def _apply(self, wanted: Config) -> None:
         if wanted == self._config:
             return
-        self._bus.reconfigure(wanted.listen, wanted.peers)
-        if wanted.timezone != self._config.timezone:
-            self._store.set_timezone(wanted.timezone)
+        self._store.set_timezone(wanted.timezone)
+        try:
+            self._bus.reconfigure(wanted.listen, wanted.peers)
+        except BindError:
+            self._store.set_timezone(self._config.timezone)
+            raise
         self._central.configure(settings_of(wanted))
         self._config = wanted
 
