@@ -168,7 +168,9 @@ def test_an_exit_waits_for_the_entry_it_names_and_is_not_lost(book: Book, forced
 def test_an_exit_that_names_what_is_no_entry_waits(book: Book) -> None:
     entry = book.entry("a", 10)
     confirm = book.confirm("a", 20, names=entry)
+    unreadable = book.entry("a", 25, of=None)
     assert book.fate(book.exit("a", 30, names=confirm)) == WAITING
+    assert book.fate(book.exit("a", 35, names=unreadable)) == WAITING
     assert book.fate(book.exit("a", 40, names=book.next_position("a"))) == WAITING
     assert book.stay().closed_by is None
 
@@ -243,7 +245,7 @@ def test_a_confirmation_waits_for_the_entry_it_names(book: Book) -> None:
 
 def test_a_forced_entry_ends_the_stay_it_names_without_fee_and_opens_its_own(book: Book) -> None:
     stale = book.entry("a", 10)
-    forced = book.entry("b", 75, names=stale, forced=True, act=("edge-5", None))
+    forced = book.entry("b", 75, names=stale, forced=True, act=("edge-5", None), fee=9)
     stays = book.outcome().stays
     ended = stays[stale.position]
     assert (ended.closed_by, ended.closer) == (ClosedBy.FORCED_ENTRY, forced.position)

@@ -173,7 +173,7 @@ class _Idea(NamedTuple):
 
     stream: Stream
     kind: tuple[AnyKind, bool]
-    of: VehicleKey
+    of: VehicleKey | None
     at_s: int
     shown_before_s: float
     naming: Naming
@@ -187,7 +187,7 @@ _IDEAS = st.builds(
     _Idea,
     stream=st.sampled_from(_STREAMS),
     kind=st.sampled_from(_KINDS),
-    of=st.sampled_from([*[CAR] * 8, BIKE, OTHER]),
+    of=st.sampled_from([*[CAR] * 16, BIKE, BIKE, OTHER, OTHER, None]),
     at_s=st.integers(0, 9),
     shown_before_s=st.sampled_from([0, 0, 0, 0.25, 3, 100 * DAY_S]),
     naming=st.sampled_from([*[Naming.ENTRY] * 5, *list(Naming)[1:]]),

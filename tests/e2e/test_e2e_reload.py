@@ -93,21 +93,23 @@ def test_a_bad_peer_file_keeps_the_last_good_configuration_until_it_is_mended(th
     one, two, _ = three.centrals
     bad = one.peer_file("central-4")
     bad.write_text('id = "central-4"\naddress = "127.0.0.1"\nbus_prot = 9000\n')
-    code = reload()
-    assert code == (78 if how == "zparkctl reload" else 0)
-    wait_for("the fault shows", lambda: one.status()["config_error"] is not None, PATIENCE_S)
-    error = one.status()["config_error"]
-    assert f"{bad}:3: bus_prot: " in error
-    assert "bus_port" in error
-    assert "BAD_CONFIG" in problems(one)
-    screen = zparkctl(one.config, "status")
-    assert screen.returncode == 0
-    assert "BAD_CONFIG" in screen.stdout
-    assert one.status()["total_peers"] == 2
-    enter(one, "64A00001")
-    wait_known(three, "64A00001")
-    leave(two, "64A00001")
-    bad.unlink()
+    try:
+        code = reload()
+        assert code == (78 if how == "zparkctl reload" else 0)
+        wait_for("the fault shows", lambda: one.status()["config_error"] is not None, PATIENCE_S)
+        error = one.status()["config_error"]
+        assert f"{bad}:3: bus_prot: " in error
+        assert "bus_port" in error
+        assert "BAD_CONFIG" in problems(one)
+        screen = zparkctl(one.config, "status")
+        assert screen.returncode == 0
+        assert "BAD_CONFIG" in screen.stdout
+        assert one.status()["total_peers"] == 2
+        enter(one, "64A00001")
+        wait_known(three, "64A00001")
+        leave(two, "64A00001")
+    finally:
+        bad.unlink()
     assert reload() == 0
     wait_for("the fault is gone", lambda: one.status()["config_error"] is None, PATIENCE_S)
     assert "BAD_CONFIG" not in problems(one)

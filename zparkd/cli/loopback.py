@@ -23,7 +23,8 @@ from zparkd.client.edge import EdgeClient
 
 SITE = "lot-a"
 _PORTS = (12_000, 32_000)
-_given: set[int] = set()  # a port is free until its central starts, so none is given twice
+_MOST_HELD = 200  # sockets of ports given out; those of older sites are let go
+_held: list[socket.socket] = []
 # What the centrals of a healed site may differ in.
 LOCAL_COLUMNS = ("id", "sync_status")
 
@@ -229,16 +230,24 @@ def zparkctl(config: Path, *arguments: str) -> bytes:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, from below those that connections leave from."""
+    """Ports that nothing listens on now, from below those that connections leave from.
+
+    A UDP socket on the same number keeps each for this process, so that another site that is
+    being set up on this machine does not take it meanwhile.
+    """
     ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(*_PORTS)
-        with socket.socket() as probe:
-            try:
+        held = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            held.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in _given:
-            _given.add(port)
-            ports.append(port)
+        except OSError:
+            held.close()
+            continue
+        _held.append(held)
+        ports.append(port)
+    while len(_held) > _MOST_HELD:
+        _held.pop(0).close()
     return ports

@@ -93,7 +93,7 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
         yield _problem(
             "BAD_CONFIG",
             faults.config,
-            "mend the file, then zparkctl reload; the last good one runs",
+            "mend the file: it is read again by itself; the last good one runs",
         )
     if central.clock.corrected:
         yield _problem(
