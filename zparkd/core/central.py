@@ -163,13 +163,17 @@ class Central:
             return min(50, max(0, self._next_beat_ms - now.mono_ms))
         return min(100, max(0, self._next_beat_ms - now.mono_ms))
 
+    def up_ms(self, now: Now) -> int:
+        """How long this run has lasted."""
+        return now.mono_ms - self._started.mono_ms
+
     def serves_edges(self, now: Now) -> bool:
         """Whether edges are answered: after a start, once caught up with the peers that are there.
 
         A central that was away must not call a vehicle unknown that its peers know; but it
         must not stand still for peers that are not there either.
         """
-        up_ms = now.mono_ms - self._started.mono_ms
+        up_ms = self.up_ms(now)
         if up_ms >= limits.START_CATCH_UP_MS:
             return True
         states = self.peers.states.values()

@@ -131,6 +131,8 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
         yield _problem(
             "PEER_ERROR", f"{where}: {state.error}", f"compare peers.d here and on {peer.id}"
         )
+    elif central.up_ms(now) < central.settings.peer_timeout_ms:
+        pass  # too early to say who hears whom
     elif not central.peers.fresh(state, now.mono_ms):
         yield _problem(
             "PEER_DOWN",
