@@ -204,12 +204,17 @@ class LoopbackSite:
         wait_for("all centrals are connected", connected, timeout_s)
 
     def wait_equal(self, timeout_s: float = 20.0) -> None:
-        """Wait until all running centrals hold the same events."""
+        """Wait until all running centrals hold the same events, and each knows it of the others."""
+        running = {central.id for central in self.running()}
 
         def equal() -> bool:
             states = [central.status() for central in self.running()]
-            behind = [peer["behind"] for state in states for peer in state["peers"]]
-            return len({state["events"] for state in states}) == 1 and not any(behind)
+            peers = [peer for state in states for peer in state["peers"]]
+            return len({state["events"] for state in states}) == 1 and all(
+                peer["behind"] == 0 and peer["lag"] == 0
+                for peer in peers
+                if peer["peer_id"] in running
+            )
 
         wait_for("all centrals hold the same events", equal, timeout_s)
 
