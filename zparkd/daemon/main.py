@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from zparkd import __version__
+from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.events import Stream
 from zparkd.daemon.bus import BindError, Bus
@@ -26,6 +27,7 @@ from zparkd.daemon.schema import SchemaError
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
 from zparkd.daemon.watch import Watch
 
+_EPOCH_ROOM = 2**40
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again would not help
 
@@ -44,6 +46,10 @@ def main(file: Path | None) -> None:
 
     Example: zparkd -c /etc/zparkd/zparkd.toml
     """
+    # Until the loop takes over: a stop ends the start cleanly, and there is nothing to reload yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     path = file or default_path()
     watch = Watch(path)  # before they are read, so that no change is missed
     try:
@@ -111,9 +117,11 @@ def _new_stream(central_id: str, store: Store) -> Stream:
     """The stream of this run: newer than every one of ours held here, and like no other.
 
     Seconds and random bits together: a clock that stands still, or a database that was
-    restored, must not make the same one again.
+    restored, must not make the same one again. An epoch at the end of the numbers is none of ours,
+    and must not drive us past it.
     """
-    newest = max((stream.epoch for stream in store.heads if stream.origin == central_id), default=0)
+    ours = (stream.epoch for stream in store.heads if stream.origin == central_id)
+    newest = max((epoch for epoch in ours if epoch < limits.EPOCH_MAX - _EPOCH_ROOM), default=0)
     drawn = (int(time.time()) << 20) | secrets.randbits(20)
     return Stream(central_id, max(drawn, newest + 1 + secrets.randbits(20)))
 
