@@ -78,16 +78,19 @@ def _copied(connection: sqlite3.Connection, target: Path) -> dict[str, Any]:
 
 def _held(copy: Path) -> dict[str, Any]:
     """What a copy holds, once it is found to be sound. Raises _Failed."""
+    from sqlite_utils import Database  # takes longer to load than most commands take at all
+
     with closing(read_only(copy)) as connection:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise _Failed(f"the copy is not sound: {found}; see: zparkctl verify")
-        events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
-        heads = connection.execute(
-            "SELECT origin AS central, epoch, head FROM streams ORDER BY origin, epoch"
-        ).fetchall()
-    return {
-        "bytes": copy.stat().st_size,
-        "events": events,
-        "heads": [dict(head) for head in heads],
-    }
+        held = Database(connection)
+        return {
+            "bytes": copy.stat().st_size,
+            "events": held.table("events").count,
+            "heads": list(
+                held.query(
+                    "SELECT origin AS central, epoch, head FROM streams ORDER BY origin, epoch"
+                )
+            ),
+        }
