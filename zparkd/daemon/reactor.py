@@ -12,10 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from zparkd.core import limits
 from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest
@@ -23,6 +21,7 @@ from zparkd.core.clock import Now
 from zparkd.core.site import Settings
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.changes import Changes
+from zparkd.daemon.commands import Answer, Commands, Request
 from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.notify import Notifier, status_text
@@ -104,6 +103,9 @@ class Reactor:
         self._notify = Notifier()
         self._undone = Undone.FULL
         self._edges_answered = False
+        self._commands = Commands(
+            {"status": self._status, "reload": self._reload_command}, self._committed
+        )
 
     def stop(self) -> None:
         """End the loop after the turn under way."""
@@ -130,7 +132,7 @@ class Reactor:
                 self._committed(self._reload)
             self._turn(drained.messages)
             for token, body in drained.controls:
-                self._bus.answer_control(token, self._control(body))
+                self._bus.answer_control(token, self._commands.answer(body))
             self._notify.turned(now.mono_ms, self._state)
         self._notify.stopping()
 
@@ -227,30 +229,13 @@ class Reactor:
 
     # --- control --------------------------------------------------------------------------------
 
-    def _control(self, body: bytes) -> bytes:
-        """The answer to a command of zparkctl."""
-        id = None
-        try:
-            request = orjson.loads(body)
-            if isinstance(request["id"], str | int):
-                id = request["id"]
-            command = request["command"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            answer = _no("bad_request", "a command is a JSON object with v, id and command")
-        else:
-            done = self._committed(lambda: self._command(command))
-            answer = done or _no("failed", "the daemon's log says why")
-        return orjson.dumps({"v": 1, "id": id, **answer})
+    def _status(self, _: Request) -> Answer:
+        now = read_clocks()
+        return status(self._central, self._store, now, self._started, self._faults)
 
-    def _command(self, command: object) -> dict[str, Any]:
-        match command:
-            case "status":
-                now = read_clocks()
-                return status(self._central, self._store, now, self._started, self._faults)
-            case "reload":
-                faults = self._reload()
-                return {"success": not faults, **({"faults": faults} if faults else {})}
-        return _no("unknown_command", f"command {command!r} is not known here")
+    def _reload_command(self, _: Request) -> Answer:
+        faults = self._reload()
+        return {"success": not faults, **({"faults": faults} if faults else {})}
 
     def _files_changed(self, now: Now) -> bool:
         refused = self._faults.config is not None
@@ -305,7 +290,3 @@ class Reactor:
             raise
         self._central.configure(settings_of(wanted))
         self._config = wanted
-
-
-def _no(code: str, message: str) -> dict[str, Any]:
-    return {"success": False, "error": {"code": code, "message": message}}
