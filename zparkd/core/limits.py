@@ -43,6 +43,18 @@ START_CATCH_UP_MS = 2_000  # before edges are answered, at most
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start
 SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
 
+# --- the gateway: what comes in over HTTP -------------------------------------------------------
+WEB_CONNECTIONS = 1_024  # open at a time, pages and calls together
+WEB_PAGES = 512  # that are sent events as they come
+WEB_MESSAGES_WAITING = 256  # for a page that takes them slowly; with more it is let go
+WEB_EVENTS_RESUMED = 1_000  # that a page which was cut off is sent at once
+WEB_CONTROL_THREADS = 4
+WEB_READ_THREADS = 2
+WEB_CALLS_WAITING = 256  # of the daemon, and as many of the database
+WEB_READ_S = 5.0  # how long a query may take
+WEB_ROWS = 10_000  # of one JSON answer
+WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
+
 # --- numbers on the wire ---------------------------------------------------------------------
 SEQ_MAX = 2**40 - 1
 EPOCH_MAX = 2**53 - 1

@@ -11,6 +11,7 @@ that is newer than this software is refused, never guessed at.
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     peers      what each configured peer held when last heard
     set_aside  messages that could not be handled, the newest
+    arrivals   the events, numbered in the order in which they came to be held here
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, conflicts, p2p_sync_state    views for readers
@@ -218,7 +219,17 @@ SELECT
 FROM peers;
 """
 
-MIGRATIONS = (_FIRST,)
+# The order in which events arrived here: what a reader that was away has not seen yet. A number is
+# never given twice.
+_ARRIVALS = """
+CREATE TABLE arrivals (no INTEGER PRIMARY KEY, at INTEGER NOT NULL REFERENCES events (at));
+INSERT INTO arrivals (at) SELECT at FROM events ORDER BY timestamp, at;
+CREATE TRIGGER event_arrived AFTER INSERT ON events BEGIN
+    INSERT INTO arrivals (at) VALUES (new.at);
+END;
+"""
+
+MIGRATIONS = (_FIRST, _ARRIVALS)
 
 
 class SchemaError(Exception):
