@@ -87,7 +87,7 @@ class LoopbackCentral:
     def start(self) -> None:
         """Start its process, and wait until it answers `status`."""
         self.launch()
-        wait_for(f"{self.id} answers", self._answers)
+        wait_for(f"{self.id} answers", self.answers)
 
     def launch(self) -> None:
         """Start its process; do not wait for anything."""
@@ -101,7 +101,8 @@ class LoopbackCentral:
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether its process answers `status` now. Raises NeverHappened where it has ended."""
         assert self.process is not None
         if self.process.poll() is not None:
             raise NeverHappened(f"{self.id} exited: {self.log.read_text()[-2000:]}")
@@ -192,7 +193,7 @@ class LoopbackSite:
             if central.process is None:
                 central.launch()
         for central in self.centrals:
-            wait_for(f"{central.id} answers", central._answers)
+            wait_for(f"{central.id} answers", central.answers)
 
     def wait_connected(self, timeout_s: float = 20.0) -> None:
         """Wait until each central hears each of its peers, and is heard by it."""
