@@ -41,6 +41,7 @@ COMMANDS = {
         "zparkd.cli.sync_state", "sync_state", "Up to when each peer's events are here."
     ),
     "tail": _Where("zparkd.cli.tail", "tail", "Events as this central records them."),
+    "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: check and try a tariff."),
     "verify": _Where("zparkd.cli.verify", "verify", "Check this central's database with itself."),
 }
 

@@ -62,10 +62,19 @@ TIME_MS_MAX = 2**53 - 1
 FEE_MAX = 2**53 - 1
 TIME_SHOWN_MS_MAX = 253_402_214_400_000  # 9999-12-31: a later event changes no stay
 
+# --- what a tariff may say, and the lists of passes and staff ----------------------------------
+PRICED_DAYS_MAX = 3_660  # a longer stay costs no more
+AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge; times all minutes a fee still
+TARIFF_RATES = 32
+TARIFF_STEPS = 16  # of one rate
+TARIFF_WINDOWS = 8  # of one rate
+DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
+
 # --- time ------------------------------------------------------------------------------------
 CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
 CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
+assert (AMOUNT_MAX + 1) * (PRICED_DAYS_MAX + 2) * 24 * 60 < FEE_MAX
 assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
 assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

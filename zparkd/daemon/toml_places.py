@@ -12,19 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zparkd.core.places import lines_of
+
 MAX_FILE_BYTES = 1 << 20  # a reload must not hold up the daemon over a file put there by mistake
-_TOKEN = re.compile(
-    r"""(?P<skip>[ \t\r]+|\#[^\n]*)
-      | (?P<newline>\n)
-      | (?P<string>\"\"\"(?:\\.|[^\\])*?\"\"\"\"{0,2}
-                 | '''.*?''''{0,2}
-                 | "(?:\\.|[^"\\\n])*"
-                 | '[^'\n]*')
-      | (?P<bare>[A-Za-z0-9_-]+)
-      | (?P<mark>[][{}=,.])
-      | (?P<other>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _DEPTH = 2  # a section and its key; deeper ones are in no message
 
 
@@ -123,50 +113,14 @@ def _syntax_fault(file: Path, text: str, error: ValueError) -> Fault:
 def key_lines(text: str) -> dict[tuple[str, ...], int]:
     """The line (from 1) on which each section and each key of a section first stands.
 
-    The names are paths, `("listen",)` and `("listen", "bus_port")`, however they are written:
-    under a table header, dotted, quoted, or in an inline table. The text must be one that
+    The names are paths, `("listen",)` and `("listen", "bus_port")`. The text must be one that
     tomllib accepts.
     """
     lines: dict[tuple[str, ...], int] = {}
-    header: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()  # the path being read, or that of the value being read
-    opened: list[tuple[str, tuple[str, ...]]] = []  # each open bracket, with the path before it
-    in_value = in_header = False
-    line = 1
-    for token in _TOKEN.finditer(text):
-        kind, what = token.lastgroup, token.group()
-        if kind == "newline" and not opened:
-            in_value, key = False, header
-        elif kind in ("bare", "string") and not in_value:
-            key = (*key, _name(what))
-            for depth in range(1, min(len(key), _DEPTH) + 1):
-                lines.setdefault(key[:depth], line)
-        elif kind != "mark":
-            pass
-        elif what == "[" and not in_value:
-            in_header, key = True, ()
-        elif what == "]" and in_header:
-            # The second bracket of [[a]] finds the header closed and nothing open: no harm.
-            in_header, header, in_value = False, key, True
-        elif what == "=":
-            in_value = True
-        elif what in "[{":
-            opened.append((what, key))
-            in_value = what == "["
-        elif what in "]}" and opened:
-            key = opened.pop()[1]
-            in_value = True
-        elif what == "," and opened and opened[-1][0] == "{":
-            in_value, key = False, opened[-1][1]
-        line += what.count("\n")
+    for place, line in lines_of(text).items():
+        names = tuple(name for name in place if isinstance(name, str))[:_DEPTH]
+        lines[names] = min(line, lines.get(names, line))
     return lines
-
-
-def _name(token: str) -> str:
-    """A key as it is meant: without quotes and escapes."""
-    if token[0] not in "\"'":
-        return token
-    return str(tomllib.loads(f"key = {token}")["key"])
 
 
 def shown(value: object) -> str:

@@ -1,0 +1,135 @@
+"""`zparkctl tariff`: the site's tariff, checked, shown, set, and tried on a stay.
+
+What a stay costs is reckoned by the rules that the gates use.
+"""
+
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from zparkd.cli.documents import read_document
+from zparkd.cli.reach import load_config
+from zparkd.cli.tables import NONE, plural, print_json, table
+from zparkd.core.tariff import Price, Tariff, price
+from zparkd.core.tariff_document import read_tariff
+from zparkd.daemon.config import DEFAULT_PATH, SECTIONS
+
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_FILE = click.argument("document", metavar="FILE", type=click.Path(path_type=Path))
+_TIMES = "%Y-%m-%d %H:%M:%S"
+
+
+@click.group(epilog="Example: zparkctl tariff check tariff.toml")
+def tariff() -> None:
+    """What stays cost: check, try, set and show the site's tariff."""
+
+
+@tariff.command(epilog="Example: zparkctl tariff check tariff.toml")
+@_FILE
+@_AS_JSON
+def check(document: Path, as_json: bool) -> None:
+    """Say whether a tariff is good; if not, list all faults and exit 1. Needs no daemon."""
+    _, rates = read_document(document, read_tariff, as_json=as_json)
+    if as_json:
+        print_json({"success": True, "path": str(document), "faults": []})
+    else:
+        named = ", ".join(rates)
+        click.echo(f"{document}: good: {plural(len(rates), 'rate')}: {named}")
+
+
+def _moment(_ctx: click.Context, _option: click.Parameter, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f'{text!r} is no time; write one such as "2025-12-02 10:30:00"'
+        ) from None
+
+
+@tariff.command(
+    epilog="Example: zparkctl tariff quote --file tariff.toml --camera-type car"
+    ' --entry "2025-12-02 10:30:00" --exit "2025-12-02 11:31:00"'
+)
+@click.option(
+    "--file",
+    "document",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="This tariff; needs no daemon.",
+)
+@click.option("--camera-type", metavar="T", default="car", show_default=True)
+@click.option(
+    "--entry", "entered", metavar="TIME", required=True, callback=_moment, help="Site time."
+)
+@click.option("--exit", "left", metavar="TIME", required=True, callback=_moment, help="Site time.")
+@click.option("--lost-ticket", is_flag=True, help="With what a lost ticket costs.")
+@_AS_JSON
+@click.pass_obj
+def quote(
+    file: Path,
+    /,
+    document: Path,
+    camera_type: str,
+    *,
+    entered: datetime,
+    left: datetime,
+    lost_ticket: bool,
+    as_json: bool,
+) -> None:
+    """Say what a stay would cost, and how that comes about.
+
+    A time without offset is the site's; one such as 2025-10-26T02:30+01:00 tells the two
+    apart where clocks are set back.
+    """
+    zone = _zone(file, as_json=as_json)
+    entry_ms, exit_ms = _ms(entered, zone), _ms(left, zone)
+    if exit_ms < entry_ms:
+        raise click.BadParameter("is before --entry", param_hint="--exit")
+    _, rates = read_document(document, read_tariff, as_json=as_json)
+    rate = Tariff(0, rates).rate(camera_type)
+    priced = price(rate, entry_ms, exit_ms, zone, lost_ticket=lost_ticket)
+    if as_json:
+        print_json(priced._asdict())
+    else:
+        click.echo(bill(priced))
+
+
+def bill(priced: Price) -> str:
+    """A price with its breakdown, for people."""
+    rows = [(_words(line), f"{line['amount']:,}") for line in priced.breakdown]
+    total = (f"{plural(priced.minutes, 'minute')}, {priced.currency}", f"{priced.fee:,}")
+    return table(("FOR", "AMOUNT"), [*rows, total], right=("AMOUNT",))
+
+
+def _words(line: Any) -> str:
+    match line["rule"]:
+        case "free":
+            return f"free: at most {line['free_minutes']} minutes"
+        case "step":
+            times = f"{line['blocks']:,} x {line['every_minutes']} min from minute"
+            return f"{times} {line['from_minutes']:,}, {line['each']:,} each"
+        case "window":
+            return f"{line['times']:,} x {line['from']}-{line['to']}, {line['each']:,} each"
+        case "cap":
+            return f"over {line['cap_24h']:,} in 24 hours"
+        case "round":
+            return f"rounded up to {line['round_to']:,}"
+        case "lost_ticket":
+            return "lost ticket"
+    return str(line["rule"] or NONE)
+
+
+def _zone(file: Path, *, as_json: bool) -> ZoneInfo:
+    """The site's time zone; where there is no configuration yet, the one that it would have."""
+    if file == DEFAULT_PATH and not file.exists():
+        return ZoneInfo(SECTIONS["central"]["timezone"].default)
+    return ZoneInfo(load_config(file, as_json=as_json).timezone)
+
+
+def _ms(moment: datetime, zone: tzinfo) -> int:
+    at = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    return round(at.timestamp() * 1000)
