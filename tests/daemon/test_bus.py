@@ -173,3 +173,22 @@ def test_a_port_that_is_taken_is_refused_by_its_key_and_the_old_ones_stay(
     req.connect(f"tcp://127.0.0.1:{listen.edge_port}")
     req.send(b"still here")
     assert len(received(bus)) == 1
+
+
+def test_a_request_ends_the_wait_of_events_for_company(
+    open_bus: Callable[..., Bus], listen: Listen, other: Listen, context: zmq.Context
+) -> None:
+    bus, peer = open_bus(listen, peer_at(other)), open_bus(other)
+    req = context.socket(zmq.REQ)
+    req.connect(f"tcp://127.0.0.1:{listen.edge_port}")
+
+    def event_alone() -> bool:
+        peer.publish([b"topic", b"event"])
+        bus.poll(50, edges=True)
+        return bool(bus._ready)
+
+    wait_for("an event", event_alone)
+    req.send(b"question")
+    bus.await_company(60_000)
+    kinds = {type(message) for message in bus.drain().messages}
+    assert kinds == {FromBus, FromEdge}

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from zparkd.core.events import Facts, Kind, Personal, Position, write
+from zparkd.core.events import Event, Facts, Kind, Personal, Position, write
 from zparkd.core.site import Direction
-from zparkd.core.wire import TOPIC_EVENTS, TOPIC_HEARTBEAT, write_body
 from zparkd.daemon import recorded
 from zparkd.daemon.messages import Message
 from zparkd.daemon.recorded import OF_KIND, say_recorded
@@ -112,9 +111,9 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     return lines
 
 
-def frames(*kinds: Kind) -> list[list[bytes]]:
-    """What a central publishes of one event of each kind, with all that it may say."""
-    events = [
+def events_of(*kinds: Kind) -> list[Event]:
+    """One event of each kind, with all that it may say."""
+    return [
         write(
             Position("central-1", 7, seq),
             kind,
@@ -140,12 +139,10 @@ def frames(*kinds: Kind) -> list[list[bytes]]:
         )
         for seq, kind in enumerate(kinds, 1)
     ]
-    body = write_body((event.skeleton, event.sealed) for event in events)
-    return [[TOPIC_HEARTBEAT, b"{}"], [TOPIC_EVENTS, b"{}", body]]
 
 
 def test_each_kind_is_said_with_all_fields_of_its_text(said: Said) -> None:
-    say_recorded(frames(*Kind))
+    say_recorded(events_of(*Kind))
     assert [message for message, _ in said] == [OF_KIND[kind] for kind in Kind]
     for message, given in said:
         assert "29A12345" in message.value.text.format_map(given) or "plate" not in fields(message)
@@ -153,14 +150,9 @@ def test_each_kind_is_said_with_all_fields_of_its_text(said: Said) -> None:
 
 
 def test_an_exit_and_a_confirmation_are_found_by_the_id_of_their_entry(said: Said) -> None:
-    say_recorded(frames(Kind.ENTRY, Kind.CONFIRM, Kind.EXIT))
+    say_recorded(events_of(Kind.ENTRY, Kind.CONFIRM, Kind.EXIT))
     assert [given["event_id"] for _, given in said] == [
         "central-1_1733140800001_29A12345",
         "central-2_1733140000000_29A12345",
         "central-2_1733140000000_29A12345",
     ]
-
-
-def test_what_is_not_understood_is_passed_over(said: Said) -> None:
-    say_recorded([*frames(Kind.ENTRY), [TOPIC_EVENTS, b"{}", b"no array"]])
-    assert len(said) == 1

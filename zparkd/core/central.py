@@ -69,12 +69,13 @@ Incoming = FromEdge | FromBus | SyncAnswer | SyncRequest
 
 @dataclass(slots=True)
 class Output:
-    """What is to be sent once the turn is committed, in this order."""
+    """What is to be sent once the turn is committed, in this order; `recorded` are our events."""
 
     replies: list[tuple[Token, bytes]] = field(default_factory=list)
     published: list[Frames] = field(default_factory=list)
     asks: list[tuple[str, Frames]] = field(default_factory=list)
     to_serve: list[SyncRequest] = field(default_factory=list)
+    recorded: list[Event] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -161,7 +162,7 @@ class Central:
         """How long the next step may wait where nothing comes in."""
         if any(peer.asked for peer in self.peers.states.values()):
             return min(50, max(0, self._next_beat_ms - now.mono_ms))
-        return min(100, max(0, self._next_beat_ms - now.mono_ms))
+        return min(limits.TURN_AT_LEAST_MS, max(0, self._next_beat_ms - now.mono_ms))
 
     def up_ms(self, now: Now) -> int:
         """How long this run has lasted."""
@@ -183,9 +184,9 @@ class Central:
         return all(self.peers.behind(peer, self.log.heads) == 0 for peer in answered)
 
     def _publish(self, now: Now, output: Output) -> None:
-        unsent = self._journal.take_unsent()
-        if unsent:
-            body = wire.write_body((event.skeleton, event.sealed) for event in unsent)
+        output.recorded = self._journal.take_unsent()
+        if output.recorded:
+            body = wire.write_body((event.skeleton, event.sealed) for event in output.recorded)
             live = self._header(now, Live(self.settings.site))
             output.published.append([wire.TOPIC_EVENTS, live, body])
         if now.mono_ms >= self._next_beat_ms:

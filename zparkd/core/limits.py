@@ -34,10 +34,12 @@ REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- the loop --------------------------------------------------------------------------------
-PLATES_REMEMBERED = 4_096  # whose open stays are at hand without asking the disk
+TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
+COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits
+PLATES_REMEMBERED = 1_024  # whose open stays are at hand without asking the disk
 MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
-SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it
+SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 CONTROL_REQUEST_BYTES = 1024 * 1024
 START_CATCH_UP_MS = 2_000  # before edges are answered, at most
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start

@@ -174,6 +174,9 @@ def _check_whole(request: Request) -> None:
             raise bad("plate_id: is missing; without a plate only force with a reason opens")
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
 def _text(fields: dict[str, Any], name: str) -> str | None:
     value = fields.get(name)
     if value is None:
@@ -182,7 +185,7 @@ def _text(fields: dict[str, Any], name: str) -> str | None:
         raise bad(f"{name}: must be a string, not {_kind_of(value)}")
     if len(value) > limits.TEXT_CHARACTERS:
         raise bad(f"{name}: is {len(value)} characters; at most {limits.TEXT_CHARACTERS}")
-    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value):
+    if _CONTROL.search(value):
         raise bad(f"{name}: must not hold control characters")
     return value
 

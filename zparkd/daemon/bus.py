@@ -286,6 +286,16 @@ class Bus:
             self._edges_polled = edges
         self._ready = dict(self._poller.poll(timeout_ms))
 
+    def await_company(self, timeout_ms: int) -> None:
+        """Where only peers' events came in, let more of them come: one commit serves them all.
+
+        Whatever else comes in ends the wait, so that nobody who asked something waits for it.
+        """
+        events = {link.events for link in self._links.values()}
+        if self._ready and self._ready.keys() <= events:
+            zmq.zmq_poll([it for it in self._poller.sockets if it[0] not in events], timeout_ms)
+            self._ready = dict(self._poller.poll(0))
+
     def drain(self) -> Drained:
         """Take what is there off every socket, up to a limit each. Peers before edges."""
         drained = Drained()

@@ -44,11 +44,16 @@ class Projection:
         """Forget what is remembered: a transaction was undone."""
         self.vehicles.forget()
         self._dirty: dict[int, int] = {}
+        self._new_act: tuple[str, str] | None = None
         self._waiting: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def act_is_new(self, edge_id: str, request_id: str) -> None:
+        """There is no event of this act: the next one will be its first, and repeats none."""
+        self._new_act = edge_id, request_id
 
     # --- placing an event --------------------------------------------------------------------
 
-    def add(self, event: Event, insert: Callable[[int | None, int], None]) -> None:
+    def add(self, event: Event, insert: Callable[[int | None, int], object]) -> None:
         """Project an event; `insert(vehicle, place)` stores its row, which must come first."""
         key = event.vehicle
         if key is None:
@@ -148,6 +153,9 @@ class Projection:
         """Judge the opens of one act; the order from which they matter, None for a single one."""
         facts = event.facts
         if event.kind not in ACTS or facts is None or facts.request_id is None:
+            return None
+        if self._new_act == (facts.edge_id, facts.request_id):
+            self._new_act = None
             return None
         rows = self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM events e WHERE edge_id=? AND request_id=?"

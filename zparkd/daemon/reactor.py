@@ -126,6 +126,7 @@ class Reactor:
                 say(Message.READY)
             wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
             self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
+            self._bus.await_company(limits.COMPANY_MS)
             drained = self._bus.drain()
             if self._reload_asked or self._files_changed(now):
                 self._reload_asked = False
@@ -212,7 +213,8 @@ class Reactor:
             if not self._bus.ask(peer_id, frames):
                 self._central.peers.not_sent(peer_id)
         self._to_serve.extend(output.to_serve)
-        say_recorded(output.published)
+        if output.recorded:
+            say_recorded(output.recorded)
 
     def _serve(self, now: Now) -> None:
         """Answer what peers ask for: after the edges, and a few pages a turn."""

@@ -1,76 +1,47 @@
 """A line in the log for each event that this central recorded, once its camera has its answer.
 
-Read from the very bytes that were published. They come by the thousand where a queue is worked
-off, so all of it is made to cost little: no digest is taken again, and loguru is passed by.
+They come by the thousand where a queue is worked off, so loguru is passed by.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
-import msgspec
-
-from zparkd.core.central import Frames
-from zparkd.core.events import Kind, event_id
-from zparkd.core.wire import TOPIC_EVENTS
+from zparkd.core.events import Event, Kind, event_id
 from zparkd.daemon.log import put
 from zparkd.daemon.messages import Message
 
 OF_KIND = {
-    Kind.ENTRY.value: Message.VEHICLE_IN,
-    Kind.CONFIRM.value: Message.VEHICLE_CONFIRMED,
-    Kind.EXIT.value: Message.VEHICLE_OUT,
-    Kind.SEEN.value: Message.VEHICLE_SEEN,
-    Kind.MANUAL.value: Message.OPENED_BY_HAND,
+    Kind.ENTRY: Message.VEHICLE_IN,
+    Kind.CONFIRM: Message.VEHICLE_CONFIRMED,
+    Kind.EXIT: Message.VEHICLE_OUT,
+    Kind.SEEN: Message.VEHICLE_SEEN,
+    Kind.MANUAL: Message.OPENED_BY_HAND,
 }
-_OF_A_STAY = (Kind.CONFIRM.value, Kind.EXIT.value)
 
 
-class _Data(msgspec.Struct):
-    """What is said of the `data` of a skeleton."""
-
-    edge_id: str = ""
-    camera_type: str | None = None
-    names: tuple[str, int, int] | None = None
-    entry_ms: int | None = None
-    fee: int | None = None
-    currency: str | None = None
+def say_recorded(events: Iterable[Event]) -> None:
+    """Log these events."""
+    put(_lines(events))
 
 
-class _Part(msgspec.Struct):
-    """What is said of a skeleton, or of the personal part that follows it."""
-
-    type: str = ""
-    source_central: str = ""
-    timestamp: int = 0
-    data: _Data | None = None
-    plate_id: str | None = None
-
-
-_parts = msgspec.json.Decoder(list[_Part]).decode
-
-
-def say_recorded(published: Iterable[Frames]) -> None:
-    """Log the events among what was published."""
-    for frames in published:
-        if frames[0] == TOPIC_EVENTS:
-            with suppress(msgspec.MsgspecError):  # a line is not worth the loop
-                put(_lines(_parts(frames[2])))
+def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]]]:
+    for event in events:
+        facts = event.facts
+        assert facts is not None
+        fields: dict[str, object] = {"edge": facts.edge_id}
+        if event.vehicle is not None:
+            fields["camera_type"], fields["plate"] = event.vehicle
+            fields["event_id"] = _id_of_stay(event)
+        if facts.fee is not None:
+            fields["fee"] = facts.fee
+            fields["currency"] = facts.currency
+        yield OF_KIND[Kind(event.kind)], fields
 
 
-def _lines(parts: list[_Part]) -> Iterator[tuple[Message, dict[str, object]]]:
-    for skeleton, sealed in zip(parts[::2], parts[1::2], strict=True):
-        message, data, plate = OF_KIND.get(skeleton.type), skeleton.data, sealed.plate_id
-        if message is None or data is None:
-            continue
-        fields: dict[str, object] = {"edge": data.edge_id}
-        if plate is not None:
-            origin, ms = skeleton.source_central, skeleton.timestamp
-            if skeleton.type in _OF_A_STAY and data.names is not None and data.entry_ms is not None:
-                origin, ms = data.names[0], data.entry_ms
-            fields["plate"] = plate
-            fields["camera_type"] = data.camera_type
-            fields["event_id"] = event_id(origin, ms, plate)
-        if data.fee is not None:
-            fields["fee"] = data.fee
-            fields["currency"] = data.currency
-        yield message, fields
+def _id_of_stay(event: Event) -> str | None:
+    """The id by which people know the stay: that of the entry which a confirm or exit names."""
+    facts, vehicle = event.facts, event.vehicle
+    assert facts is not None
+    if event.kind == Kind.ENTRY or facts.names is None or facts.entry_ms is None:
+        return event.event_id
+    assert vehicle is not None
+    return event_id(facts.names[0], facts.entry_ms, vehicle.plate_id)

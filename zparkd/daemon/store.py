@@ -139,9 +139,11 @@ class Store:
         self._begin()
         at = self._streams.advance(event.position, event.hash)
         facts = event.facts
-
-        def insert(vehicle: int | None, place: int) -> None:
-            self._run(
+        edge_id = facts.edge_id if facts is not None else None
+        request_id = facts.request_id if facts is not None else None
+        self._projection.add(
+            event,
+            lambda vehicle, place: self._run(
                 "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
                 (
                     at,
@@ -149,14 +151,13 @@ class Store:
                     event.timestamp,
                     place,
                     vehicle,
-                    facts.edge_id if facts is not None else None,
-                    facts.request_id if facts is not None else None,
+                    edge_id,
+                    request_id,
                     event.skeleton,
                     event.sealed,
                 ),
-            )
-
-        self._projection.add(event, insert)
+            ),
+        )
 
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
@@ -187,6 +188,8 @@ class Store:
     def acts(self, edge_id: str, request_id: str) -> list[Event]:
         """All events that this edge caused with this request, oldest first."""
         found = self._events("WHERE edge_id=? AND request_id=?", (edge_id, request_id))
+        if not found:
+            self._projection.act_is_new(edge_id, request_id)
         return sorted(found, key=lambda event: event.key)
 
     def opens_of(self, edge_id: str, limit: int) -> list[Event]:
