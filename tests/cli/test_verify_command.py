@@ -45,7 +45,7 @@ def kept(central: Central) -> Central:
     return central
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(event_sets())
 def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:
     with TemporaryDirectory() as folder:

@@ -86,7 +86,6 @@ PERSONAL = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(
     position=POSITIONS,
     kind=st.sampled_from(Kind),
@@ -230,13 +229,13 @@ def understood_or_refused(skeleton: bytes, sealed: bytes) -> None:
     assert (event.facts is None) is (event.personal is None)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.binary(max_size=100))
 def test_garbage_is_refused_and_nothing_else_happens(skeleton: bytes, sealed: bytes) -> None:
     understood_or_refused(skeleton, sealed)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.binary(max_size=60), JSON, st.sampled_from(list(Kind)), st.data())
 @example(sealed=b'{"salt":"\xff"}', data={"edge_id": "e"}, kind=Kind.MANUAL, draw=None)
 def test_any_content_is_kept_or_refused_and_nothing_else_happens(
@@ -249,7 +248,7 @@ def test_any_content_is_kept_or_refused_and_nothing_else_happens(
     understood_or_refused(whole, sealed)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_an_event_with_any_bytes_changed_is_kept_or_refused(draw: st.DataObject) -> None:
     event = Book().exit("a", 1, names=Position("b", 2, 3), act=("e", "r"))

@@ -151,7 +151,7 @@ def test_what_is_no_act_or_says_too_little_changes_nothing(book: Book, kind: Kin
 
 # --- what is always so ------------------------------------------------------------------------
 
-always = settings(deadline=None, max_examples=300)
+always = settings(max_examples=300)
 
 
 def belongs_to(event: Event, events: dict[Position, Event]) -> VehicleKey | None:

@@ -214,7 +214,7 @@ def feed(fed: Fed, events: list[Event], plan: list[int]) -> None:
     fed.commit()
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES)
 @given(event_sets(), PLANS, PLANS, st.sampled_from([limits.PLATES_REMEMBERED, 1]))
 def test_the_same_events_by_any_route_are_the_same_history(
     events: list[Event], plan: list[int], other: list[int], plates_remembered: int
@@ -231,7 +231,7 @@ def test_the_same_events_by_any_route_are_the_same_history(
         assert sorted(map(repr, one.rows(conflicts))) == sorted(map(repr, two.rows(conflicts)))
 
 
-@settings(deadline=None, max_examples=max(15, EXAMPLES // 50))
+@settings(max_examples=max(15, EXAMPLES // 50))
 @given(lived() | event_sets(), PLANS)
 def test_a_file_that_is_left_and_opened_again_goes_on_as_if_it_was_not(
     events: list[Event], plan: list[int]
