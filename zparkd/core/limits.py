@@ -41,6 +41,7 @@ MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
 MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it
 SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 CONTROL_REQUEST_BYTES = 1024 * 1024
+HANDED_WAITING = 256  # requests of edges that came over the control socket
 START_CATCH_UP_MS = 2_000  # before edges are answered, at most
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start
 SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down

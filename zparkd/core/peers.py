@@ -52,6 +52,7 @@ class PeerState:
     wants_vector: bool = True
     verified: tuple[str, frozenset[Stream]] | None = None
     replied_ms: int | None = None
+    round_trip_ms: int | None = None
     timeouts: int = 0
     rest_until_ms: int = 0
     probed_ms: int | None = None
@@ -133,7 +134,7 @@ class Peers:
         peer.asked = None
         peer.timeouts = 0
         peer.replied_ms = now.mono_ms
-        round_trip_ms = now.mono_ms - asked.at.mono_ms
+        round_trip_ms = peer.round_trip_ms = now.mono_ms - asked.at.mono_ms
         if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
             peer.offset_ms = page.wall_ms - (now.wall_ms - round_trip_ms // 2)
         return asked
@@ -209,6 +210,11 @@ class Peers:
             return True
         del self._on_its_way[stream]
         return False
+
+    def probe(self, peer: PeerState) -> None:
+        """Ask this peer in the next turn, whatever it was asked or answered before."""
+        peer.probed_ms = None
+        peer.rest_until_ms = 0
 
     def not_sent(self, peer_id: str) -> None:
         """The request could not be sent: the peer is not there."""

@@ -6,19 +6,47 @@ the request to the answer, run inside the loop, so it must be quick.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 Command = Callable[[Request], Answer]
+CommandId = str | int | None
 PROTOCOL_VERSION = 1
 
 
 def no(code: str, message: str) -> Answer:
     """The answer that says no."""
     return {"success": False, "error": {"code": code, "message": message}}
+
+
+class Asked(NamedTuple):
+    """A command as it came: its id and name, None where it has none, and all its fields."""
+
+    id: CommandId
+    name: str | None
+    request: Request
+
+
+def read(body: bytes) -> Asked:
+    """The command in a request, whatever its bytes are."""
+    try:
+        request = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        request = None
+    if not isinstance(request, dict):
+        return Asked(None, None, {})
+    id, name = request.get("id"), request.get("command")
+    return Asked(
+        id if isinstance(id, str | int) else None, name if isinstance(name, str) else None, request
+    )
+
+
+def envelope(id: CommandId, answer: Answer) -> bytes:
+    """An answer as it is sent."""
+    return orjson.dumps({"v": PROTOCOL_VERSION, "id": id, **answer})
 
 
 class Commands:
@@ -32,20 +60,15 @@ class Commands:
 
     def answer(self, body: bytes) -> bytes:
         """The answer to one request, whatever its bytes are."""
-        id = None
-        try:
-            request = orjson.loads(body)
-            if isinstance(request["id"], str | int):
-                id = request["id"]
-            name = request["command"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+        asked = read(body)
+        command = self._table.get(asked.name) if asked.name is not None else None
+        if asked.name is None or asked.id is None:
             answer = no("bad_request", "a command is a JSON object with v, id and command")
+        elif command is None:
+            answer = no("unknown_command", f"command {asked.name!r} is not known here")
         else:
-            command = self._table.get(name) if isinstance(name, str) else None
-            if command is None:
-                answer = no("unknown_command", f"command {name!r} is not known here")
-            else:
-                answer = self._run(lambda: command(request)) or no(
-                    "failed", "the daemon's log says why"
-                )
-        return orjson.dumps({"v": PROTOCOL_VERSION, "id": id, **answer})
+            known = command
+            answer = self._run(lambda: known(asked.request)) or no(
+                "failed", "the daemon's log says why"
+            )
+        return envelope(asked.id, answer)

@@ -16,15 +16,18 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from zparkd.core import limits
-from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest
+from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest, Token
 from zparkd.core.clock import Now
 from zparkd.core.site import Settings
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.changes import Changes
 from zparkd.daemon.commands import Answer, Commands, Request
 from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults
+from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.notify import Notifier, status_text
+from zparkd.daemon.peer_files import write_peers
+from zparkd.daemon.peer_test import peer_test
 from zparkd.daemon.recorded import say_recorded
 from zparkd.daemon.status import Faults, status
 from zparkd.daemon.store import Store
@@ -104,8 +107,15 @@ class Reactor:
         self._undone = Undone.FULL
         self._edges_answered = False
         self._commands = Commands(
-            {"status": self._status, "reload": self._reload_command}, self._committed
+            {
+                "status": self._status,
+                "reload": self._reload_command,
+                "peers.write": self._write_peers,
+                "peer.test": lambda request: peer_test(request, self._central, read_clocks()),
+            },
+            self._committed,
         )
+        self._handed = Handed()  # the command `edge`, whose answers are the gate's
 
     def stop(self) -> None:
         """End the loop after the turn under way."""
@@ -131,9 +141,12 @@ class Reactor:
             if self._reload_asked or self._files_changed(now):
                 self._reload_asked = False
                 self._committed(self._reload)
-            self._turn(drained.messages)
-            for token, body in drained.controls:
+            commands = self._handed.take(drained.controls)
+            self._turn([*drained.messages, *self._handed.due(edges)])
+            for token, body in commands:
                 self._bus.answer_control(token, self._commands.answer(body))
+            for token, body in self._handed.refused():
+                self._bus.answer_control(token, body)
             self._notify.turned(now.mono_ms, self._state)
         self._notify.stopping()
 
@@ -202,11 +215,18 @@ class Reactor:
     def _refuse(self, message: Incoming) -> None:
         """Nothing was recorded. What peers sent comes again; an edge is told."""
         if isinstance(message, FromEdge):
-            self._bus.answer_edge(message.token, self._central.refused(message))
+            self._answer_edge(message.token, self._central.refused(message))
+
+    def _answer_edge(self, token: Token, body: bytes) -> None:
+        handed = self._handed.answered(token, body)
+        if handed is None:
+            self._bus.answer_edge(token, body)
+        else:
+            self._bus.answer_control(*handed)
 
     def _send(self, output: Output) -> None:
         for token, body in output.replies:
-            self._bus.answer_edge(token, body)
+            self._answer_edge(token, body)
         for frames in output.published:
             self._bus.publish(frames)
         for peer_id, frames in output.asks:
@@ -238,6 +258,9 @@ class Reactor:
     def _reload_command(self, _: Request) -> Answer:
         faults = self._reload()
         return {"success": not faults, **({"faults": faults} if faults else {})}
+
+    def _write_peers(self, request: Request) -> Answer:
+        return write_peers(request, self._config, self._reload)
 
     def _files_changed(self, now: Now) -> bool:
         refused = self._faults.config is not None

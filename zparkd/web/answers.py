@@ -28,6 +28,13 @@ STATUS_OF = {
     Code.STORAGE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+_STATUS_OF_COMMAND = {
+    "bad_request": HTTPStatus.BAD_REQUEST,
+    "bad_config": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unwritable": HTTPStatus.FORBIDDEN,
+    "unknown_peer": HTTPStatus.NOT_FOUND,
+}
+
 
 class Problem(Exception):
     """A "no" over HTTP: its status, a stable code, a message for people, and more members."""
@@ -38,12 +45,24 @@ class Problem(Exception):
         self.code = code
         self.message = message
         self.more = more
+        self.error: Mapping[str, object] = {"code": code, "message": message}
         self.headers: dict[str, str] = {}
 
 
 def bad(message: str, **more: object) -> Problem:
     """The refusal of a request that is not of the form it must have."""
     return Problem(HTTPStatus.BAD_REQUEST, "bad_request", message, **more)
+
+
+def said_no(given: Mapping[str, Any]) -> Problem:
+    """The daemon's own "no" to a command."""
+    error = given.get("error") or {}
+    code = str(error.get("code", "failed"))
+    return Problem(
+        _STATUS_OF_COMMAND.get(code, HTTPStatus.SERVICE_UNAVAILABLE),
+        code,
+        str(error.get("message", "the daemon says no")),
+    )
 
 
 def answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -63,7 +82,7 @@ def refusal(problem: Problem) -> Response:
         "status": int(problem.status),
         "detail": problem.message,
         "success": False,
-        "error": {"code": problem.code, "message": problem.message},
+        "error": problem.error,
         **problem.more,
     }
     return Response(

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from zparkd.web import history, p2p, pages
+from zparkd.web import edge, history, p2p, pages
 from zparkd.web.answers import Problem, refusal, refuse
 from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
+from zparkd.web.peer_test import test_connection
 from zparkd.web.site import Site
 from zparkd.web.stream import Stream, stream
 
@@ -22,8 +23,13 @@ ROUTES = [
     Route("/", pages.index),
     Mount("/static", pages.Static(), name="static"),
     Route("/api/p2p/config", p2p.read_config, methods=["GET"]),
+    Route("/api/p2p/config", p2p.write_config, methods=["PUT"]),
     Route("/api/p2p/status", p2p.status, methods=["GET"]),
     Route("/api/p2p/sync-state", p2p.sync_state, methods=["GET"]),
+    Route("/api/p2p/test-connection", test_connection, methods=["POST"]),
+    Route("/api/edge/detection", edge.detection, methods=["POST"]),
+    Route("/api/edge/barrier/open", edge.barrier_open, methods=["POST"]),
+    Route("/api/edge/barrier/close", edge.barrier_close, methods=["POST"]),
     Route("/api/parking/history", history.history, methods=["GET"]),
     Route("/api/stream", stream, methods=["GET"]),
 ]

@@ -14,7 +14,7 @@ from typing import Any
 
 from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.core import limits
-from zparkd.web.answers import Problem, bad
+from zparkd.web.answers import Problem, bad, said_no
 
 _FRESH_S = 0.1  # so long a status serves all who ask
 _PATIENCE_S = 2.0
@@ -91,11 +91,6 @@ class Daemon:
     async def _look(self) -> dict[str, Any]:
         answer = await self.ask("status")
         if answer.get("success") is not True:
-            error = answer.get("error") or {}
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                str(error.get("code", "failed")),
-                str(error.get("message", "the daemon says no")),
-            )
+            raise said_no(answer)
         self._status, self._status_at_s = answer, time.monotonic()
         return answer

@@ -1,0 +1,52 @@
+"""`/api/edge/…`: a camera's requests over HTTP, handed to the daemon's gate as they are.
+
+The rules and the answers are those of the edge port; only what "no" looks like is HTTP's. An
+`Idempotency-Key` is the `request_id`: a call repeated with it has no second effect.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from zparkd.core.requests import Code, RequestType
+from zparkd.web import asked
+from zparkd.web.answers import STATUS_OF, Problem, answer, bad, said_no
+from zparkd.web.daemon import Daemon
+
+_PATIENCE_S = 5.0  # a central that just started catches up for two before it answers edges
+
+
+async def detection(request: Request) -> Response:
+    """A camera saw a plate."""
+    return await _ask(request, RequestType.DETECTION)
+
+
+async def barrier_open(request: Request) -> Response:
+    """Open the barrier for a vehicle."""
+    return await _ask(request, RequestType.BARRIER_OPEN)
+
+
+async def barrier_close(request: Request) -> Response:
+    """The barrier closed behind a vehicle."""
+    return await _ask(request, RequestType.BARRIER_CLOSE)
+
+
+async def _ask(request: Request, type: RequestType) -> Response:
+    fields = await asked.fields(request)
+    fields["type"] = type.value
+    key = request.headers.get("idempotency-key")
+    if key is not None:
+        if fields.get("request_id", key) != key:
+            raise bad("Idempotency-Key: is not the request_id in the body; send one of them")
+        fields["request_id"] = key
+    daemon: Daemon = request.app.state.daemon
+    handed = await daemon.ask("edge", _PATIENCE_S, request=fields)
+    if handed.get("success") is not True:
+        raise said_no(handed)
+    given = handed["answer"]
+    if given["success"]:
+        return answer(given)
+    error = given["error"]
+    more = {name: value for name, value in given.items() if name not in ("success", "error")}
+    refused = Problem(STATUS_OF[Code(error["code"])], error["code"], error["message"], **more)
+    refused.error = error
+    raise refused
