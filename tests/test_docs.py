@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from zparkd.cli.main import main as zparkctl
-from zparkd.core import limits, peers, tariff, wire
+from zparkd.core import digests, limits, peers, tariff, wire
 from zparkd.core.central import Central, FromEdge
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
@@ -121,6 +121,8 @@ DATA = {
     "HEARTBEAT": wire.Beat,
     "SYNC_REQUEST": wire.Ask,
     "SYNC_RESPONSE": wire.Page,
+    "DIGEST_REQUEST": wire.Compare,
+    "DIGEST_RESPONSE": wire.Digests,
 }
 TOPICS = {"EVENTS": wire.TOPIC_EVENTS, "HEARTBEAT": wire.TOPIC_HEARTBEAT}
 
@@ -174,6 +176,22 @@ def test_the_digest_of_older_epochs(vector: Vector) -> None:
     assert blake2b(text.encode(), 16) == vector["older"]
     beat = peers.beat_heads(heads)
     assert beat == (wire.write_heads((s, heads[s]) for s in listed), vector["older"])
+
+
+@vectors("digests")
+def test_digests_of_ranges(vector: Vector) -> None:
+    by_name = {event["name"]: event for event in VECTORS["events"]}
+    store = Store(Path(":memory:"), "central-1", "lot-a", "Asia/Ho_Chi_Minh")
+    for name in vector["events"]:
+        event = by_name[name]
+        store.append(read(event["skeleton"].encode(), event["personal_part"].encode()))
+    store.settle()
+    store.commit()
+    ask = wire.Compare("lot-a", 1, vector["of"], [tuple(one) for one in vector["ranges"]])
+    assert [blake2b(text.encode()) for text in vector["texts"]] == vector["digests"]
+    assert digests.answer(store, "lot-a", ask).digests == vector["digests"]
+    assert digests.answer(store, "lot-a", ask).held == vector["held"] == digest(store.heads, ())
+    store.close()
 
 
 # --- vectors: small functions -----------------------------------------------------------------

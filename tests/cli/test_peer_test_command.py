@@ -13,7 +13,7 @@ import pytest
 import zmq
 from click.testing import CliRunner, Result
 
-from zparkd.cli import peer_test
+from zparkd.cli import peer_line
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
 from zparkd.cli.main import main
 
@@ -104,7 +104,7 @@ def test_nobody_there_is_a_refused_connection(site: Site) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_test, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(peer_line, "_PATIENCE_S", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 
 from tests.cli.conftest import Central
 from tests.core.vehicles import BIKE, Book, event_sets
-from zparkd.cli.database import read_only
-from zparkd.cli.self_check import check
+from zparkd.cli import shares
+from zparkd.core import limits
 from zparkd.core.events import Event
 from zparkd.daemon.store import Store
 
@@ -51,11 +51,37 @@ def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:
     with TemporaryDirectory() as folder:
         database = Path(folder) / "zparkd.db"
         keep(database, events)
-        with closing(read_only(database)) as connection:
-            found = check(connection)
-    assert found.differences == []
-    assert found.events == len(events)
-    assert found.streams == len({event.position.stream for event in events})
+        result = Central(Path(folder)).run("verify", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = orjson.loads(result.stdout)
+    assert found["events"] == len(events)
+    assert found["streams"] == len({event.position.stream for event in events})
+
+
+def test_processes_that_share_the_work_find_the_same(
+    kept: Central, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "_WORTH_EVENTS", 1)
+    monkeypatch.setattr(shares.os, "cpu_count", lambda: 2)
+    sound = kept.run("verify", "--json")
+    assert (sound.exit_code, orjson.loads(sound.stdout)["stays"]) == (0, 4)
+    with closing(sqlite3.connect(kept.database)) as connection, connection:
+        connection.execute(f"DELETE FROM events WHERE at = {A} + 2")
+    assert "stream a/1, 2: missing" in kept.run("verify").stderr
+
+
+def test_a_gap_is_named_wherever_in_the_questions_it_falls(
+    central: Central, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DIGEST_EVENTS", 2)
+    book = Book()
+    for number in range(7):
+        book.entry("a", number)
+    keep(central.database, book.events)
+    assert central.run("verify").exit_code == 0
+    with closing(sqlite3.connect(central.database)) as connection, connection:
+        connection.execute(f"DELETE FROM events WHERE at BETWEEN {A} + 2 AND {A} + 5")
+    assert "stream a/1, 2 to 5: missing" in central.run("verify").stderr
 
 
 def test_a_sound_database_exits_0_and_says_what_was_looked_at(kept: Central) -> None:
@@ -67,6 +93,7 @@ def test_a_sound_database_exits_0_and_says_what_was_looked_at(kept: Central) -> 
         "streams": 2,
         "events": 9,
         "stays": 4,
+        "peers": [],
         "differences": [],
     }
 
@@ -82,7 +109,7 @@ DAMAGES = [
     ),
     (
         f"UPDATE events SET sealed = replace(sealed, '29A', '29B') WHERE at = {A} + 1",
-        "stream a/1, 1: can't be read: a personal part is not the one that its event seals",
+        "stream a/1, 1: its personal part is not the one that it seals",
     ),
     ("UPDATE events SET timestamp = 1", "1 to 5: its row says another timestamp"),
     (f"UPDATE events SET place = 1, kind = '' WHERE at = {B} + 1", "another kind and place"),
@@ -118,7 +145,7 @@ def test_a_damage_is_named_by_stream_and_range(kept: Central, damage: str, said:
     printed = orjson.loads(result.stdout)
     assert printed["success"] is False
     assert len(printed["differences"]) == len(result.stderr.splitlines()) - 1
-    assert set(printed["differences"][0]) == {"origin", "epoch", "first", "last", "what"}
+    assert set(printed["differences"][0]) == {"origin", "epoch", "first", "last", "what", "peer"}
 
 
 def test_an_empty_database_is_sound(central: Central) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from zparkd import __version__
-from zparkd.core import limits, wire
+from zparkd.core import digests, limits, wire
 from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import ProtocolError
@@ -26,7 +26,7 @@ from zparkd.core.log import Log
 from zparkd.core.peers import Peers, PeerState, beat_heads
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
 from zparkd.core.site import Settings
-from zparkd.core.wire import Ask, Beat, Live, Message, Page
+from zparkd.core.wire import Ask, Beat, Compare, Digests, Live, Message, Page
 
 Frames = list[bytes]
 Token = tuple[bytes, ...]
@@ -203,7 +203,7 @@ class Central:
             )
             output.published.append([wire.TOPIC_HEARTBEAT, self._header(now, beat)])
 
-    def _header(self, now: Now, data: Live | Beat | Ask | Page) -> bytes:
+    def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
         return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
 
     def _incomplete(self, mono_ms: int) -> list[str]:
@@ -296,7 +296,7 @@ class Central:
     # --- what peers ask ----------------------------------------------------------------------
 
     def serve(self, now: Now, request: SyncRequest) -> Frames | None:
-        """The page that answers a sync request; None where there is nobody to answer.
+        """What answers a request of a peer; None where there is nobody to answer.
 
         Reads only, and is called after the commit, so that edges are answered first.
         """
@@ -307,7 +307,7 @@ class Central:
             self.counters.faults += 1
             return None
         ask = message.data
-        if not isinstance(ask, Ask):
+        if not isinstance(ask, Ask | Compare):
             self.counters.faults += 1
             return None
         self.counters.messages_sent += 1
@@ -317,6 +317,10 @@ class Central:
             error = f"site {site}"
         elif message.source not in self.peers.states:
             error = f"does not know {message.source}; add it to its peers.d"
+        if isinstance(ask, Compare):
+            refused = Digests(site, ask.id, [], error=error)
+            said = digests.answer(self.log, site, ask) if error is None else refused
+            return [self._header(now, said)]
         if error is not None:
             return [self._header(now, Page(site, ask.id, now.wall_ms, error=error))]
         heads, more = self._vector_part(ask)

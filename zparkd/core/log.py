@@ -11,6 +11,9 @@ from zparkd.core.events import Event, Position, Stream, VehicleKey
 from zparkd.core.peers import PeerNote
 from zparkd.core.sessions import Stay
 
+# A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
+SharedRow = tuple[str | int | float | None, ...]
+
 
 class HeldStay(NamedTuple):
     """A stay, and the `history` id that it has at this central."""
@@ -45,6 +48,12 @@ class Log(Protocol):
         self, stream: Stream, after: int, count: int, size: int
     ) -> Iterable[tuple[bytes, bytes]]:
         """Skeletons and personal parts after `after`, until `count` or `size` bytes are passed."""
+
+    def between(self, stream: Stream, first: int, last: int) -> Iterable[tuple[bytes, bytes]]:
+        """Skeletons and personal parts from `first` to `last`, in the order of their seq."""
+
+    def stays_between(self, stream: Stream, first: int, last: int) -> Iterable[SharedRow]:
+        """The stays whose entries stand from `first` to `last`, in the order of their seq."""
 
     def acts(self, edge_id: str, request_id: str) -> list[Event]:
         """All events that this edge caused with this request, oldest first."""

@@ -34,6 +34,8 @@ class MessageType(StrEnum):
     HEARTBEAT = "HEARTBEAT"
     SYNC_REQUEST = "SYNC_REQUEST"
     SYNC_RESPONSE = "SYNC_RESPONSE"
+    DIGEST_REQUEST = "DIGEST_REQUEST"
+    DIGEST_RESPONSE = "DIGEST_RESPONSE"
 
 
 _Id = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
@@ -44,6 +46,8 @@ _Head = tuple[
     Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)],
     Annotated[int, Meta(ge=0, le=limits.SEQ_MAX)],
 ]
+_Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
+_Range = tuple[_Id, Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)], _Seq, _Seq]
 _Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
 
 
@@ -108,7 +112,32 @@ class Page(Struct, frozen=True):
     error: _Text | None = None
 
 
-_Data = Live | Beat | Ask | Page
+class Compare(Struct, frozen=True):
+    """`data` of DIGEST_REQUEST: digests of what is held at these positions, see `core.digests`.
+
+    `of` says of what; a range is a stream with its first and last seq.
+    """
+
+    site: _Text
+    id: _Number
+    of: _Text
+    ranges: Annotated[list[_Range], Meta(max_length=limits.RANGES_PER_REQUEST)]
+
+
+class Digests(Struct, frozen=True):
+    """`data` of DIGEST_RESPONSE: one digest a range, of the first ranges that were asked for.
+
+    `held` is the digest over the heads of all streams at the moment of the answer.
+    """
+
+    site: _Text
+    id: _Number
+    digests: Annotated[list[_Text], Meta(max_length=limits.RANGES_PER_REQUEST)]
+    held: _Text = ""
+    error: _Text | None = None
+
+
+_Data = Live | Beat | Ask | Page | Compare | Digests
 _encode = msgspec.json.Encoder().encode
 _read_header = msgspec.json.Decoder(Header).decode
 _read_array = msgspec.json.Decoder(list[Raw]).decode
@@ -117,12 +146,16 @@ _read_data: dict[MessageType, Callable[[Raw], _Data]] = {
     MessageType.HEARTBEAT: msgspec.json.Decoder(Beat).decode,
     MessageType.SYNC_REQUEST: msgspec.json.Decoder(Ask).decode,
     MessageType.SYNC_RESPONSE: msgspec.json.Decoder(Page).decode,
+    MessageType.DIGEST_REQUEST: msgspec.json.Decoder(Compare).decode,
+    MessageType.DIGEST_RESPONSE: msgspec.json.Decoder(Digests).decode,
 }
 _TYPE_OF: dict[type, MessageType] = {
     Live: MessageType.EVENTS,
     Beat: MessageType.HEARTBEAT,
     Ask: MessageType.SYNC_REQUEST,
     Page: MessageType.SYNC_RESPONSE,
+    Compare: MessageType.DIGEST_REQUEST,
+    Digests: MessageType.DIGEST_RESPONSE,
 }
 
 

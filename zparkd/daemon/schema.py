@@ -15,6 +15,7 @@ that is newer than this software is refused, never guessed at.
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, conflicts, p2p_sync_state    views for readers
+    shared_stays    a stay as it is the same on all centrals: what they compare
 """
 
 import sqlite3
@@ -228,8 +229,18 @@ CREATE TRIGGER event_arrived AFTER INSERT ON events BEGIN
     INSERT INTO arrivals (at) VALUES (new.at);
 END;
 """
+_SHARED_STAYS = """
+CREATE VIEW shared_stays AS
+SELECT
+    s.entry AS at, s.entry & ((1 << 40) - 1) AS seq, v.camera_type, v.plate_id, s.plate_view,
+    s.edge_id, s.confidence, s.entry_ms, s.confirmed, s.closed_by, xo.origin AS exit_central,
+    s.exit_edge_id, s.exit_ms, s.fee, s.currency, s.duration_s, s.remarks
+FROM sessions s
+JOIN vehicles v ON v.no = s.vehicle
+LEFT JOIN streams xo ON xo.no = s.closer >> 40;
+"""
 
-MIGRATIONS = (_FIRST, _ARRIVALS)
+MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS)
 
 
 class SchemaError(Exception):

@@ -17,7 +17,7 @@ import orjson
 
 from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
-from zparkd.core.log import HeldStay
+from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.peers import PeerNote
 from zparkd.daemon import zones
 from zparkd.daemon.projection import Projection
@@ -184,6 +184,20 @@ class Store:
             size -= len(skeleton) + len(sealed)
             if size <= 0:
                 return
+
+    def between(self, stream: Stream, first: int, last: int) -> Iterator[tuple[bytes, bytes]]:
+        """Skeletons and personal parts from `first` to `last`, in the order of their seq."""
+        return self._range("SELECT skeleton, sealed FROM events", stream, first, last)
+
+    def stays_between(self, stream: Stream, first: int, last: int) -> Iterator[SharedRow]:
+        """The stays whose entries stand from `first` to `last`, in the order of their seq."""
+        rows = self._range("SELECT * FROM shared_stays", stream, first, last)
+        return (row[1:] for row in rows)  # all but `at`, which is this database's own
+
+    def _range(self, select: str, stream: Stream, first: int, last: int) -> sqlite3.Cursor:
+        start = self._streams.at(Position(*stream, first))
+        end = self._streams.at(Position(*stream, last))
+        return self._run(f"{select} WHERE at BETWEEN ? AND ? ORDER BY at", (start, end))
 
     def acts(self, edge_id: str, request_id: str) -> list[Event]:
         """All events that this edge caused with this request, oldest first."""
