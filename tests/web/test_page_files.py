@@ -1,0 +1,114 @@
+"""The files of the page, read without a browser: its words are whole, nothing in it is foreign."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from zparkd.core.events import Kind
+from zparkd.core.sessions import ClosedBy, Remark, Verdict
+
+STATIC = Path(__file__).resolve().parents[2] / "zparkd/web/static"
+SCRIPTS = sorted(STATIC.glob("*.js"))
+LANGUAGES = {
+    name: json.loads((STATIC / f"{name}.json").read_text("utf-8")) for name in ("vi", "en")
+}
+# Looked up by a name that is made of these and a code; what the codes are is checked below.
+MADE_OF_CODES = (
+    *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
+    *("tariff.line.", "link.", "away.", "traffic.by."),
+)
+
+
+def text_of(*patterns: str) -> str:
+    found = [path for pattern in patterns for path in sorted(STATIC.glob(pattern))]
+    return "\n".join(path.read_text("utf-8") for path in found)
+
+
+def holes(words: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", words))
+
+
+def test_all_languages_have_the_same_keys() -> None:
+    assert set(LANGUAGES["vi"]) == set(LANGUAGES["en"])
+
+
+def test_a_key_takes_the_same_values_in_all_languages() -> None:
+    one, other = LANGUAGES["vi"], LANGUAGES["en"]
+    assert [key for key in one if holes(one[key]) != holes(other[key])] == []
+    assert [key for words in (one, other) for key in words if not words[key].strip()] == []
+
+
+def test_each_key_that_the_page_asks_for_has_words() -> None:
+    asked = set(re.findall(r'\bt\(\s*"([^"]+)"', text_of("*.js")))
+    asked |= set(re.findall(r'data-t(?:-label)?="([^"]+)"', text_of("*.html")))
+    assert len(asked) > 100
+    assert asked - set(LANGUAGES["vi"]) == set()
+
+
+def test_no_words_are_left_over() -> None:
+    source = text_of("*.js", "*.html")
+    views = re.findall(r"^const VIEWS = \{ (.*) \};$", source, re.MULTILINE)[0].split(", ")
+    titles = {f"{view}.{part}" for view in (*views, "login") for part in ("title", "nav")}
+    quoted = set(re.findall(r'"([a-z0-9_.-]+)"', source))
+    buttons = {
+        f"peers.{name}{more}" for name in ("test", "edit", "remove") for more in ("", ".label")
+    }
+    left = {
+        key
+        for key in LANGUAGES["vi"]
+        if key not in quoted | titles | buttons and not key.startswith(MADE_OF_CODES)
+    }
+    assert left == set()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "codes"),
+    [
+        ("kind", list(Kind)),
+        ("verdict", list(Verdict)),
+        ("remark", [*Remark, *(v for v in Verdict if v != "REPEATED"), "UNMATCHED"]),
+        ("remark.why", [*Remark, *(v for v in Verdict if v != "REPEATED"), "UNMATCHED"]),
+        ("closed_by", list(ClosedBy)),
+        ("role", ["viewer", "operator", "admin"]),
+    ],
+)
+def test_each_code_that_readers_meet_has_words(prefix: str, codes: list[str]) -> None:
+    assert [code for code in codes if f"{prefix}.{code}" not in LANGUAGES["vi"]] == []
+
+
+def test_each_problem_of_the_daemon_has_words() -> None:
+    source = (STATIC.parents[1] / "daemon/status.py").read_text("utf-8")
+    codes = set(re.findall(r'_problem\(\s*"([A-Z_]+)"', source))
+    assert len(codes) > 5
+    assert {code for code in codes if f"problem.{code}" not in LANGUAGES["vi"]} == set()
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function",
+        r"https?://(?!www\.w3\.org/2000/svg)",  # the name of a namespace, never fetched
+        r"\bstyle=|<style|\bon\w+=\"|javascript:",
+        r"cdn\.|unpkg|jsdelivr|googleapis",
+    ],
+)
+def test_the_page_has_no(forbidden: str) -> None:
+    source = text_of("*.js", "*.html", "*.css", "*.svg")
+    assert re.findall(forbidden, source) == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_reads_alone(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert lines[0].startswith("// "), "says first what it is for"
+    assert len(lines) <= 320
+    assert max(map(len, lines)) <= 100, max(lines, key=len)
+
+
+def test_each_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r'/static/([\w.-]+)"', text_of("*.html")))
+    named |= set(re.findall(r'from "\./([\w.-]+)"', text_of("*.js")))
+    assert "app.js" in named
+    assert {name for name in named if not (STATIC / name).is_file()} == set()

@@ -1,0 +1,236 @@
+// Tariff: what the site charges, what a stay would cost, and setting another one.
+
+import { get, post, putJson } from "./api.js";
+import { choice, el, field, put } from "./dom.js";
+import { dayTime, money, number, t, word } from "./i18n.js";
+import { mark } from "./marks.js";
+import { dialog } from "./peer-forms.js";
+import { table } from "./table.js";
+
+export function show(place, app, signal) {
+  const current = el("div", {}, el("p", { class: "quiet" }, t("loading")));
+  const draft = el("textarea", {
+    name: "toml",
+    rows: 18,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  const editor = el(
+    "section",
+    {},
+    el("h2", {}, t("tariff.set")),
+    el("p", { class: "lead" }, t("tariff.set.lead")),
+    field(t("tariff.toml"), draft),
+    el(
+      "div",
+      { class: "actions" },
+      el("button", { type: "button", class: "main", onclick: set }, t("tariff.set.do")),
+      el("button", { type: "button", onclick: read }, t("tariff.set.undo")),
+    ),
+  );
+  place.append(
+    section(t("tariff.current"), current),
+    section(
+      t("tariff.quote"),
+      quoteForm(app, () => draft.value, signal),
+    ),
+    app.may("admin") ? editor : [],
+  );
+
+  async function read() {
+    try {
+      const tariff = await get("/api/tariff", {}, signal);
+      put(current, described(tariff));
+      draft.value = tariff.toml ?? "";
+    } catch (fault) {
+      put(current, app.explain(fault) ?? []);
+    }
+  }
+
+  async function set() {
+    await dialog(
+      t("tariff.set.ask"),
+      [el("p", {}, t("tariff.set.why"))],
+      t("tariff.set.do"),
+      async () => {
+        await putJson("/api/tariff", draft.value);
+        app.toast("good", t("tariff.set.done"));
+        await read();
+      },
+    );
+  }
+
+  read();
+  return {};
+}
+
+function section(title, ...children) {
+  return el("section", {}, el("h2", {}, title), ...children);
+}
+
+function described(tariff) {
+  const rates = tariff.rate ?? [];
+  const origin =
+    tariff.version === null || tariff.version === undefined
+      ? t("tariff.built_in")
+      : t("tariff.version", {
+          version: number(tariff.version),
+          central: tariff.set_by ?? t("unknown"),
+          time: dayTime(tariff.set_at),
+        });
+  return [
+    el("p", {}, mark("good", origin)),
+    el("ul", { class: "rates" }, rates.map(rateCard)),
+    el("p", { class: "quiet" }, t("tariff.others")),
+    tariff.toml
+      ? el(
+          "details",
+          { class: "as-table" },
+          el("summary", {}, t("tariff.as_toml")),
+          el("pre", {}, tariff.toml),
+        )
+      : null,
+  ];
+}
+
+/** One rate in the words of who pays it. */
+function rateCard(rate) {
+  const coin = (amount) => money(amount, rate.currency);
+  const steps = rate.step ?? [];
+  const lines = [
+    rate.free_minutes ? t("tariff.free", { minutes: number(rate.free_minutes) }) : null,
+    ...steps.map((step, index) => stepLine(step, index ? steps[index - 1].until_minutes : 0, coin)),
+    ...(rate.window ?? []).map((one) =>
+      t("tariff.window", { from: one.from, to: one.to, amount: coin(one.amount) }),
+    ),
+    rate.cap_24h === undefined || rate.cap_24h === null
+      ? null
+      : t("tariff.cap", { amount: coin(rate.cap_24h) }),
+    rate.round_to ? t("tariff.round", { amount: coin(rate.round_to) }) : null,
+    rate.lost_ticket ? t("tariff.lost", { amount: coin(rate.lost_ticket) }) : null,
+  ];
+  return el(
+    "li",
+    { class: "panel" },
+    el("h3", {}, word("type", rate.camera_type)),
+    el(
+      "ul",
+      {},
+      lines.filter(Boolean).map((line) => el("li", {}, line)),
+    ),
+  );
+}
+
+function stepLine(step, since, coin) {
+  const values = {
+    since: number(since ?? 0),
+    until: number(step.until_minutes),
+    every: number(step.every_minutes),
+    amount: coin(step.amount),
+  };
+  if (step.until_minutes) return t(since ? "tariff.step.between" : "tariff.step.first", values);
+  return t(since ? "tariff.step.after" : "tariff.step.only", values);
+}
+
+function quoteForm(app, draft, signal) {
+  const begin = `${(app.status?.site_time ?? new Date().toISOString()).slice(0, 10)}T08:00`;
+  const type = el("input", {
+    name: "camera_type",
+    value: "car",
+    required: true,
+    list: "quoted-types",
+    maxlength: 32,
+  });
+  const entry = el("input", {
+    type: "datetime-local",
+    name: "entry",
+    value: begin,
+    required: true,
+    step: 1,
+  });
+  const exit = el("input", {
+    type: "datetime-local",
+    name: "exit",
+    value: begin.replace("T08", "T10"),
+    required: true,
+    step: 1,
+  });
+  const which = choice({ name: "which" }, [
+    ["current", t("tariff.quote.current")],
+    ["draft", t("tariff.quote.draft")],
+  ]);
+  const result = el("div", { class: "quote", "aria-live": "polite" });
+  return el(
+    "form",
+    {
+      class: "filters",
+      async onsubmit(submit) {
+        submit.preventDefault();
+        const asked = {
+          camera_type: type.value.trim(),
+          entry: siteText(entry.value),
+          exit: siteText(exit.value),
+        };
+        if (which.value === "draft") asked.toml = draft();
+        try {
+          put(result, quoted(await post("/api/tariff/quote", asked)));
+        } catch (fault) {
+          put(result, app.explain(fault) ?? []);
+        }
+      },
+    },
+    field(t("col.type"), type),
+    field(t("col.entry"), entry),
+    field(t("col.exit"), exit),
+    app.may("admin") ? field(t("tariff.quote.which"), which) : null,
+    el(
+      "datalist",
+      { id: "quoted-types" },
+      ["car", "motorbike"].map((one) => el("option", { value: one }, word("type", one))),
+    ),
+    el("div", { class: "actions" }, el("button", { class: "main" }, t("tariff.quote.do"))),
+    result,
+  );
+}
+
+/** What a field for day and time holds, as the server reads site time. */
+function siteText(value) {
+  const text = value.replace("T", " ");
+  return text.length === 16 ? `${text}:00` : text;
+}
+
+function quoted(answer) {
+  const columns = [
+    { head: t("tariff.quote.rule"), cell: (line) => ruleWords(line, answer.currency) },
+    {
+      head: t("tariff.quote.amount"),
+      number: true,
+      cell: (line) => money(line.amount, answer.currency),
+    },
+  ];
+  return [
+    el(
+      "p",
+      {},
+      el("strong", { class: "fee" }, money(answer.fee, answer.currency)),
+      " ",
+      el(
+        "span",
+        { class: "quiet" },
+        t("tariff.quote.minutes", { minutes: number(answer.minutes) }),
+      ),
+    ),
+    table(t("tariff.quote.breakdown"), columns, answer.breakdown ?? [], ""),
+  ];
+}
+
+const MONEY = ["each", "cap_24h", "round_to"];
+
+/** One line of a breakdown as a sentence: its rule, with the numbers that the rule goes by. */
+function ruleWords(line, currency) {
+  const values = Object.entries(line).map(([name, value]) => {
+    if (MONEY.includes(name)) return [name, money(value, currency)];
+    return [name, typeof value === "number" ? number(value) : value];
+  });
+  return t(`tariff.line.${line.rule}`, Object.fromEntries(values));
+}

@@ -1,0 +1,191 @@
+// Vehicles: search by plate, also by a part of it; then one vehicle's whole story.
+
+import { get } from "./api.js";
+import { el, field, put } from "./dom.js";
+import { dayTime, duration, money, number, t, word } from "./i18n.js";
+import { kindMark, mark, nothing, plateLink, remarks, stayMark } from "./marks.js";
+import { table } from "./table.js";
+
+const MOST_FOUND = 50;
+
+export function show(place, app, signal) {
+  const plate = app.route.rest;
+  if (plate) return story(place, app, signal, plate);
+  return search(place, app, signal);
+}
+
+function search(place, app, signal) {
+  const asked = app.route.query.get("plate") ?? "";
+  const input = el("input", {
+    type: "search",
+    name: "plate",
+    value: asked,
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    maxlength: 32,
+    required: true,
+  });
+  const found = el("div", { "aria-live": "polite" });
+  const form = el(
+    "form",
+    {
+      class: "filters",
+      role: "search",
+      onsubmit(submit) {
+        submit.preventDefault();
+        location.hash = `#/vehicles?${new URLSearchParams({ plate: input.value.trim() })}`;
+      },
+    },
+    field(t("vehicles.plate"), input, t("vehicles.hint")),
+    el("button", { class: "main" }, t("vehicles.search")),
+  );
+  place.append(form, found);
+  if (!asked) return {};
+  put(found, el("p", { class: "quiet" }, t("loading")));
+  get("/api/parking/history", { plate: asked, match: "partial", limit: MOST_FOUND }, signal)
+    .then(({ history, total }) => put(found, results(history, total ?? history.length, asked)))
+    .catch((fault) => put(found, app.explain(fault) ?? []));
+  return {};
+}
+
+function results(rows, total, asked) {
+  const columns = [
+    { head: t("col.plate"), cell: (row) => plateLink(row.plate_id, row.plate_view) },
+    { head: t("col.type"), cell: (row) => word("type", row.camera_type) },
+    { head: t("col.status"), cell: (row) => stayMark(row) },
+    { head: t("col.entry"), cell: (row) => dayTime(row.entry_time) },
+    { head: t("col.exit"), cell: (row) => (row.exit_time ? dayTime(row.exit_time) : nothing()) },
+    {
+      head: t("col.fee"),
+      number: true,
+      cell: (row) => (row.fee === null ? nothing() : money(row.fee, row.currency)),
+    },
+  ];
+  const caption = t("vehicles.found", { shown: number(rows.length), total: number(total), asked });
+  return table(caption, columns, rows, t("vehicles.none", { asked }));
+}
+
+/** What all centrals know of one plate, oldest first; told anew when something happens to it. */
+function story(place, app, signal, plate) {
+  const told = el("div", {});
+  place.append(el("p", {}, el("a", { href: "#/vehicles" }, t("vehicles.back"))), told);
+  let known = null;
+  async function tell() {
+    try {
+      const answer = await get(`/api/parking/vehicles/${encodeURIComponent(plate)}`, {}, signal);
+      known = answer.plate_id;
+      put(told, heading(answer), staysOf(answer), eventsOf(answer));
+    } catch (fault) {
+      put(told, app.explain(fault) ?? []);
+    }
+  }
+  tell();
+  return {
+    event(event) {
+      if (event.plate_id === known) tell();
+    },
+  };
+}
+
+function heading({ plate_id, stays }) {
+  const inside = stays.find((stay) => stay.status === "IN");
+  const view = stays.findLast((stay) => stay.plate_view)?.plate_view ?? plate_id;
+  const state = inside
+    ? mark(
+        "in",
+        t("vehicles.inside_since", { time: dayTime(inside.entry_time), at: inside.camera_name }),
+      )
+    : mark("out", t(stays.length ? "vehicles.left" : "vehicles.no_stay"));
+  return el("h2", { class: "of-vehicle" }, el("span", { class: "plate large" }, view), state);
+}
+
+function staysOf({ stays }) {
+  return el(
+    "section",
+    {},
+    el("h2", {}, t("vehicles.stays", { count: number(stays.length) })),
+    stays.length === 0
+      ? el("p", { class: "empty" }, t("vehicles.stays.none"))
+      : el("ol", { class: "stays" }, stays.map(stayPanel)),
+  );
+}
+
+function stayPanel(stay) {
+  const exit = stay.exit_time
+    ? `${dayTime(stay.exit_time)} · ${stay.exit_central ?? ""}/${stay.exit_edge_id ?? ""}`
+    : t("none");
+  const facts = [
+    [t("col.status"), stayMark(stay)],
+    [t("col.type"), word("type", stay.camera_type)],
+    [t("col.entry"), `${dayTime(stay.entry_time)} · ${stay.camera_name}`],
+    [t("col.exit"), exit],
+    [t("col.duration"), duration(stay.duration_s)],
+    [t("col.fee"), money(stay.fee, stay.currency)],
+    [t("col.confirmed"), stay.confirmed ? mark("good", t("yes")) : mark("none", t("no"))],
+    [t("col.closed_by"), stay.closed_by ? word("closed_by", stay.closed_by) : t("none")],
+    [t("col.decided"), decided(stay)],
+    [t("col.remarks"), remarks(stay.remarks)],
+    [t("col.event_id"), el("code", {}, stay.event_id)],
+  ];
+  return el(
+    "li",
+    { class: "panel" },
+    el(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    ),
+  );
+}
+
+function decided(stay) {
+  const entry = t("vehicles.decided.entry", { central: stay.source_central });
+  return stay.exit_central
+    ? `${entry}; ${t("vehicles.decided.exit", { central: stay.exit_central })}`
+    : entry;
+}
+
+/** Each event as one line of a story: when, what, who saw it, and what it counts for. */
+function eventsOf({ events }) {
+  return el(
+    "section",
+    {},
+    el("h2", {}, t("vehicles.story")),
+    events.length === 0
+      ? el("p", { class: "empty" }, t("vehicles.story.none"))
+      : el("ol", { class: "story" }, events.map(eventEntry)),
+  );
+}
+
+function eventEntry(event) {
+  const lines = [
+    event.verdict && mark("warn", word("verdict", event.verdict)),
+    event.counts_for && event.counts_for !== event.event_id
+      ? el("span", {}, `${t("vehicles.counts_for")} `, el("code", {}, event.counts_for))
+      : null,
+    event.forced && mark("warn", t("vehicles.forced")),
+    event.reason && el("span", {}, t("vehicles.reason", { reason: event.reason })),
+    event.staff_id && el("span", {}, t("vehicles.staff", { staff: event.staff_id })),
+  ].filter(Boolean);
+  return el(
+    "li",
+    {},
+    el("time", {}, dayTime(event.time)),
+    el(
+      "div",
+      {},
+      kindMark(event.kind),
+      " ",
+      el(
+        "span",
+        { class: "quiet" },
+        t("vehicles.seen_by", { edge: event.edge_id ?? t("none"), central: event.central }),
+      ),
+      event.fee === null || event.fee === undefined
+        ? null
+        : el("strong", {}, ` ${money(event.fee, event.currency)}`),
+      lines.map((line) => el("div", {}, line)),
+    ),
+  );
+}
