@@ -169,4 +169,4 @@ def test_a_database_that_is_none_exits_1(central: Central) -> None:
     central.database.write_text("this is no database, but long enough to be looked at" * 99)
     result = central.run("verify", "--json")
     assert result.exit_code == 1
-    assert orjson.loads(result.stdout)["error"]["code"] == "unreadable"
+    assert orjson.loads(result.stdout)["error"]["code"] == "damaged"

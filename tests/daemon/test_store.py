@@ -14,6 +14,7 @@ import pytest
 
 from tests.core.vehicles import BIKE, OTHER, Book
 from zparkd.core.events import Event, Stream
+from zparkd.daemon.damage import Damaged
 from zparkd.daemon.schema import APPLICATION_ID, MIGRATIONS, SchemaError
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
 
@@ -68,7 +69,9 @@ def test_a_new_database_is_made_with_its_folders(opened: Opener, path: Path) -> 
     opened()
     assert sql(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
     assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
-    assert sorted(sql(path, "SELECT * FROM meta")) == [("central", "a"), ("site", "lot-a")]
+    meta = dict(sql(path, "SELECT * FROM meta"))
+    assert len(meta.pop("database")) == 32
+    assert meta == {"central": "a", "site": "lot-a"}
 
 
 def test_what_is_committed_is_there_after_a_restart(opened: Opener, book: Book) -> None:
@@ -151,7 +154,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(opened: Opener, pa
     path.parent.mkdir(parents=True)
     path.write_text("not a database, and long enough to tell" * 100)
     before = path.read_bytes()
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(Damaged, match="file is not a database"):
         opened()
     assert path.read_bytes() == before
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from zparkd.cli.database import read_only, reading
+from zparkd.cli.database import is_damage, read_only, reading
 from zparkd.cli.files import put
 from zparkd.cli.reach import Exit, fail, load_config
 from zparkd.cli.tables import plural, print_json, table
@@ -67,6 +67,8 @@ def _copied(connection: sqlite3.Connection, target: Path) -> dict[str, Any]:
             connection.execute("VACUUM INTO ?", (str(copy.absolute()),))
             held = _held(copy)
         except sqlite3.Error as fault:
+            if is_damage(fault):
+                raise
             raise _Failed(str(fault)) from None
         os.fsync(descriptor)
         put(copy, target)

@@ -5,12 +5,16 @@ So no command holds up the daemon, and none needs it. What the tables mean is no
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from zparkd.cli.reach import Exit, fail
 
+# What reading a bad database raises, also where SQLite hands on what it was never given.
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError)
+_LOOK_S = 1.0
 _BUSY_S = 5.0  # how long another's lock on the database is waited for
 
 
@@ -27,8 +31,41 @@ def reading(database: Path, *, as_json: bool) -> Iterator[sqlite3.Connection]:
     try:
         with closing(read_only(database)) as connection:
             yield connection
-    except sqlite3.Error as fault:
+    except UNREADABLE as fault:
+        told = damaged(database, fault) if is_damage(fault) else damage(database)
+        if told is not None:
+            fail(Exit.NO, "damaged", told, as_json=as_json)
         fail(Exit.NO, "unreadable", f"{database}: can't be read: {fault}", as_json=as_json)
+
+
+def damaged(database: Path, reason: object) -> str:
+    """What to say of a database that can't be trusted: what is wrong, and the way back."""
+    name = database.name
+    return (
+        f"{database}: is damaged: {reason}; stop zparkd, move {name}, {name}-wal and {name}-shm"
+        " away and start it again: it fetches the past from its peers. What was on no other"
+        " central is in the moved files alone: keep them"
+    )
+
+
+def damage(database: Path) -> str | None:
+    """What is wrong with the form of a database; None where nothing is found in a second."""
+    if not os.path.lexists(database):
+        return None
+    until = time.monotonic() + _LOOK_S
+    try:
+        with closing(read_only(database)) as connection:
+            connection.set_progress_handler(lambda: time.monotonic() > until, 1000)
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except UNREADABLE as fault:
+        return damaged(database, fault) if is_damage(fault) else None
+    return None if found == "ok" else damaged(database, " ".join(str(found).split()))
+
+
+def is_damage(fault: Exception) -> bool:
+    """Whether a fault says by itself that the file is bad."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "UTF-8" in str(fault)
 
 
 def read_only(database: Path) -> sqlite3.Connection:

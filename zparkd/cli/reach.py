@@ -60,7 +60,19 @@ def ask_daemon(
     except DaemonUnreachable as fault:
         if faults:
             fail_config(faults, as_json=as_json, running=False)
-        fail(Exit.UNREACHABLE, "daemon_unreachable", str(fault), as_json=as_json, running=False)
+        message = "\n".join([str(fault), *_why_it_may_be_down(file)])
+        fail(Exit.UNREACHABLE, "daemon_unreachable", message, as_json=as_json, running=False)
+
+
+def _why_it_may_be_down(file: Path) -> list[str]:
+    """What is wrong with the database, where that keeps the daemon from starting."""
+    database = load(file).storage_path
+    if not database.exists():
+        return []
+    from zparkd.cli.database import damage  # which ends a command by what is above
+
+    found = damage(database)
+    return [found] if found is not None else []
 
 
 def find_control(file: Path) -> tuple[Path, list[str]]:

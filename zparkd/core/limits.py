@@ -45,7 +45,12 @@ SET_ASIDE_CHARACTERS = 64 * 1024  # of each of them
 CONTROL_REQUEST_BYTES = 1024 * 1024
 HANDED_WAITING = 256  # requests of edges that came over the control socket
 START_CATCH_UP_MS = 2_000  # before edges are answered, at most
+START_CHECK_MS = 200  # for a look at the database after a stop in good order
+START_CHECK_UNCLEAN_MS = 1_000  # after any other
+START_CHECKS_STREAMS = 100  # whose newest events are looked at, the newest streams
+START_CHECKS_EVENTS = 20  # of each of them
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start
+FILE_LOOKED_AT_MS = 1_000  # how often it is seen that the database is still in its place
 SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
 
 # --- the gateway: what comes in over HTTP -------------------------------------------------------

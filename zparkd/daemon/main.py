@@ -20,6 +20,7 @@ from zparkd.core.central import Central
 from zparkd.core.events import Stream
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.config import Config, ConfigError, default_path, load
+from zparkd.daemon.damage import Damaged
 from zparkd.daemon.log import complain, in_journal, start_log
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, settings_of
@@ -63,6 +64,8 @@ def main(file: Path | None) -> None:
         _fail(EXIT_BAD_CONFIG, str(config.fault(refused.key, str(refused))))
     except DatabaseBusy as refused:
         _fail(EXIT_FAILED, f"zparkd: {refused}")
+    except Damaged as refused:
+        _fail(EXIT_FAILED, f"zparkd: {refused}")
     except (SchemaError, sqlite3.Error, OSError) as refused:
         _fail(EXIT_FAILED, f"zparkd: {config.storage_path}: {refused}")
     try:
@@ -74,6 +77,9 @@ def main(file: Path | None) -> None:
         _run(config, store, bus, watch)
     except StorageFailed as failed:
         say(Message.DISK_FAILED, reason=failed)
+        sys.exit(EXIT_FAILED)
+    except Damaged as found:
+        say(Message.DATABASE_DAMAGED, reason=found)
         sys.exit(EXIT_FAILED)
     finally:
         watch.stop()
@@ -106,11 +112,22 @@ def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
         events=sum(store.heads.values()),
         peers=len(config.peers),
     )
+    _say_what_is_missing(store)
     watch.start()
     gc.collect()
     gc.freeze()
     reactor.run()
+    store.stopped()
     say(Message.STOPPED)
+
+
+def _say_what_is_missing(store: Store) -> None:
+    """Where the database is not the one, or not as far, as when zparkd last ran here."""
+    missing = store.missing()
+    if missing is not None:
+        say(Message.DATABASE_OLDER, epoch=missing.epoch, held=missing.held, head=missing.seq)
+    elif store.replaced:
+        say(Message.DATABASE_REPLACED)
 
 
 def _new_stream(central_id: str, store: Store) -> Stream:

@@ -70,6 +70,18 @@ class Message(Enum):
         "INFO",
         "the database can be written again",
     )
+    DATABASE_DAMAGED = Entry("c2e895532e4b42c593756573901b2e57", "CRITICAL", "{reason}")
+    DATABASE_OLDER = Entry(
+        "f5170d8f4b014503add2cd8a98bf8002",
+        "WARNING",
+        "the database is older than it was: of the stream of epoch {epoch} {held} events are here,"
+        " and {head} were; what is missing is fetched from peers that have it",
+    )
+    DATABASE_REPLACED = Entry(
+        "b51527d913d8470c9ee035dd1a10a189",
+        "WARNING",
+        "the database is another one than before; the past is fetched from peers that have it",
+    )
     DISK_FAILED = Entry("77588ae834244488acc79c48f09ba524", "CRITICAL", "the disk failed: {reason}")
     # --- clock
     CLOCK_WRONG = Entry(

@@ -23,6 +23,7 @@ from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.changes import Changes
 from zparkd.daemon.commands import Answer, Commands, Request
 from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults
+from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.notify import Notifier, status_text
@@ -45,8 +46,6 @@ class Undone(Enum):
 # After these nothing that the disk says can be believed.
 _FATAL = {
     sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOMEM,
 }
@@ -106,6 +105,7 @@ class Reactor:
         self._notify = Notifier()
         self._undone = Undone.FULL
         self._edges_answered = False
+        self._file_due_ms = 0
         self._commands = Commands(
             {
                 "status": self._status,
@@ -126,7 +126,7 @@ class Reactor:
         self._reload_asked = True
 
     def run(self) -> None:
-        """Turn until `stop`. Raises StorageFailed where the disk gives up."""
+        """Turn until `stop`. Raises StorageFailed where the disk gives up, Damaged for its file."""
         self._notify.ready()
         while not self._stopping:
             now = read_clocks()
@@ -168,6 +168,14 @@ class Reactor:
         for peer_id in self._central.peers.out_of_touch(now.mono_ms):
             self._bus.redial(peer_id)
         self._changes.look(now)
+        self._look_at_file(now)
+
+    def _look_at_file(self, now: Now) -> None:
+        """Once a second: what is written to a file that was moved away would be lost."""
+        if now.mono_ms >= self._file_due_ms:
+            self._file_due_ms = now.mono_ms + limits.FILE_LOOKED_AT_MS
+            if not self._store.is_in_place():
+                raise StorageFailed(f"{self._config.storage_path} was moved away or replaced")
 
     def _committed(self, work: Callable[[], _Result]) -> _Result | None:
         """What `work` returns, once it is on the disk; None where it was undone instead."""
@@ -183,8 +191,10 @@ class Reactor:
         return result
 
     def _undo(self, fault: Exception) -> None:
-        """Roll back. Raises StorageFailed where the disk can't be trusted any more."""
+        """Roll back. Raises StorageFailed or Damaged where nothing can be trusted any more."""
         code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+        if isinstance(fault, sqlite3.Error) and is_damage(fault):
+            raise Damaged(self._config.storage_path, fault) from fault
         if code in _FATAL:
             raise StorageFailed(f"{self._config.storage_path}: {fault}") from fault
         self._undone = _PASSING.get(code, Undone.BLEW_UP)

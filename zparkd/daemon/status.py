@@ -52,7 +52,7 @@ def status(
         "events": sum(store.heads.values()),
         "only_here": peers.only_here(store.heads),
         "config_error": faults.config,
-        "problems": list(_problems(central, now, faults)),
+        "problems": [*_problems_of_store(store), *_problems(central, now, faults)],
         "edges": [
             {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
             for edge_id, seen_ms in central.gate.memory.seen()
@@ -80,6 +80,17 @@ def _peer(central: Central, peer: Peer, state: PeerState, now: Now) -> dict[str,
         "clock_offset_ms": state.offset_ms,
         "error": state.error,
     }
+
+
+def _problems_of_store(store: Store) -> Iterator[Problem]:
+    missing = store.missing()
+    if missing is not None:
+        yield _problem(
+            "DATABASE_OLDER",
+            f"the database is older than it was: of {missing.seq} events that this central recorded"
+            f" in its run {missing.epoch} it holds {missing.held}",
+            "peers give back what they have; the rest was on no other central",
+        )
 
 
 def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:

@@ -5,8 +5,8 @@ which returns once it is on the disk (WAL, synchronous=FULL). What is kept in me
 again after `rollback`.
 """
 
-import fcntl
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +19,9 @@ from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.peers import PeerNote
-from zparkd.daemon import zones
+from zparkd.daemon import damage, database_file, zones
+from zparkd.daemon.database_file import DatabaseBusy
+from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
 from zparkd.daemon.streams import Streams
@@ -33,10 +35,6 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
 )
 _OPENS = (Kind.ENTRY.value, Kind.EXIT.value, Kind.MANUAL.value)
-
-
-class DatabaseBusy(Exception):
-    """Another daemon has the database. The text names its pid."""
 
 
 class NotOurs(Exception):
@@ -57,27 +55,47 @@ class Store:
         """Open the database, made or migrated where needed, for writing.
 
         `:memory:` makes one that is gone with this object. Raises DatabaseBusy, NotOurs,
-        SchemaError, or sqlite3.Error and OSError where the file can't be used.
+        SchemaError, damage.Damaged, or sqlite3.Error and OSError where the file can't be used.
         """
-        self._lock = None if path == _IN_MEMORY else _lock(path)
+        self._path = path
+        self._central = central_id
+        self._lock = None if path == _IN_MEMORY else database_file.lock(path)
+        self._mark: Mark | None = None
+        self._is_new = False
+        said = read_mark(path)
         self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
         self._run = self._connection.execute
         self._saved: list[PeerNote] | None = None
         try:
-            migrate(self._connection)  # first: what is not ours is refused as it is
+            # First: what is damaged or not ours is refused as it is.
+            self._lost = damage.look(self._connection, path, central_id, said)
+            migrate(self._connection)
             for pragma in _PRAGMAS:
                 self._run(pragma)
             self._remember(central_id, site)
             self.set_timezone(timezone)
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
-        except BaseException:
+            if path != _IN_MEMORY:
+                self._mark = Mark(path, self._said_from(said))
+                self._file = database_file.identity(path)
+        except BaseException as fault:
             self.close()
+            if damage.is_damage(fault):
+                raise damage.Damaged(path, fault) from fault
             raise
+
+    def stopped(self) -> None:
+        """Note that the daemon ends in good order: the next start need not look so closely."""
+        if self._mark is not None:
+            self._mark.stopped()
 
     def close(self) -> None:
         """Close the file, and let another daemon have it."""
         self._connection.close()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -88,6 +106,26 @@ class Store:
             if known.get(key, value) != value:
                 raise NotOurs(name, known[key], value)
             self._run("INSERT OR IGNORE INTO meta VALUES (?,?)", (key, value))
+        # Told apart from another database that is put in its place some day.
+        self._run("INSERT OR IGNORE INTO meta VALUES ('database', ?)", (secrets.token_hex(16),))
+
+    def _said_from(self, said: Said | None) -> Said:
+        """The mark to begin with: what an earlier one says goes on counting for this database."""
+        row = self._run("SELECT value FROM meta WHERE key = 'database'").fetchone()
+        epoch, seq = self._own_newest()
+        if said is not None and said.database == row[0]:
+            epoch, seq = max((epoch, seq), (said.epoch, said.seq))
+        self._is_new = said is not None and said.database != row[0]
+        return Said(row[0], epoch, seq, stopped=False)
+
+    def _own_newest(self) -> tuple[int, int]:
+        """Epoch and head of this central's newest stream here; 0 and 0 where there is none."""
+        own = (
+            (stream.epoch, head)
+            for stream, head in self.heads.items()
+            if stream.origin == self._central
+        )
+        return max(own, default=(0, 0))
 
     def set_timezone(self, timezone: str) -> None:
         """Show times in this zone from now on."""
@@ -111,8 +149,12 @@ class Store:
         """
         if not self._connection.in_transaction:
             return False
-        self._streams.flush()
+        changed = self._streams.flush()
         self._run("COMMIT")
+        if self._mark is not None:
+            for stream in changed:
+                if stream.origin == self._central:
+                    self._mark.committed(stream.epoch, self.heads[stream])
         return True
 
     def rollback(self) -> None:
@@ -284,6 +326,23 @@ class Store:
 
     # --- for the start, and for status -------------------------------------------------------
 
+    @property
+    def replaced(self) -> bool:
+        """Whether this is another database than the one that was used here before."""
+        return self._is_new
+
+    def missing(self) -> damage.Missing | None:
+        """What was committed here once and is not here, nor came back from a peer yet."""
+        lost = self._lost
+        if lost is None:
+            return None
+        held = self.heads.get(Stream(self._central, lost.epoch), 0)
+        return lost._replace(held=held) if held < lost.seq else None
+
+    def is_in_place(self) -> bool:
+        """Whether the file is still the one that was opened: SQLite would not notice."""
+        return self._mark is None or database_file.identity(self._path) == self._file
+
     def peer_notes(self) -> list[PeerNote]:
         """What was written down of peers."""
         rows = self._run("SELECT id, synced_ms, heads FROM peers")
@@ -310,22 +369,6 @@ class Store:
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)
         return [read(skeleton, sealed) for skeleton, sealed in rows]
-
-
-def _lock(path: Path) -> int:
-    """Hold the database for this process alone; the descriptor of the lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))  # plates are in it
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise DatabaseBusy(f"{path} is in use by another zparkd, pid {pid}") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
 
 
 __all__ = ["DatabaseBusy", "NotOurs", "SchemaError", "Store"]

@@ -60,8 +60,8 @@ class Streams:
         self._changed.add(stream)
         return self._numbers[stream] << SEQ_BITS | position.seq
 
-    def flush(self) -> None:
-        """Write the heads that changed since the last commit."""
+    def flush(self) -> set[Stream]:
+        """Write the heads that changed since the last commit; which streams those are of."""
         self._connection.executemany(
             "INSERT INTO streams VALUES (?,?,?,?,?)"
             " ON CONFLICT (no) DO UPDATE SET head = excluded.head, head_hash = excluded.head_hash",
@@ -70,4 +70,5 @@ class Streams:
                 for stream in self._changed
             ],
         )
-        self._changed.clear()
+        changed, self._changed = self._changed, set()
+        return changed

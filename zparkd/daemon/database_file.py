@@ -1,0 +1,37 @@
+"""The file of the database: held by one daemon alone, and told apart from any other file."""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class DatabaseBusy(Exception):
+    """Another daemon has the database. The text names its pid."""
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one that is put in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def lock(path: Path) -> int:
+    """Hold the database for this process alone; the descriptor of the lock.
+
+    The file is made where there is none. Raises DatabaseBusy, or OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))  # plates are in it
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise DatabaseBusy(f"{path} is in use by another zparkd, pid {pid}") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
