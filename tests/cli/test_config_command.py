@@ -80,6 +80,7 @@ def test_show_fills_in_the_defaults(central: Central) -> None:
             "camera_type": None,
             "reports_close": False,
             "public_key": None,
+            "next_public_key": None,
         }
     ]
 
@@ -90,6 +91,6 @@ def test_show_for_people_has_nothing_blank(central: Central) -> None:
     lines = [re.split(r"  +", line) for line in text.splitlines()]
     assert ["central.timezone", "Asia/Ho_Chi_Minh"] in lines
     assert ["security.secret_key_file", "none"] in lines
-    assert ["ID", "ADDRESS", "BUS PORT", "SYNC PORT", "PUBLIC KEY"] in lines
-    assert ["central-2", "127.0.0.1", "9200", "9201", "none"] in lines
+    assert ["ID", "ADDRESS", "BUS PORT", "SYNC PORT", "PUBLIC KEY", "NEXT PUBLIC KEY"] in lines
+    assert ["central-2", "127.0.0.1", "9200", "9201", "none", "none"] in lines
     assert ["edges: none"] in lines

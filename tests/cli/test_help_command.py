@@ -54,6 +54,8 @@ def test_a_command_loads_nothing_heavy(name: str) -> None:
     assert of_daemon <= {
         "zparkd.daemon.config",
         "zparkd.daemon.config_keys",
+        "zparkd.daemon.config_security",
         "zparkd.daemon.config_values",
+        "zparkd.daemon.secret_key",
         "zparkd.daemon.toml_places",
     }

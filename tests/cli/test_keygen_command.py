@@ -1,6 +1,7 @@
 """`zparkctl keygen`: a secret in a file of its owner's alone, its public key on standard output."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -35,7 +36,11 @@ def test_public_prints_it_again_and_needs_no_configuration(central: Central, key
     printed = central.run("keygen", str(key)).stdout
     assert central.run("keygen", "--public", str(key)).stdout == printed
     as_json = orjson.loads(central.run("keygen", str(key), "--public", "--json").stdout)
+    fingerprint = as_json.pop("fingerprint")
     assert as_json == {"success": True, "public_key": printed.strip()}
+    assert re.fullmatch("([A-Z2-7]{4}-){4}[A-Z2-7]{4}", fingerprint)
+    shown = central.run("keygen", str(key), "--public").stderr
+    assert shown == f"fingerprint {fingerprint}\n"
 
 
 def test_no_two_keys_are_the_same(central: Central) -> None:

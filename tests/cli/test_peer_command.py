@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Central
 from tests.client.scripted import Script
+from zparkd.core.keys import fingerprint
 from zparkd.daemon.config import load
 
 KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
@@ -178,11 +179,13 @@ def test_list_shows_all_with_defaults(central: Central) -> None:
         "bus_port": 9000,
         "sync_port": 9001,
         "public_key": None,
+        "next_public_key": None,
+        "fingerprint": None,
     }
     assert central.run("peer", "list").stdout == (
-        "ID         ADDRESS        BUS PORT  SYNC PORT  PUBLIC KEY\n"
+        "ID         ADDRESS        BUS PORT  SYNC PORT  FINGERPRINT\n"
         "central-2  192.168.1.102      9000       9001  none\n"
-        f"central-3  10.0.0.3           9000       9001  {KEY}\n"
+        f"central-3  10.0.0.3           9000       9001  {fingerprint(KEY)}\n"
     )
 
 

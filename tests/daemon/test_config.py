@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zmq
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from zparkd.daemon.config import (
     default_path,
     load,
     restart_faults,
+    secret_key,
 )
 from zparkd.daemon.toml_places import key_lines
 
@@ -288,7 +290,7 @@ def test_a_wrong_value_is_named_by_its_line_and_key(main: Path, line: str, start
         ("bus_port = 65535", "1: sync_port: the default, bus_port + 1, is 65536, above 65535; "),
         ("sync_port = 9000", "1: sync_port: 9000 is bus_port too; "),
         ("sync_port = true", "1: sync_port: true is not a whole number; "),
-        ('public_key = "..."', '1: public_key: "..." is not a public key; '),
+        ('public_key = "..."', "1: public_key: is no public key (a key has 40 characters; "),
         (f'public_key = "{KEY[:39]}"', "1: public_key: "),
         (f'public_key = "{KEY[:39]}~"', "1: public_key: "),
         (f'public_key = "{"#" * 40}"', "1: public_key: "),
@@ -454,13 +456,115 @@ def test_a_peer_with_this_centrals_own_id_is_a_fault(main: Path) -> None:
 # --- security
 
 
-def test_curve_mode_is_refused_at_its_line_or_line_0_where_it_is_the_default(main: Path) -> None:
-    text = 'curve is not available in this version; write mode = "plain" with loopback addresses'
-    assert the_fault(main, PLAIN.replace("plain", "curve")) == (
-        f"zparkd.toml:5: security.mode: {text}"
-    )
-    without = PLAIN.replace('[security]\nmode = "plain"\n', "")
-    assert the_fault(main, without) == f"zparkd.toml:0: security.mode: {text}"
+CURVE = PLAIN.replace("plain", "curve") + 'secret_key_file = "central.key"\n'
+OTHER_KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+
+
+def keyed(main: Path, mode: int = 0o600, content: bytes | None = None) -> Path:
+    """A secret key file beside the main one; its path."""
+    file = main.parent / "central.key"
+    file.write_bytes(zmq.curve_keypair()[1] + b"\n" if content is None else content)
+    file.chmod(mode)
+    return file
+
+
+def key_fault(main: Path) -> str:
+    with pytest.raises(ConfigError) as refused:
+        secret_key(load(main))
+    (fault,) = refused.value.faults
+    assert fault.key == "security.secret_key_file"
+    return fault.text
+
+
+def test_curve_is_the_default_and_its_key_is_read(main: Path) -> None:
+    main.write_text(CURVE.replace('mode = "curve"\n', ""))
+    file = keyed(main)
+    assert load(main).security.mode is SecurityMode.CURVE
+    assert secret_key(load(main)) == file.read_bytes().strip()
+
+
+def test_plain_mode_needs_no_key(main: Path) -> None:
+    main.write_text(PLAIN + 'secret_key_file = "central.key"\n')
+    assert secret_key(load(main)) is None
+
+
+def test_in_curve_mode_each_peer_and_edge_needs_a_key(main: Path) -> None:
+    main.write_text(CURVE)
+    put(main, "peers.d/a.toml", 'id = "a"\naddress = "10.0.0.1"')
+    put(main, "edges.d/b.toml", 'id = "b"\nnext_public_key = "' + KEY + '"')
+    text = 'public_key: is missing, and mode is curve; write public_key = "..." with what'
+    assert [fault.split(" `")[0] for fault in faults(main)] == [
+        f"edges.d/b.toml:1: {text}",
+        f"peers.d/a.toml:1: {text}",
+    ]
+
+
+def test_no_two_may_have_the_same_key(main: Path) -> None:
+    main.write_text(CURVE)
+    put(main, "peers.d/a.toml", f'id = "a"\naddress = "10.0.0.1"\npublic_key = "{KEY}"')
+    put(main, "edges.d/b.toml", f'id = "b"\npublic_key = "{OTHER_KEY}"\nnext_public_key = "{KEY}"')
+    (fault,) = faults(main)
+    assert fault.startswith("edges.d/b.toml:3: next_public_key: is the public_key in ")
+    assert "peers.d/a.toml:3 too" in fault
+
+
+def test_a_key_that_is_none_is_not_repeated(main: Path) -> None:
+    main.write_text(CURVE)
+    secret = "x" * 39
+    put(main, "peers.d/a.toml", f'id = "a"\naddress = "10.0.0.1"\npublic_key = "{secret}"')
+    (fault,) = faults(main)
+    assert "is no public key" in fault
+    assert secret not in fault
+
+
+def test_without_a_key_file_the_command_that_makes_one_is_told(main: Path) -> None:
+    main.write_text(CURVE.replace('secret_key_file = "central.key"\n', ""))
+    file = main.parent / "central.key"
+    assert f"zparkctl keygen {file}" in key_fault(main)
+    main.write_text(CURVE)
+    assert key_fault(main) == f"{file}: no such file; make it: zparkctl keygen {file}"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440])
+def test_a_key_that_its_owner_and_group_read_is_taken(main: Path, mode: int) -> None:
+    main.write_text(CURVE)
+    keyed(main, mode)
+    assert secret_key(load(main)) is not None
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o601, 0o620, 0o660, 0o666])
+def test_a_key_that_others_can_read_or_change_is_refused(main: Path, mode: int) -> None:
+    main.write_text(CURVE)
+    keyed(main, mode)
+    assert f"has mode {mode:04o}: others could read or change it; chmod 600" in key_fault(main)
+
+
+@pytest.mark.parametrize("content", [b"", b"no key", b"x" * 41, b"\xff" * 40])
+def test_what_is_no_secret_key_is_refused_and_not_repeated(main: Path, content: bytes) -> None:
+    main.write_text(CURVE)
+    keyed(main, content=content)
+    text = key_fault(main)
+    assert "no secret key" in text
+    assert not content or content.decode("latin-1") not in text
+
+
+def test_the_key_comes_from_systemd_where_none_is_named(
+    main: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main.write_text(CURVE.replace('secret_key_file = "central.key"\n', ""))
+    credentials = main.parent / "credentials"
+    credentials.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert "is missing" in key_fault(main)
+    keyed(main, 0o400).rename(credentials / "central.key")
+    assert secret_key(load(main)) == (credentials / "central.key").read_bytes().strip()
+
+
+def test_a_central_whose_own_key_is_that_of_another_is_refused(main: Path) -> None:
+    main.write_text(CURVE)
+    own = zmq.curve_public(keyed(main).read_bytes().strip()).decode()
+    put(main, "peers.d/a.toml", f'id = "a"\naddress = "10.0.0.1"\npublic_key = "{own}"')
+    assert "holds the key of a too" in key_fault(main)
 
 
 def test_plain_mode_beyond_loopback_is_a_fault_at_each_address(main: Path) -> None:
@@ -578,7 +682,6 @@ def test_all_faults_of_all_files_come_at_once_in_order(main: Path) -> None:
     put(main, "peers.d/a.toml", 'address = "a b"\n')
     put(main, "edges.d/z.toml", "[x")
     assert [fault.split(": ")[0:2] for fault in faults(main)] == [
-        ["zparkd.toml:0", "security.mode"],
         ["zparkd.toml:2", "listen.bus_port"],
         ["zparkd.toml:3", "listen.edge_port"],
         ["zparkd.toml:4", "central.site"],
@@ -586,6 +689,7 @@ def test_all_faults_of_all_files_come_at_once_in_order(main: Path) -> None:
         ["edges.d/z.toml:1", "syntax"],
         ["peers.d/a.toml:1", "id"],
         ["peers.d/a.toml:1", "address"],
+        ["peers.d/a.toml:1", "public_key"],
         ["peers.d/b.toml:1", "syntax"],
     ]
 

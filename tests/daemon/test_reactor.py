@@ -50,8 +50,8 @@ class Running:
 
     @staticmethod
     def _explode_on_poison(answer):
-        def explode(now: Now, body: bytes) -> bytes:
-            given = answer(now, body)
+        def explode(now: Now, body: bytes, speaker: str | None = None) -> bytes:
+            given = answer(now, body, speaker)
             assert POISON.encode() not in body, "a rule is broken"
             return given
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from zparkd.cli.config_import import import_
-from zparkd.cli.reach import load_config
+from zparkd.cli.reach import fail_config, load_config
 from zparkd.cli.tables import NONE, plural, print_json, table
-from zparkd.daemon.config import Config
+from zparkd.daemon.config import Config, ConfigError, secret_key
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -27,6 +27,10 @@ def config() -> None:
 def check(file: Path, as_json: bool) -> None:
     """Say whether the configuration is good; if not, list all faults and exit 78."""
     loaded = load_config(file, as_json=as_json)
+    try:
+        secret_key(loaded)
+    except ConfigError as error:
+        fail_config([str(fault) for fault in error.faults], as_json=as_json)
     if as_json:
         print_json({"success": True, "path": str(file), "faults": []})
         return
@@ -97,6 +101,7 @@ def _settings(loaded: Config) -> dict[str, Any]:
                 "bus_port": peer.bus_port,
                 "sync_port": peer.sync_port,
                 "public_key": peer.public_key,
+                "next_public_key": peer.next_public_key,
             }
             for peer in loaded.peers
         ],
@@ -107,6 +112,7 @@ def _settings(loaded: Config) -> dict[str, Any]:
                 "camera_type": lane.camera_type,
                 "reports_close": lane.reports_close,
                 "public_key": lane.public_key,
+                "next_public_key": lane.next_public_key,
             }
             for lane in loaded.lanes
         ],

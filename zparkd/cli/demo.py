@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, NeverHappened, zparkctl
+from zparkd.daemon.config import SecurityMode
 
 CARS = [f"29A{number:05d}" for number in range(12301, 12311)]
 
@@ -21,7 +22,7 @@ def main() -> None:
     """Show three centrals sharing entries and exits, and one catching up after a power cut."""
     with (
         tempfile.TemporaryDirectory(prefix="zparkd-demo-") as folder,
-        LoopbackSite(Path(folder), 3) as site,
+        LoopbackSite(Path(folder), 3, mode=SecurityMode.CURVE) as site,
     ):
         try:
             equal = _show(site)
@@ -33,7 +34,9 @@ def main() -> None:
 
 def _show(site: LoopbackSite) -> bool:
     one, two, three = site.centrals
-    print("1. Three centrals start, each with its own database, and find each other.")
+    print("1. Three centrals start, each with its own key and database, and find each other.")
+    for central in site.centrals:
+        central.admits(f"{central.id}-gate")
     site.start()
     site.wait_connected()
     print(f"2. {len(CARS)} cars enter at central-1 and central-2.")

@@ -4,11 +4,10 @@ What is said over them is not known here.
 """
 
 import socket as plain_socket
-from pathlib import Path
 
 import zmq
 
-from zparkd.daemon.config import Config, SecurityMode
+from zparkd.daemon.config import Config, ConfigError, secret_key
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to connect to
 
@@ -48,13 +47,13 @@ def connected(
     """A socket of this kind that connects to `address` as this central.
 
     With keys in use, who listens must have `server_key`; None stands for this central's own.
+    Raises ValueError where this central's own key can't be had.
     """
+    secret = own_secret(config)
     made = context.socket(kind)
     made.linger = 0
     made.ipv6 = "[" in address
-    secret_key_file = config.security.secret_key_file
-    if config.security.mode is SecurityMode.CURVE and secret_key_file is not None:
-        secret = read_key(secret_key_file)
+    if secret is not None:
         own = zmq.curve_public(secret)
         made.curve_secretkey = secret
         made.curve_publickey = own
@@ -63,12 +62,15 @@ def connected(
     return made
 
 
-def read_key(file: Path) -> bytes:
-    """The secret key in a file. Raises OSError, or ValueError where there is none in it."""
-    with file.open("rb") as opened:
-        key = opened.read(1024).strip()
+def own_secret(config: Config) -> bytes | None:
+    """This central's own key; None in plain mode. Raises ValueError where it can't be had."""
     try:
-        zmq.curve_public(key)
-    except (ValueError, zmq.ZMQError):
-        raise ValueError(f"{file}: no secret key; one is a line of 40 characters (Z85)") from None
-    return key
+        return secret_key(config)
+    except ConfigError as fault:
+        raise ValueError("; ".join(one.text for one in fault.faults)) from None
+
+
+def own_public_key(config: Config) -> str | None:
+    """This central's own public key; None in plain mode. Raises ValueError likewise."""
+    secret = own_secret(config)
+    return zmq.curve_public(secret).decode() if secret is not None else None

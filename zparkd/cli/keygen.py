@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 import zmq
 
-from zparkd.cli.dial import read_key
 from zparkd.cli.reach import Exit, fail
 from zparkd.cli.tables import print_json
+from zparkd.core.keys import fingerprint
+from zparkd.daemon.config import read_secret_key
 
 
 @click.command(epilog="Example: zparkctl keygen /etc/zparkd/central.key")
@@ -19,10 +20,11 @@ def keygen(key_file: Path, public: bool, as_json: bool) -> None:
     """Write a new secret key to FILE, and print its public key.
 
     The file is for its owner alone, and one that exists is never overwritten. The public key
-    stands alone on a line; it goes into peers.d or edges.d of the others.
+    stands alone on a line; it goes into peers.d or edges.d of the others. Its fingerprint, on
+    standard error, is for comparing by eye: `zparkctl peer list` shows it at the others.
     """
     try:
-        secret = read_key(key_file) if public else _new(key_file)
+        secret = read_secret_key(key_file, private=False) if public else _new(key_file)
     except FileExistsError:
         message = f"{key_file}: exists, and is not overwritten; for its public key: --public"
         fail(Exit.NO, "exists", message, as_json=as_json)
@@ -32,9 +34,10 @@ def keygen(key_file: Path, public: bool, as_json: bool) -> None:
         fail(Exit.NO, "bad_key", str(fault), as_json=as_json)
     key = zmq.curve_public(secret).decode()
     if as_json:
-        print_json({"success": True, "public_key": key})
+        print_json({"success": True, "public_key": key, "fingerprint": fingerprint(key)})
     else:
         click.echo(key)
+        click.echo(f"fingerprint {fingerprint(key)}", err=True)
 
 
 def _new(key_file: Path) -> bytes:

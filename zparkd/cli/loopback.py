@@ -17,9 +17,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
+import zmq
 
 from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.client.edge import EdgeClient
+from zparkd.daemon.config import SecurityMode
 
 SITE = "lot-a"
 _PORTS = (12_000, 32_000)
@@ -45,7 +47,14 @@ def wait_for(what: str, condition: Callable[[], object], timeout_s: float = 20.0
 class LoopbackCentral:
     """One central: its folder, its ports, and its process while it runs."""
 
-    def __init__(self, folder: Path, id: str, site: str = SITE, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        id: str,
+        site: str = SITE,
+        more: str = "",
+        mode: SecurityMode = SecurityMode.PLAIN,
+    ) -> None:
         """Write its files; `more` is TOML to add to the main one."""
         self.id = id
         self.folder = folder
@@ -55,12 +64,17 @@ class LoopbackCentral:
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "peers.d").mkdir(parents=True)
         (folder / "edges.d").mkdir()
+        self.public_key: str | None = None
+        secret = ""
+        if mode is SecurityMode.CURVE:
+            self.public_key = new_key(folder / "central.key")
+            secret = 'secret_key_file = "central.key"\n'
         self.config.write_text(
             f'[central]\nid = "{id}"\nsite = "{site}"\n\n'
             f"[listen]\nbus_port = {self.ports[0]}\nsync_port = {self.ports[1]}\n"
             f'edge_port = {self.ports[2]}\ncontrol = "control.sock"\n\n'
             '[storage]\npath = "zparkd.db"\n\n'
-            f'[security]\nmode = "plain"\n{more}'
+            f'[security]\nmode = "{mode}"\n{secret}{more}'
         )
 
     @property
@@ -78,11 +92,26 @@ class LoopbackCentral:
         self.peer_file(other.id).write_text(
             f'id = "{other.id}"\naddress = "127.0.0.1"\n'
             f"bus_port = {other.ports[0]}\nsync_port = {other.ports[1]}\n"
+            + (f'public_key = "{other.public_key}"\n' if other.public_key is not None else "")
         )
 
     def peer_file(self, peer_id: str) -> Path:
         """Where a peer is written down."""
         return self.folder / "peers.d" / f"{peer_id}.toml"
+
+    def edge_file(self, edge_id: str) -> Path:
+        """Where an edge is written down."""
+        return self.folder / "edges.d" / f"{edge_id}.toml"
+
+    def key_of(self, edge_id: str) -> Path:
+        """Where the secret key of one of its cameras is."""
+        return self.folder / f"{edge_id}.key"
+
+    def admits(self, *edge_ids: str) -> None:
+        """Make a key for each of these cameras, and write it down."""
+        for edge_id in edge_ids:
+            public_key = new_key(self.key_of(edge_id))
+            self.edge_file(edge_id).write_text(f'id = "{edge_id}"\npublic_key = "{public_key}"\n')
 
     def start(self) -> None:
         """Start its process, and wait until it answers `status`."""
@@ -145,7 +174,10 @@ class LoopbackCentral:
         return sorted(shared, key=lambda row: str(row["event_id"]))
 
     def edge(self, edge_id: str, **options: Any) -> EdgeClient:
-        """A camera of this central."""
+        """A camera of this central; where it uses keys, one that it `admits`."""
+        if self.public_key is not None:
+            options.setdefault("secret_key_file", self.key_of(edge_id))
+            options.setdefault("public_keys", [self.public_key])
         return EdgeClient(edge_id, [self.endpoint], **options)
 
 
@@ -158,6 +190,7 @@ class LoopbackSite:
         count: int,
         links: Iterable[tuple[int, int]] | None = None,
         more: str = "",
+        mode: SecurityMode = SecurityMode.PLAIN,
     ) -> None:
         """Write the files of all.
 
@@ -165,7 +198,7 @@ class LoopbackSite:
         is TOML to add to each main file.
         """
         self.centrals = [
-            LoopbackCentral(folder / f"central-{i}", f"central-{i}", more=more)
+            LoopbackCentral(folder / f"central-{i}", f"central-{i}", more=more, mode=mode)
             for i in range(1, count + 1)
         ]
         if links is None:
@@ -222,6 +255,14 @@ class LoopbackSite:
     def running(self) -> list[LoopbackCentral]:
         """The centrals whose processes were started."""
         return [central for central in self.centrals if central.process is not None]
+
+
+def new_key(file: Path) -> str:
+    """Make a secret key; its public key."""
+    public, secret = zmq.curve_keypair()
+    file.touch(mode=0o600)
+    file.write_bytes(secret + b"\n")
+    return public.decode()
 
 
 def zparkctl(config: Path, *arguments: str) -> bytes:

@@ -18,7 +18,8 @@ from zparkd.cli.reach import Exit, call, fail, fail_config, find_control, load_c
 from zparkd.cli.reload import PATIENCE_S
 from zparkd.cli.tables import NONE, print_json, table
 from zparkd.client.control import DaemonUnreachable
-from zparkd.core.site import CENTRAL_ID
+from zparkd.core.keys import fingerprint
+from zparkd.core.site import CENTRAL_ID, Peer
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _KEYS = ("address", "bus_port", "sync_port", "public_key")
@@ -52,12 +53,16 @@ def list_(file: Path, as_json: bool) -> None:
             "bus_port": peer.bus_port,
             "sync_port": peer.sync_port,
             "public_key": peer.public_key,
+            "next_public_key": peer.next_public_key,
+            "fingerprint": _fingerprints(peer),
         }
         for peer in load_config(file, as_json=as_json).peers
     ]
     if as_json:
         print_json(peers)
     elif peers:
+        for shown in peers:
+            del shown["public_key"], shown["next_public_key"]
         rows = [[str(value) if value else NONE for value in peer.values()] for peer in peers]
         headers = [key.upper().replace("_", " ") for key in peers[0]]
         click.echo(table(headers, rows, right=("BUS PORT", "SYNC PORT")))
@@ -128,6 +133,11 @@ def peer_toml(peer_id: str, **written: str | int | None) -> bytes:
     values = {"id": peer_id, **{key: written.get(key) for key in _KEYS}}
     lines = [f"{key} = {toml(value)}\n" for key, value in values.items() if value is not None]
     return "".join(lines).encode()
+
+
+def _fingerprints(peer: Peer) -> str | None:
+    """What to compare by eye with what `zparkctl keygen --public` shows there."""
+    return ", ".join(map(fingerprint, peer.public_keys)) or None
 
 
 def _files_of(folder: Path, peer_id: str) -> Iterator[Path]:

@@ -8,6 +8,7 @@ opens is the central's decision, and what it says is handed on as it came.
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 import orjson
 import zmq
 
+from zparkd.core.keys import key_bytes
 from zparkd.core.limits import EDGE_FRAME_BYTES
 from zparkd.core.site import EDGE_ID
 
@@ -69,6 +71,11 @@ class EdgeClient:
     Every call raises NoAnswer where no central answered, TypeError for a value that JSON can't
     hold, ValueError for a request longer than a central reads, RuntimeError after `close()`.
 
+    Where the centrals use keys (`security.mode = "curve"`): `secret_key_file` is this camera's own
+    key, made with `zparkctl keygen FILE`, and `public_keys` are those of the centrals, one for
+    each of `centrals`, in their order. Only who has that key gets a request, and only this camera
+    can ask under its `edge_id`. While a central changes its key, list it twice: once with each.
+
     An EdgeClient belongs to the thread that uses it: give each thread its own, and make it
     after a fork. It holds sockets: use it in a `with`, or call `close()`.
     """
@@ -79,6 +86,9 @@ class EdgeClient:
         centrals: Sequence[str],
         timeout_s: float = 2.0,
         attempts: int = 2,
+        *,
+        secret_key_file: str | Path | None = None,
+        public_keys: Sequence[str] = (),
     ) -> None:
         if not EDGE_ID.fullmatch(edge_id):
             raise ValueError(f"edge_id {edge_id!r} is no edge id; write {EDGE_ID.pattern}")
@@ -91,12 +101,13 @@ class EdgeClient:
             raise ValueError("timeout_s must be above 0 and attempts at least 1")
         self.edge_id = edge_id
         self._centrals = tuple(centrals)
+        self._keys = _Keys(secret_key_file, public_keys, len(centrals))
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._current = 0  # the central that answered last
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
-        self._connected_to: str | None = None
+        self._connected_to: int | None = None
 
     # --- what a camera can say ---------------------------------------------------------------
 
@@ -232,7 +243,7 @@ class EdgeClient:
         for step in range(len(self._centrals)):
             index = (self._current + step) % len(self._centrals)
             try:
-                answer = self._ask(self._centrals[index], body, request_id)
+                answer = self._ask(index, body, request_id)
             except _Unusable as fault:
                 tried.append((self._centrals[index], str(fault)))
                 continue
@@ -262,7 +273,7 @@ class EdgeClient:
 
     # --- how it gets there -------------------------------------------------------------------
 
-    def _ask(self, central: str, body: bytes, request_id: object) -> dict[str, Any]:
+    def _ask(self, central: int, body: bytes, request_id: object) -> dict[str, Any]:
         """All tries at one central; _Unusable with the reason of the last one."""
         for left in reversed(range(self._attempts)):
             try:
@@ -272,7 +283,7 @@ class EdgeClient:
                     raise _Unusable(f"{fault} ({_times(self._attempts)})") from None
         raise AssertionError("at least one try is made")
 
-    def _try_once(self, central: str, body: bytes, request_id: object) -> dict[str, Any]:
+    def _try_once(self, central: int, body: bytes, request_id: object) -> dict[str, Any]:
         try:
             socket = self._socket_to(central)
             socket.send(body, zmq.NOBLOCK)
@@ -294,14 +305,15 @@ class EdgeClient:
                 return socket.recv_multipart()
         raise _Unusable(f"no answer in {self._timeout_s:g} s")
 
-    def _socket_to(self, central: str) -> "zmq.Socket[bytes]":
+    def _socket_to(self, central: int) -> "zmq.Socket[bytes]":
         if self._socket is not None and self._connected_to == central:
             return self._socket
         self._drop_socket()
         self._socket = socket = self._context.socket(zmq.REQ)
         socket.linger = 0
-        socket.ipv6 = "[" in central
-        socket.connect(central)
+        socket.ipv6 = "[" in self._centrals[central]
+        self._keys.use(socket, central)
+        socket.connect(self._centrals[central])
         self._connected_to = central
         return socket
 
@@ -309,6 +321,43 @@ class EdgeClient:
         if self._socket is not None:
             self._socket.close(linger=0)
         self._socket = self._connected_to = None
+
+
+class _Keys:
+    """Our own key pair and the key of each central; none where it is spoken in plain."""
+
+    def __init__(
+        self, secret_key_file: str | Path | None, public_keys: Sequence[str], centrals: int
+    ) -> None:
+        self._pair: tuple[bytes, bytes] | None = None
+        if (secret_key_file is None) != (not public_keys):
+            raise ValueError("secret_key_file and public_keys go together: give both, or neither")
+        if secret_key_file is None:
+            return
+        if isinstance(public_keys, str) or len(public_keys) != centrals:
+            raise ValueError("public_keys must be a list with one key for each of centrals")
+        self._servers = [_public_key(key) for key in public_keys]
+        secret = Path(secret_key_file).read_bytes().strip()
+        try:
+            self._pair = (secret, zmq.curve_public(secret))
+        except (ValueError, zmq.ZMQError):
+            raise ValueError(
+                f"{secret_key_file}: no secret key; make one: zparkctl keygen FILE"
+            ) from None
+
+    def use(self, socket: "zmq.Socket[bytes]", central: int) -> None:
+        """Have a socket prove who we are, and ask nobody but this central."""
+        if self._pair is not None:
+            socket.curve_secretkey, socket.curve_publickey = self._pair
+            socket.curve_serverkey = self._servers[central]
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        key_bytes(text)
+    except ValueError as fault:
+        raise ValueError(f"one of public_keys is no key ({fault}); see zparkctl keygen") from None
+    return text.encode()
 
 
 def _understood(frames: Sequence[bytes], request_id: object) -> dict[str, Any]:

@@ -34,10 +34,14 @@ Token = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class FromEdge:
-    """A request of an edge; `token` is where its answer goes."""
+    """A request of an edge; `token` is where its answer goes.
+
+    `speaker` is the edge whose key it came with, None where no keys are in use.
+    """
 
     token: Token
     body: bytes
+    speaker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,14 @@ class SyncAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What a peer asks us; `token` is where the page goes."""
+    """What a peer asks us; `token` is where the page goes.
+
+    `speaker` is the central whose key it came with, None where no keys are in use.
+    """
 
     token: Token
     frames: Frames
+    speaker: str | None = None
 
 
 Incoming = FromEdge | FromBus | SyncAnswer | SyncRequest
@@ -137,7 +145,9 @@ class Central:
                     output.to_serve.append(message)
         self.log.settle()
         for request in requests:
-            output.replies.append((request.token, self.gate.answer(now, request.body)))
+            output.replies.append(
+                (request.token, self.gate.answer(now, request.body, request.speaker))
+            )
         self._publish(now, output)
         for peer_id, ask in self.peers.next_asks(self.log.heads, now):
             output.asks.append((peer_id, [self._header(now, ask)]))
@@ -315,6 +325,8 @@ class Central:
         error = None
         if ask.site != site:
             error = f"site {site}"
+        elif request.speaker not in (None, message.source):
+            error = f"comes with the key of {request.speaker}, and says it is {message.source}"
         elif message.source not in self.peers.states:
             error = f"does not know {message.source}; add it to its peers.d"
         if isinstance(ask, Compare):

@@ -57,22 +57,31 @@ class Gate:
         self._settings = settings
         self._unsaid.configure(settings.lanes)
 
-    def answer(self, now: Now, body: bytes) -> bytes:
-        """The answer to one request, as the bytes of a JSON object."""
+    def answer(self, now: Now, body: bytes, speaker: str | None = None) -> bytes:
+        """The answer to one request, as the bytes of a JSON object.
+
+        `speaker` is the edge whose key it came with; it may speak for nobody else.
+        """
         try:
             request = read_request(read_object(body))
             answer = {"success": True, "request_id": request.request_id}
-            answer |= self._decide(now, request)
+            answer |= self._decide(now, request, speaker or request.edge_id)
         except Refusal as no:
             answer = refusal(request_id_in(body), no.code, no.message, no.incomplete)
         return orjson.dumps(answer)
 
-    def _decide(self, now: Now, request: Request) -> Answer:
+    def _decide(self, now: Now, request: Request, speaker: str) -> Answer:
         per_s = self._settings.edge_requests_per_s
-        if not self.memory.heard(request.edge_id, now.wall_ms, now.mono_ms, per_s):
+        # Counted for who speaks, so that nobody uses up what is another's.
+        if not self.memory.heard(speaker, now.wall_ms, now.mono_ms, per_s):
             raise Refusal(
                 Code.RATE_LIMITED,
                 f"edge_id: more than {per_s:g} requests a second; ask again later",
+            )
+        if speaker != request.edge_id:
+            raise Refusal(
+                Code.FORBIDDEN,
+                f"edge_id: this connection has the key of {speaker}, which speaks for no other",
             )
         if request.type is RequestType.BARRIER_CLOSE:
             self.memory.closed(request.edge_id)

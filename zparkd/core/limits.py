@@ -35,6 +35,20 @@ ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
 REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are more often
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
+# --- sockets ---------------------------------------------------------------------------------
+SOCKETS = 4_096  # of the daemon; each peer has three
+BUS_QUEUE = 1_000  # messages waiting for one connection; a reader that lags misses the rest
+SYNC_QUEUE = 16
+EDGE_QUEUE = 1_000
+CONTROL_QUEUE = 100
+CONNECTIONS_WAITING = 256  # not yet accepted, of one port
+HANDSHAKE_MS = 1_000  # a connection that has not proved by then who it is is closed
+DIAL_HANDSHAKE_MS = 3_000  # the same of one that we dial
+SELF_TEST_MS = 5_000  # for each port to turn away a key that nobody has
+REFUSALS_REMEMBERED = 64  # keys that were turned away, for `status`
+REFUSALS_SHOWN_MS = 60_000  # how long one is a problem
+REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
+
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
 COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits

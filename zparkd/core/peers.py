@@ -4,7 +4,7 @@ One state of need a peer: at most one sync request is under way to each, and a s
 of one peer at a time. A peer that has an event serves it, whoever its origin is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,6 +46,7 @@ class PeerState:
     timezone: str | None = None
     bus_fault: str | None = None
     sync_fault: str | None = None
+    link_fault: str | None = None
     synced_ms: int = 0
     saved: bool = False
     asked: Asked | None = None
@@ -60,8 +61,8 @@ class PeerState:
 
     @property
     def error(self) -> str | None:
-        """What was wrong with the last that it published, or else with its last answer."""
-        return self.bus_fault or self.sync_fault
+        """Why there is no connection, or what was wrong with what came over it last."""
+        return self.link_fault or self.bus_fault or self.sync_fault
 
 
 class PeerNote(NamedTuple):
@@ -223,8 +224,11 @@ class Peers:
             peer.asked = None
             peer.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
 
-    def out_of_touch(self, mono_ms: int) -> list[str]:
-        """The peers to connect to anew, as nothing came on one of the two ways for long."""
+    def out_of_touch(self, mono_ms: int, changing: Collection[str] = ()) -> list[str]:
+        """The peers to connect to anew, as nothing came on one of the two ways for long.
+
+        A peer that is `changing` its key is dialled with the other one as soon as it is unheard.
+        """
         found = []
         long_ms = max(limits.REDIAL_MS, 2 * self.timeout_ms)
         for peer in self.states.values():
@@ -232,7 +236,9 @@ class Peers:
                 peer.dialled_ms = mono_ms
             heard_ms = peer.heard.mono_ms if peer.heard is not None else peer.dialled_ms
             replied_ms = peer.replied_ms if peer.replied_ms is not None else peer.dialled_ms
-            if mono_ms - max(peer.dialled_ms, min(heard_ms, replied_ms)) > long_ms:
+            silent_ms = mono_ms - max(peer.dialled_ms, min(heard_ms, replied_ms))
+            unheard_ms = mono_ms - max(peer.dialled_ms, heard_ms)
+            if silent_ms > long_ms or (peer.id in changing and unheard_ms > self.timeout_ms):
                 peer.dialled_ms = mono_ms
                 found.append(peer.id)
         return found

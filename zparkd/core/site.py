@@ -23,13 +23,22 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another central of the same site, and where it listens."""
+    """Another central of the same site, and where it listens.
+
+    `next_public_key` is as good as `public_key`, while the peer changes from one to the other.
+    """
 
     id: str
     address: str
     bus_port: int
     sync_port: int
     public_key: str | None = None
+    next_public_key: str | None = None
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """All keys by which it may prove who it is, the one in use first."""
+        return tuple(key for key in (self.public_key, self.next_public_key) if key is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class Lane:
 
     `direction` and `camera_type` are None where the lane serves any; a request against a
     value that is set is refused. `reports_close` says that the lane always sends
-    BARRIER_CLOSE.
+    BARRIER_CLOSE. Keys as those of a `Peer`.
     """
 
     id: str
@@ -46,6 +55,12 @@ class Lane:
     direction: Direction | None = None
     camera_type: str | None = None
     reports_close: bool = False
+    next_public_key: str | None = None
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """All keys by which it may prove who it is, the one in use first."""
+        return tuple(key for key in (self.public_key, self.next_public_key) if key is not None)
 
 
 @dataclass(frozen=True, slots=True)

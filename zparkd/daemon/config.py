@@ -14,7 +14,8 @@ from typing import Any
 
 from zparkd.core.site import Lane, Peer
 from zparkd.daemon.config_keys import EDGE_KEYS, PEER_KEYS, SECTIONS, Key, SecurityMode
-from zparkd.daemon.config_values import is_loopback
+from zparkd.daemon.config_security import check_security
+from zparkd.daemon.secret_key import key_file, read_secret_key
 from zparkd.daemon.toml_places import Fault, Source, read, shown, unreadable
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "SecurityMode",
     "default_path",
     "load",
+    "read_secret_key",
     "restart_faults",
+    "secret_key",
 ]
 
 DEFAULT_PATH = Path("/etc/zparkd/zparkd.toml")
@@ -118,7 +121,7 @@ def load(path: Path) -> Config:
     _no_id_twice(edges)
     if main:
         _no_peer_of_itself(got, peers)
-        _secure(main, got, peers)
+        check_security(main, got, peers, edges)
     if faults or not main:
         faults.sort(key=lambda fault: (fault.file != path, str(fault.file), fault.line))
         raise ConfigError(faults)
@@ -290,33 +293,40 @@ def _no_peer_of_itself(
             )
 
 
-def _secure(
-    main: Source,
-    got: Mapping[str, Mapping[str, Any]],
-    peers: Sequence[tuple[Source, Mapping[str, Any]]],
-) -> None:
-    """Refuse the curve mode, and plain traffic beyond this machine where it isn't allowed."""
-    mode = got["security"].get("mode")
-    if mode is SecurityMode.CURVE:
-        # Line 0 where it is the default: there is nothing in the file to point at.
-        line = main.lines.get(("security", "mode"), 0)
-        text = (
-            'curve is not available in this version; write mode = "plain" with loopback addresses'
+def secret_key(config: Config) -> bytes | None:
+    """The secret key of this central, as Z85; None in plain mode.
+
+    Not part of `load`, since most who read a configuration may not read the key. Raises
+    ConfigError.
+    """
+    if config.security.mode is not SecurityMode.CURVE:
+        return None
+    import zmq  # noqa: PLC0415 - most who read a configuration need no key
+
+    name = "security.secret_key_file"
+    file = key_file(config.security.secret_key_file)
+    if file is None:
+        place = config.path.parent.absolute() / "central.key"
+        raise ConfigError(
+            [
+                config.fault(
+                    name,
+                    f"is missing, and mode is curve; make a key: zparkctl keygen {place}, and"
+                    f' write secret_key_file = "{place}"',
+                )
+            ]
         )
-        main.faults.append(Fault(main.file, line, "security.mode", text))
-    if mode is not SecurityMode.PLAIN or got["security"].get("allow_insecure", True):
-        return
-    said: list[tuple[Source, tuple[str, ...], Mapping[str, Any]]] = [
-        (main, ("listen", "address"), got["listen"])
-    ]
-    said += [(peer, ("address",), its) for peer, its in peers]
-    for source, place, its in said:
-        if (address := its.get("address")) and not is_loopback(address):
-            source.fault(
-                place,
-                f"mode plain protects nothing and {address} is not loopback; write a loopback"
-                " address such as 127.0.0.1, or allow_insecure = true in [security]",
-            )
+    try:
+        secret = read_secret_key(file)
+    except ValueError as fault:
+        raise ConfigError([config.fault(name, str(fault))]) from None
+    own = zmq.curve_public(secret).decode()
+    keys = {key: one.id for one in config.peers for key in one.public_keys}
+    keys |= {key: one.id for one in config.lanes for key in one.public_keys}
+    if own in keys:
+        text = f"{file} holds the key of {keys[own]} too; each has its own, made by keygen there"
+        raise ConfigError([config.fault(name, text)])
+    return secret
 
 
 def _meant(name: str, known: Collection[str], homes: Sequence[str], form: str = "{}") -> str:

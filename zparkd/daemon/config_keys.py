@@ -74,10 +74,12 @@ PEER_KEYS: Mapping[str, Key] = {
     "bus_port": Key(as_port, 9000),
     "sync_port": Key(as_port),
     "public_key": Key(as_public_key),
+    "next_public_key": Key(as_public_key),
 }
 EDGE_KEYS: Mapping[str, Key] = {
     "id": Key(matching(EDGE_ID, "edge-1"), example="edge-1"),
     "public_key": Key(as_public_key),
+    "next_public_key": Key(as_public_key),
     "direction": Key(one_of(Direction)),
     "camera_type": Key(matching(CAMERA_TYPE, "car")),
     "reports_close": Key(as_flag, False),

@@ -15,9 +15,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from zparkd.core.keys import key_bytes
 from zparkd.daemon.toml_places import shown
-
-Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
 _ADDRESS = re.compile(r"[A-Za-z0-9._:%-]+")
@@ -161,24 +160,19 @@ def as_path(value: object) -> Path:
 
 
 def as_public_key(value: object) -> str:
-    """A CURVE key: 40 characters of Z85 that stand for 32 bytes."""
+    """A CURVE key: 40 characters of Z85 that stand for 32 bytes.
+
+    What is none is not repeated: it may be the secret one, or a part of it.
+    """
     text = as_text(value)
-    if len(text) != 40 or not all(_z85_fits(text[at : at + 5]) for at in range(0, 40, 5)):
+    try:
+        key_bytes(text)
+    except ValueError as fault:
         raise ValueError(
-            f"{shown(text)} is not a public key; write the 40 characters (Z85) that"
-            " `zparkctl keygen --public FILE` prints"
-        )
+            f"is no public key ({fault}; not shown, it has {len(text)}); write the 40 characters"
+            " that `zparkctl keygen --public FILE` prints there"
+        ) from None
     return text
-
-
-def _z85_fits(group: str) -> bool:
-    """Whether five characters stand for four bytes; a few combinations stand for more."""
-    number = 0
-    for char in group:
-        if char not in Z85:
-            return False
-        number = number * 85 + Z85.index(char)
-    return number < 1 << 32
 
 
 def is_loopback(address: str) -> bool:

@@ -18,12 +18,12 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.events import Stream
-from zparkd.daemon.bus import BindError, Bus
-from zparkd.daemon.config import Config, ConfigError, default_path, load
+from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
+from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
 from zparkd.daemon.damage import Damaged
 from zparkd.daemon.log import complain, in_journal, start_log
 from zparkd.daemon.messages import Message, say
-from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, settings_of
+from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, security_keys, settings_of
 from zparkd.daemon.schema import SchemaError
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
 from zparkd.daemon.watch import Watch
@@ -55,6 +55,7 @@ def main(file: Path | None) -> None:
     watch = Watch(path)  # before they are read, so that no change is missed
     try:
         config = load(path)
+        keys = security_keys(config)
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
     start_log()
@@ -69,12 +70,15 @@ def main(file: Path | None) -> None:
     except (SchemaError, sqlite3.Error, OSError) as refused:
         _fail(EXIT_FAILED, f"zparkd: {config.storage_path}: {refused}")
     try:
-        bus = Bus(config.listen, config.peers)
+        bus = Bus(config.listen, config.peers, keys)
     except BindError as refused:
         store.close()
         _fail(EXIT_FAILED, f"zparkd: {refused}")
     try:
+        bus.self_test()
         _run(config, store, bus, watch)
+    except SelfTestFailed as failed:
+        _fail(EXIT_FAILED, f"zparkd: {failed}")
     except StorageFailed as failed:
         say(Message.DISK_FAILED, reason=failed)
         sys.exit(EXIT_FAILED)
@@ -113,6 +117,8 @@ def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
         peers=len(config.peers),
     )
     _say_what_is_missing(store)
+    if config.security.mode is SecurityMode.PLAIN and config.security.allow_insecure:
+        say(Message.INSECURE)
     watch.start()
     gc.collect()
     gc.freeze()

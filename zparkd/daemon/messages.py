@@ -111,6 +111,14 @@ class Message(Enum):
         "WARNING",
         "{peer} is refused: {reason}",
     )
+    # --- keys
+    KEY_REFUSED = Entry("41a718a69a0144f59fb76469b1b1f641", "WARNING", "turned away: {reason}")
+    INSECURE = Entry(
+        "9a74dc16ef414020bd6d61054db93749",
+        "WARNING",
+        "mode is plain with allow_insecure: every host that reaches these ports reads all plates"
+        " and opens barriers",
+    )
     # --- vehicles
     VEHICLE_IN = Entry(
         "bdc2bc697c8f4c3c87a0a5c80469636f",

@@ -18,11 +18,12 @@ from zoneinfo import ZoneInfo
 from zparkd.core import limits
 from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest, Token
 from zparkd.core.clock import Now
+from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
 from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.changes import Changes
 from zparkd.daemon.commands import Answer, Commands, Request
-from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults
+from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults, secret_key
 from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
@@ -30,7 +31,8 @@ from zparkd.daemon.notify import Notifier, status_text
 from zparkd.daemon.peer_files import write_peers
 from zparkd.daemon.peer_test import peer_test
 from zparkd.daemon.recorded import say_recorded
-from zparkd.daemon.status import Faults, status
+from zparkd.daemon.security import Keys, keys_of
+from zparkd.daemon.status import Faults, SecurityState, status
 from zparkd.daemon.store import Store
 from zparkd.daemon.watch import Watch
 
@@ -84,6 +86,11 @@ def settings_of(config: Config) -> Settings:
     )
 
 
+def security_keys(config: Config) -> Keys:
+    """The keys that a configuration names. Raises ConfigError."""
+    return keys_of(secret_key(config), config.central_id, config.peers, config.lanes)
+
+
 class Reactor:
     """One daemon at work. `stop` and `ask_reload` may be called from a signal handler."""
 
@@ -135,14 +142,17 @@ class Reactor:
                 self._edges_answered = True
                 say(Message.READY)
             wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
-            self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
-            self._bus.await_company(limits.COMPANY_MS)
-            drained = self._bus.drain()
+            # Before anything is taken in: what a reload cuts off has its answers by now.
             if self._reload_asked or self._files_changed(now):
                 self._reload_asked = False
                 self._committed(self._reload)
-            commands = self._handed.take(drained.controls)
+            self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
+            self._bus.await_company(limits.COMPANY_MS)
+            drained = self._bus.drain()
+            commands = self._handed.take((asked.token, asked.body) for asked in drained.controls)
             self._turn([*drained.messages, *self._handed.due(edges)])
+            for peer_id, fault in drained.link_faults.items():
+                self._central.peers.states[peer_id].link_fault = fault
             for token, body in commands:
                 self._bus.answer_control(token, self._commands.answer(body))
             for token, body in self._handed.refused():
@@ -165,7 +175,7 @@ class Reactor:
                     self._alone(message)
         self._committed(lambda: self._central.note_peers(now))
         self._serve(now)
-        for peer_id in self._central.peers.out_of_touch(now.mono_ms):
+        for peer_id in self._central.peers.out_of_touch(now.mono_ms, self._bus.of_several_keys()):
             self._bus.redial(peer_id)
         self._changes.look(now)
         self._look_at_file(now)
@@ -263,7 +273,14 @@ class Reactor:
 
     def _status(self, _: Request) -> Answer:
         now = read_clocks()
-        return status(self._central, self._store, now, self._started, self._faults)
+        own = self._bus.keys.own
+        security = SecurityState(
+            self._config.security.mode,
+            fingerprint(own.public.decode()) if own is not None else None,
+            self._config.security.allow_insecure,
+            [str(refused) for refused in self._bus.refused(now.mono_ms)],
+        )
+        return status(self._central, self._store, now, self._started, self._faults, security)
 
     def _reload_command(self, _: Request) -> Answer:
         faults = self._reload()
@@ -300,8 +317,9 @@ class Reactor:
         try:
             wanted = load(self._config.path)
             faults = restart_faults(self._config, wanted)
+            keys = security_keys(wanted)
             if not faults:
-                self._apply(wanted)
+                self._apply(wanted, keys)
         except ConfigError as refused:
             return refused.faults
         except BindError as refused:
@@ -314,12 +332,12 @@ class Reactor:
             return [wanted.fault("central.timezone", text)]
         return faults
 
-    def _apply(self, wanted: Config) -> None:
-        if wanted == self._config:
+    def _apply(self, wanted: Config, keys: Keys) -> None:
+        if wanted == self._config and keys == self._bus.keys:
             return
         self._store.set_timezone(wanted.timezone)
         try:
-            self._bus.reconfigure(wanted.listen, wanted.peers)
+            self._bus.reconfigure(wanted.listen, wanted.peers, keys)
         except BindError:
             self._store.set_timezone(self._config.timezone)
             raise

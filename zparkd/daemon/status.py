@@ -3,7 +3,7 @@
 Reads only, and decides nothing; how it is shown is the reader's business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -12,12 +12,14 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
+from zparkd.core.keys import fingerprint
 from zparkd.core.peers import PeerState
 from zparkd.core.site import Peer
 from zparkd.daemon.store import Store
 
 SCHEMA = "zparkctl.status/1"
 Problem = dict[str, str]
+_REFUSED_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -28,8 +30,23 @@ class Faults:
     storage: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SecurityState:
+    """How this central is protected, and who was turned away in the last minute."""
+
+    mode: str = "plain"
+    fingerprint: str | None = None
+    allow_insecure: bool = False
+    refused: Sequence[str] = ()
+
+
 def status(
-    central: Central, store: Store, now: Now, started: Now, faults: Faults
+    central: Central,
+    store: Store,
+    now: Now,
+    started: Now,
+    faults: Faults,
+    security: SecurityState = SecurityState(),
 ) -> dict[str, Any]:
     """The whole answer to the command `status`."""
     settings = central.settings
@@ -52,7 +69,13 @@ def status(
         "events": sum(store.heads.values()),
         "only_here": peers.only_here(store.heads),
         "config_error": faults.config,
-        "problems": [*_problems_of_store(store), *_problems(central, now, faults)],
+        "security_mode": security.mode,
+        "fingerprint": security.fingerprint,
+        "problems": [
+            *_problems_of_security(security),
+            *_problems_of_store(store),
+            *_problems(central, now, faults),
+        ],
         "edges": [
             {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
             for edge_id, seen_ms in central.gate.memory.seen()
@@ -90,6 +113,23 @@ def _problems_of_store(store: Store) -> Iterator[Problem]:
             f"the database is older than it was: of {missing.seq} events that this central recorded"
             f" in its run {missing.epoch} it holds {missing.held}",
             "peers give back what they have; the rest was on no other central",
+        )
+
+
+def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
+    if security.mode == "plain" and security.allow_insecure:
+        yield _problem(
+            "INSECURE",
+            "mode is plain: every host that reaches these ports reads all plates and opens"
+            " barriers",
+            'make keys (zparkctl keygen) and write mode = "curve" in [security]',
+        )
+    for refused in security.refused[:_REFUSED_SHOWN]:
+        yield _problem(
+            "KEY_REFUSED",
+            f"{refused}; it was turned away",
+            "if it belongs here, compare fingerprints (zparkctl peer list) and mend its file in"
+            " peers.d or edges.d; else find out who it is",
         )
 
 
@@ -139,9 +179,7 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
     state = central.peers.states[peer.id]
     where = f"{peer.id} at {peer.address}"
     if state.error is not None:
-        yield _problem(
-            "PEER_ERROR", f"{where}: {state.error}", f"compare peers.d here and on {peer.id}"
-        )
+        yield _problem("PEER_ERROR", f"{where}: {state.error}", _hint(state, peer))
     elif central.up_ms(now) < central.settings.peer_timeout_ms:
         pass  # too early to say who hears whom
     elif not central.peers.fresh(state, now.mono_ms):
@@ -169,6 +207,16 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
             f"{peer.id} shows times in {state.timezone}",
             f"write central.timezone = {central.settings.timezone!r} there, or change it here",
         )
+
+
+def _hint(state: PeerState, peer: Peer) -> str:
+    if state.link_fault is not None and peer.public_key is not None:
+        return (
+            f"compare fingerprints: is the key of {peer.id}"
+            f" {', '.join(map(fingerprint, peer.public_keys))} there, and is this central's key the"
+            " one in its peers.d"
+        )
+    return f"compare peers.d here and on {peer.id}"
 
 
 def _problem(code: str, message: str, hint: str) -> Problem:
