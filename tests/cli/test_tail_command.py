@@ -25,10 +25,15 @@ ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 @pytest.fixture(scope="module")
-def central() -> Iterator[LoopbackCentral]:
-    with TemporaryDirectory(prefix="zp-") as folder, LoopbackSite(Path(folder), 1) as site:
+def site() -> Iterator[LoopbackSite]:
+    with TemporaryDirectory(prefix="zp-") as folder, LoopbackSite(Path(folder), 2) as site:
         site.start()
-        yield site.centrals[0]
+        yield site
+
+
+@pytest.fixture
+def central(site: LoopbackSite) -> LoopbackCentral:
+    return site.centrals[0]
 
 
 class Tail:
@@ -37,14 +42,21 @@ class Tail:
     def __init__(self, central: LoopbackCentral, out: Path, *arguments: str) -> None:
         self._central, self._out = central, out
         command = [sys.executable, "-m", "zparkd.cli.main", "-c", str(central.config), "tail"]
-        with out.open("wb") as stdout:
-            self.process = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=stdout)
+        self._told = out.with_suffix(".err")
+        with out.open("wb") as stdout, self._told.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [*command, *arguments], cwd=ROOT, stdout=stdout, stderr=stderr
+            )
+
+    def told(self) -> str:
+        """What it printed on standard error."""
+        return self._told.read_text()
 
     def lines(self, containing: str = "") -> list[str]:
         return [line for line in self._out.read_text().splitlines() if containing in line]
 
     def wait_until_it_hears(self) -> None:
-        """Make events until one is printed: who subscribes late has missed what was before."""
+        """Make events until one is printed: those from before it started are none of its."""
         with self._central.edge("gate") as camera:
 
             def heard() -> bool:
@@ -101,13 +113,40 @@ def test_people_see_columns_with_nothing_blank(central: LoopbackCentral, tmp_pat
     ]
 
 
-def test_no_daemon_exits_69_and_says_how_to_start_it() -> None:
-    with TemporaryDirectory(prefix="zp-") as folder:
-        stopped = LoopbackCentral(Path(folder) / "stopped", "central-1")
-        result = CliRunner().invoke(main, ["-c", str(stopped.config), "tail", "--json"])
-    assert result.exit_code == 69, result.stderr
-    assert "systemctl start zparkd" in result.stderr
-    assert orjson.loads(result.stdout)["running"] is False
+def test_what_came_from_another_central_is_printed_in_the_order_of_arrival(
+    site: LoopbackSite, tmp_path: Path
+) -> None:
+    here, there = site.centrals
+    with Tail(here, tmp_path / "out", "--json") as tail:
+        tail.wait_until_it_hears()
+        with there.edge("far") as camera:
+            camera.open_barrier("51H-222.22", direction="ENTRY")
+            camera.close_barrier("51H-222.22")
+        came = [orjson.loads(line) for line in tail.wait_for("51H22222", 2)]
+    assert [event["source_central"] for event in came] == ["central-2", "central-2"]
+    assert [event["type"] for event in came] == ["VEHICLE_ENTRY_PENDING", "VEHICLE_ENTRY_CONFIRMED"]
+
+
+def test_it_outlives_the_daemon_and_says_when_that_comes_and_goes(
+    site: LoopbackSite, tmp_path: Path
+) -> None:
+    central = site.centrals[1]
+    with Tail(central, tmp_path / "out", "--json") as tail, central.edge("gate") as camera:
+        central.stop()
+        wait_for("its end is told", lambda: "zparkd is not running" in tail.told())
+        assert "systemctl start zparkd" in tail.told()
+        central.start()
+        wait_for("its return is told", lambda: "zparkd runs again" in tail.told())
+        camera.open_barrier("60A-222.22", direction="ENTRY")
+        tail.wait_for("60A22222")
+        assert tail.process.poll() is None
+
+
+def test_no_database_exits_1(tmp_path: Path) -> None:
+    never_ran = LoopbackCentral(tmp_path / "new", "central-1")
+    result = CliRunner().invoke(main, ["-c", str(never_ran.config), "tail", "--json"])
+    assert result.exit_code == 1, result.stderr
+    assert orjson.loads(result.stdout)["error"]["code"] == "no_database"
 
 
 @settings(max_examples=50)

@@ -40,9 +40,9 @@ COMMANDS = {
     "sync-state": _Where(
         "zparkd.cli.sync_state", "sync_state", "Up to when each peer's events are here."
     ),
-    "tail": _Where("zparkd.cli.tail", "tail", "Events as this central records them."),
+    "tail": _Where("zparkd.cli.tail", "tail", "Events as they arrive here."),
     "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: check and try a tariff."),
-    "verify": _Where("zparkd.cli.verify", "verify", "Check this central's database with itself."),
+    "verify": _Where("zparkd.cli.verify", "verify", "Is the log whole, and as the peers have it?"),
 }
 
 

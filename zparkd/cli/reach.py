@@ -4,6 +4,7 @@ The exit codes of zparkctl live here. Nothing here knows what a command is for.
 """
 
 import re
+import socket
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -84,6 +85,17 @@ def find_control(file: Path) -> tuple[Path, list[str]]:
         faults = [str(fault) for fault in error.faults]
         control = _written_control(file)
     return file.parent.absolute() / control, faults
+
+
+def listens(control: Path) -> bool:
+    """Whether a daemon listens at this control socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(control))
+        except OSError:
+            return False
+        return True
 
 
 def call(

@@ -1,20 +1,28 @@
-"""`zparkctl tail`: events in the moment in which this central tells its peers of them."""
+"""`zparkctl tail`: events as they arrive in this central's log, its own and those of others.
 
+Read from the database, by the order in which events arrived here; nothing of a daemon that is
+asked, so that nobody's tail ever holds it up, and none that is written is missed.
+"""
+
+import sqlite3
+import time
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zparkd.cli.reach import Exit, fail, load_config
+from zparkd.cli.database import reading
+from zparkd.cli.reach import find_control, listens, load_config
 from zparkd.cli.tables import NONE, print_json_line, printable
-from zparkd.daemon.config import Config
 
 if TYPE_CHECKING:
     from zparkd.core.events import Event
 
-_PATIENCE_S = 2.0
+_LOOK_EVERY_S = 0.2
+_DAEMON_EVERY_S = 2.0
+_AT_ONCE = 1_000  # events read in one go
 _WIDTHS = (19, 23, 12, 10, 24)
 _HEADERS = ("TIME", "KIND", "PLATE", "TYPE", "AT", "FEE")
 
@@ -23,59 +31,71 @@ _HEADERS = ("TIME", "KIND", "PLATE", "TYPE", "AT", "FEE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, a line each.")
 @click.pass_obj
 def tail(file: Path, as_json: bool) -> None:
-    """Print events as this central records them, a line each, until ^C; times are the site's.
+    """Print events as they arrive here, a line each, until ^C; times are the site's.
 
-    These are the events of its own lanes. Those of another central are told there, and are in
-    `zparkctl history` here.
+    Those of this central's lanes, and those that came from other centrals. While the daemon is
+    away nothing arrives: that is said on standard error, and the waiting goes on.
     """
     from zoneinfo import ZoneInfo
 
-    from zparkd.cli.dial import own_host, unreachable
-
     config = load_config(file, as_json=as_json)
-    host, port = own_host(config), config.listen.bus_port
-    if reason := unreachable(host, port, _PATIENCE_S):
-        message = (
-            f"zparkd can't be reached at {host}, port {port}: {reason}."
-            f" Start it with: systemctl start zparkd, or: zparkd -c {file}"
-        )
-        fail(Exit.UNREACHABLE, "daemon_unreachable", message, as_json=as_json, running=False)
     zone = ZoneInfo(config.timezone)
-    try:
-        if not as_json:
-            click.echo(_line(_HEADERS))
-        for event in _live(config):
-            if as_json:
-                print_json_line(said(event, zone))
-            else:
-                click.echo(_line(_words(said(event, zone))))
-    except KeyboardInterrupt:
-        pass
-    except (OSError, ValueError) as fault:  # the key that it dials with
-        fail(Exit.NO, "bad_key", str(fault), as_json=as_json)
+    with reading(config.storage_path, as_json=as_json) as connection:
+        try:
+            if not as_json:
+                click.echo(_line(_HEADERS))
+            for event in _arriving(connection, _Daemon(file)):
+                if as_json:
+                    print_json_line(said(event, zone))
+                else:
+                    click.echo(_line(_words(said(event, zone))))
+        except KeyboardInterrupt:
+            pass
 
 
-def _live(config: Config) -> "Iterator[Event]":
-    """The events that this central publishes from now on, for ever."""
-    import zmq
+class _Daemon:
+    """Whether the daemon runs, as far as people were told."""
 
-    from zparkd.cli.dial import connected, endpoint, own_host
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._control, _ = find_control(file)
+        self._running = True
+        self._due_s = time.monotonic()
+
+    def look(self) -> None:
+        """Look now and then, and say where it came or went."""
+        if time.monotonic() < self._due_s:
+            return
+        self._due_s = time.monotonic() + _DAEMON_EVERY_S
+        running = listens(self._control)
+        if running is not self._running:
+            start = f"start it with: systemctl start zparkd, or: zparkd -c {self._file}"
+            text = "zparkd runs again" if running else f"zparkd is not running; {start}"
+            click.echo(text, err=True)
+        self._running = running
+
+
+def _arriving(connection: sqlite3.Connection, daemon: _Daemon) -> "Iterator[Event]":
+    """The events that arrive from now on, for ever."""
     from zparkd.core.errors import ProtocolError
-    from zparkd.core.wire import TOPIC_EVENTS, read_body, read_message
+    from zparkd.core.events import read
 
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    try:
-        address = endpoint(own_host(config), config.listen.bus_port)
-        socket = connected(context, zmq.SUB, address, config, None)
-        socket.subscribe(TOPIC_EVENTS)
-        while True:
+    (seen,) = connection.execute("SELECT coalesce(max(no), 0) FROM arrivals").fetchone()
+    while True:
+        daemon.look()
+        rows = connection.execute(
+            "SELECT a.no, e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
+            " WHERE a.no > ? ORDER BY a.no LIMIT ?",
+            (seen, _AT_ONCE),
+        ).fetchall()
+        for number, skeleton, sealed in rows:
+            seen = number
             try:
-                message = read_message(socket.recv_multipart()[1:])
-                yield from read_body(message.body or b"[]")
+                yield read(skeleton, sealed)
             except ProtocolError as fault:
-                click.echo(f"something that is no event: {printable(str(fault))}", err=True)
-    finally:
-        context.destroy(linger=0)
+                click.echo(f"an event that can't be read: {printable(str(fault))}", err=True)
+        if len(rows) < _AT_ONCE:
+            time.sleep(_LOOK_EVERY_S)
 
 
 def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
@@ -104,8 +124,10 @@ def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
 
 
 def _site_time(ms: int, zone: tzinfo) -> str | None:
+    from zparkd.core.clock import site_time
+
     try:
-        return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+        return site_time(ms, zone)
     except (OverflowError, ValueError, OSError):
         return None  # no date has so many days
 
