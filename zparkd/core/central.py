@@ -24,6 +24,7 @@ from zparkd.core.gate import Gate
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
 from zparkd.core.peers import Peers, PeerState, beat_heads
+from zparkd.core.reference_changes import ReferenceChanges
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
 from zparkd.core.site import Settings
 from zparkd.core.wire import Ask, Beat, Compare, Digests, Live, Message, Page
@@ -113,6 +114,7 @@ class Central:
         self.peers = Peers(settings.site, stream)
         self.counters = Counters()
         self._journal = Journal(log, stream, secret)
+        self.reference = ReferenceChanges(log, self._journal, self.clock)
         self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
         self._started = now
         self._next_beat_ms = now.mono_ms
@@ -297,7 +299,7 @@ class Central:
                 continue
             if event.prev != self.log.head_hash(stream):
                 raise ProtocolError(f"sent an event that does not continue {stream}")
-            if event.facts is None:
+            if event.personal is None:
                 self.counters.unreadable += 1
             self.log.append(event)
             taken += 1

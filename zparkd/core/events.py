@@ -11,6 +11,7 @@ The bytes of the origin are stored and relayed unchanged; they are read here, ne
 
 import hashlib
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -20,6 +21,7 @@ from msgspec import Meta, Raw, Struct
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.plates import PLATE_ID
+from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet, is_sound
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
 FORMAT = 1
@@ -35,6 +37,9 @@ class Kind(StrEnum):
     EXIT = "VEHICLE_EXIT"
     SEEN = "VEHICLE_SEEN"  # too late to open for; recorded as seen
     MANUAL = "BARRIER_MANUAL_OPEN"  # opened by a person for something without a plate
+    TARIFF = "TARIFF_SET"
+    PASS = "PASS_CHANGED"
+    STAFF = "STAFF_CHANGED"
 
 
 class Stream(NamedTuple):
@@ -81,7 +86,7 @@ _Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
-    """The `data` of a skeleton: what an event of a known kind says, but for who it was.
+    """The `data` of a skeleton: what an event of a gate says, but for who it was.
 
     `names` is the entry that an exit or confirmation is about, or the stay that a forced entry
     calls stale, and `entry_ms` the `timestamp` of that entry. `marked` says that no trusted
@@ -112,6 +117,8 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     staff_id: str | None = None
     reason: str | None = None
     image: str | None = None
+    holder: str | None = None  # of a pass
+    name: str | None = None  # of a member of staff
 
 
 class Envelope(Struct, frozen=True):
@@ -132,8 +139,9 @@ class Envelope(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """One event as read: its bytes, and what they say.
 
-    `facts` and `personal` are None where the kind is unknown or the content is not what its
-    kind must say: such an event holds its position, is relayed, and changes no stay.
+    `facts` is what an event of a gate says, `reference` what one of reference data does. Both and
+    `personal` are None where the kind is unknown or the content is not what its kind must say:
+    such an event holds its position, is relayed, and changes nothing.
     """
 
     position: Position
@@ -146,6 +154,7 @@ class Event(Struct, frozen=True):
     sealed: bytes
     facts: Facts | None
     personal: Personal | None
+    reference: Reference | None = None
 
     @property
     def key(self) -> SortKey:
@@ -170,8 +179,8 @@ class Event(Struct, frozen=True):
 
     @property
     def event_id(self) -> str | None:
-        """`<central>_<ms>_<plate_id>`, for readers; None for an event without a plate."""
-        if self.personal is None or self.personal.plate_id is None:
+        """`<central>_<ms>_<plate_id>`, for readers; None for an event of no vehicle at a gate."""
+        if self.facts is None or self.personal is None or self.personal.plate_id is None:
             return None
         return event_id(self.position.origin, self.timestamp, self.personal.plate_id)
 
@@ -188,6 +197,11 @@ def digest(data: bytes) -> str:
 
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 _read_facts = msgspec.json.Decoder(Facts).decode
+_read_reference: dict[str, Callable[[Raw], Reference]] = {
+    Kind.TARIFF: msgspec.json.Decoder(TariffSet).decode,
+    Kind.PASS: msgspec.json.Decoder(PassChanged).decode,
+    Kind.STAFF: msgspec.json.Decoder(StaffChanged).decode,
+}
 _read_personal = msgspec.json.Decoder(Personal).decode
 _encode = msgspec.json.Encoder().encode
 _NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError)
@@ -201,7 +215,7 @@ def write(
     timestamp: int,
     order: int,
     prev: str,
-    facts: Facts,
+    facts: Facts | Reference,
     personal: Personal,
 ) -> Event:
     """A new event of this central, sealed and ready to be appended after `prev`."""
@@ -222,7 +236,17 @@ def write(
     )
     assert max(len(skeleton), len(sealed)) <= limits.EVENT_BYTES
     return Event(
-        position, kind, timestamp, order, prev, digest(skeleton), skeleton, sealed, facts, personal
+        position,
+        kind,
+        timestamp,
+        order,
+        prev,
+        digest(skeleton),
+        skeleton,
+        sealed,
+        facts if isinstance(facts, Facts) else None,
+        personal,
+        None if isinstance(facts, Facts) else facts,
     )
 
 
@@ -242,7 +266,7 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
         raise ProtocolError(f"no event: {fault}") from None
     if envelope.sealed != digest(sealed):
         raise ProtocolError("a personal part is not the one that its event seals")
-    facts, personal = _content(envelope, sealed)
+    content, personal = _content(envelope, sealed)
     return Event(
         Position(envelope.source_central, envelope.epoch, envelope.seq),
         envelope.type,
@@ -252,8 +276,9 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
         digest(skeleton),
         skeleton,
         sealed,
-        facts,
+        content if isinstance(content, Facts) else None,
         personal,
+        None if isinstance(content, Facts) else content,
     )
 
 
@@ -278,23 +303,35 @@ _ANSWERED_BY_NAME = frozenset((Kind.CONFIRM, Kind.EXIT))
 _OF_A_VEHICLE = frozenset((Kind.ENTRY, Kind.CONFIRM, Kind.EXIT, Kind.SEEN))
 
 
-def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | None, Personal | None]:
+def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | None, Personal | None]:
     """What an event says, or None twice where it does not say what its kind must."""
     if envelope.v != FORMAT or envelope.type not in _KINDS:
         return None, None
     if not envelope.timestamp <= envelope.order <= limits.TIME_SHOWN_MS_MAX:
         return None, None
+    read_reference = _read_reference.get(envelope.type)
     try:
-        facts = _read_facts(envelope.data)
         personal = _read_personal(sealed)
+        if read_reference is None:
+            facts = _read_facts(envelope.data)
+            return (
+                (facts, personal) if _says_enough(envelope.type, facts, personal) else (None, None)
+            )
+        reference = read_reference(envelope.data)
     except _NOT_READABLE:
         return None, None
-    if envelope.type in _OF_A_VEHICLE and (personal.plate_id is None or facts.camera_type is None):
+    who = {Kind.PASS: personal.plate_id, Kind.STAFF: personal.staff_id, Kind.TARIFF: ""}
+    if who[Kind(envelope.type)] is None or not is_sound(reference):
         return None, None
-    if envelope.type == Kind.EXIT and (facts.fee is None or facts.currency is None):
-        return None, None
-    if envelope.type == Kind.CONFIRM and facts.names is None:
-        return None, None
-    if envelope.type in _ANSWERED_BY_NAME and facts.names is not None and facts.entry_ms is None:
-        return None, None
-    return facts, personal
+    return reference, personal
+
+
+def _says_enough(kind: str, facts: Facts, personal: Personal) -> bool:
+    """Whether an event of a gate says what its kind must."""
+    if kind in _OF_A_VEHICLE and (personal.plate_id is None or facts.camera_type is None):
+        return False
+    if kind == Kind.EXIT and (facts.fee is None or facts.currency is None):
+        return False
+    if kind == Kind.CONFIRM and facts.names is None:
+        return False
+    return not (kind in _ANSWERED_BY_NAME and facts.names is not None and facts.entry_ms is None)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from zparkd.core.events import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.log import Log
+from zparkd.core.reference import Reference
 
 
 class Journal:
@@ -23,7 +24,12 @@ class Journal:
         self._unsent: list[Event] = []
 
     def record(
-        self, kind: Kind, timestamp: int, order: int, facts: Facts, personal: Personal
+        self,
+        kind: Kind,
+        timestamp: int,
+        order: int,
+        facts: Facts | Reference,
+        personal: Personal,
     ) -> Event:
         """Append a new event; the log has it when this returns, the disk after the commit."""
         seq = self._log.heads.get(self.stream, 0) + 1

@@ -84,14 +84,18 @@ SEQ_MAX = 2**40 - 1
 EPOCH_MAX = 2**53 - 1
 TIME_MS_MAX = 2**53 - 1
 FEE_MAX = 2**53 - 1
+VERSION_MAX = 2**53 - 1
 TIME_SHOWN_MS_MAX = 253_402_214_400_000  # 9999-12-31: a later event changes no stay
 
 # --- what a tariff may say, and the lists of passes and staff ----------------------------------
 PRICED_DAYS_MAX = 3_660  # a longer stay costs no more
 AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge; times all minutes a fee still
+TARIFF_BYTES = 24 * 1024  # as JSON: one event must hold it
 TARIFF_RATES = 32
 TARIFF_STEPS = 16  # of one rate
 TARIFF_WINDOWS = 8  # of one rate
+REFERENCE_ENTRIES = 20_000  # of a list of passes or staff
+REFERENCE_EVENTS_PER_TURN = 200  # of an import; the rest follows, so that edges wait for few
 DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 
 # --- time ------------------------------------------------------------------------------------
@@ -100,5 +104,6 @@ CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not 
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
 assert (AMOUNT_MAX + 1) * (PRICED_DAYS_MAX + 2) * 24 * 60 < FEE_MAX
+assert TARIFF_BYTES + 4096 < EVENT_BYTES
 assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
 assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

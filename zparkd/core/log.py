@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from zparkd.core.events import Event, Position, Stream, VehicleKey
 from zparkd.core.peers import PeerNote
+from zparkd.core.reference import Pass, SiteTariff, Staff
 from zparkd.core.sessions import Stay
 
 # A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
@@ -22,8 +23,34 @@ class HeldStay(NamedTuple):
     stay: Stay
 
 
+class ReferenceLog(Protocol):
+    """The reference data that the events held here come to."""
+
+    def tariff(self) -> SiteTariff | None:
+        """The tariff that counts; None where none was ever set."""
+
+    def pass_of(self, plate_id: str, camera_type: str, day: str) -> Pass | None:
+        """The pass of a vehicle that is valid on a day (`YYYY-MM-DD`) of the site."""
+
+    def passes(self) -> list[Pass]:
+        """All passes."""
+
+    def staff(self) -> list[Staff]:
+        """All staff."""
+
+    def is_staff(self, staff_id: str | None) -> bool:
+        """Whether somebody of this id may override: one who is on the list, or there is no list."""
+
+    def last_order(self, entry: Pass | Staff) -> int:
+        """The `order` of the last change of an entry; 0 for one that never was."""
+
+
 class Log(Protocol):
     """All events held here, and the stays that they come to."""
+
+    @property
+    def reference(self) -> ReferenceLog:
+        """Tariff, passes and staff."""
 
     @property
     def heads(self) -> Mapping[Stream, int]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from zparkd.core import limits
 from zparkd.core.documents import Checker, shown
 from zparkd.core.places import Place
@@ -46,6 +48,10 @@ def read_tariff(document: object) -> dict[str, Rate]:
             text = f'"{rate.camera_type}" has a rate above; write each type once'
             check.fault(("rate", number, "camera_type"), text)
         rates[rate.camera_type] = rate
+    check.done()
+    size = len(msgspec.json.encode(document))
+    if size > limits.TARIFF_BYTES:
+        check.fault((), f"is {size:,} bytes of JSON; write at most {limits.TARIFF_BYTES:,}")
     check.done()
     return rates
 

@@ -145,6 +145,16 @@ class Message(Enum):
         "INFO",
         "{edge} opened by hand, for no plate",
     )
+    # --- reference data
+    TARIFF_SET = Entry(
+        "9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} is set"
+    )
+    PASS_CHANGED = Entry(
+        "957f7ae82a4349b9bbfaa97ff5dfb738",
+        "INFO",
+        "pass of a {camera_type} from {valid_from} to {valid_until} {change}",
+    )
+    STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
 
 
 def say(message: Message, fault: BaseException | None = None, /, **fields: object) -> None:

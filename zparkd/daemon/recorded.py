@@ -6,6 +6,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 from collections.abc import Iterable, Iterator
 
 from zparkd.core.events import Event, Kind, event_id
+from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.daemon.log import put
 from zparkd.daemon.messages import Message
 
@@ -15,6 +16,9 @@ OF_KIND = {
     Kind.EXIT: Message.VEHICLE_OUT,
     Kind.SEEN: Message.VEHICLE_SEEN,
     Kind.MANUAL: Message.OPENED_BY_HAND,
+    Kind.TARIFF: Message.TARIFF_SET,
+    Kind.PASS: Message.PASS_CHANGED,
+    Kind.STAFF: Message.STAFF_CHANGED,
 }
 
 
@@ -26,7 +30,10 @@ def say_recorded(events: Iterable[Event]) -> None:
 def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]]]:
     for event in events:
         facts = event.facts
-        assert facts is not None
+        if facts is None:
+            assert event.reference is not None
+            yield OF_KIND[Kind(event.kind)], _of_reference(event.reference)
+            continue
         fields: dict[str, object] = {"edge": facts.edge_id}
         if event.vehicle is not None:
             fields["camera_type"], fields["plate"] = event.vehicle
@@ -35,6 +42,23 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
             fields["fee"] = facts.fee
             fields["currency"] = facts.currency
         yield OF_KIND[Kind(event.kind)], fields
+
+
+def _of_reference(data: Reference) -> dict[str, object]:
+    """What is said of reference data: nothing that points to a person."""
+    match data:
+        case TariffSet():
+            return {"version": data.version}
+        case PassChanged():
+            fields: dict[str, object] = {"camera_type": data.camera_type}
+            fields |= {"valid_from": data.valid_from, "valid_until": data.valid_until}
+            return fields | {"change": _change(data.removed)}
+        case StaffChanged():
+            return {"change": _change(data.removed)}
+
+
+def _change(removed: bool) -> str:
+    return "removed" if removed else "added or changed"
 
 
 def _id_of_stay(event: Event) -> str | None:

@@ -9,12 +9,13 @@ that is newer than this software is refused, never guessed at.
     vehicles   (camera_type, plate_id) <-> a number
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
+    tariffs    every tariff that was ever set; passes and staff: the last change of each entry
     peers      what each configured peer held when last heard
     set_aside  messages that could not be handled, the newest
     arrivals   the events, numbered in the order in which they came to be held here
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
-    history, conflicts, p2p_sync_state    views for readers
+    history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
     shared_stays    a stay as it is the same on all centrals: what they compare
 """
 
@@ -240,7 +241,55 @@ JOIN vehicles v ON v.no = s.vehicle
 LEFT JOIN streams xo ON xo.no = s.closer >> 40;
 """
 
-MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS)
+_REFERENCE = """
+CREATE TABLE tariffs (
+    at        INTEGER PRIMARY KEY REFERENCES events (at),
+    version   INTEGER NOT NULL,
+    place     INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    document  TEXT NOT NULL
+);
+
+CREATE TABLE passes (
+    plate_id    TEXT NOT NULL,
+    camera_type TEXT NOT NULL,
+    valid_from  TEXT NOT NULL,
+    valid_until TEXT NOT NULL,
+    holder      TEXT,
+    removed     INTEGER NOT NULL,
+    at          INTEGER NOT NULL REFERENCES events (at),
+    place       INTEGER NOT NULL,
+    timestamp   INTEGER NOT NULL,
+    PRIMARY KEY (plate_id, camera_type, valid_from)
+) WITHOUT ROWID;
+
+CREATE TABLE staff (
+    staff_id  TEXT PRIMARY KEY,
+    name      TEXT,
+    removed   INTEGER NOT NULL,
+    at        INTEGER NOT NULL REFERENCES events (at),
+    place     INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE VIEW site_tariff AS
+SELECT t.version, t.document, o.origin AS set_by, t.timestamp AS set_ms
+FROM tariffs t JOIN streams o ON o.no = t.at >> 40
+ORDER BY t.version DESC, t.place DESC, o.origin DESC, o.epoch DESC, t.at DESC LIMIT 1;
+
+CREATE VIEW site_passes AS
+SELECT p.plate_id, p.camera_type, p.valid_from, p.valid_until, p.holder,
+       o.origin AS changed_by, p.timestamp AS changed_ms
+FROM passes p JOIN streams o ON o.no = p.at >> 40
+WHERE NOT p.removed;
+
+CREATE VIEW site_staff AS
+SELECT s.staff_id, s.name, o.origin AS changed_by, s.timestamp AS changed_ms
+FROM staff s JOIN streams o ON o.no = s.at >> 40
+WHERE NOT s.removed;
+"""
+
+MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE)
 
 
 class SchemaError(Exception):

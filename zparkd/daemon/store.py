@@ -23,6 +23,7 @@ from zparkd.daemon import damage, database_file, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.projection import Projection
+from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
 from zparkd.daemon.streams import Streams
 
@@ -76,6 +77,7 @@ class Store:
             self.set_timezone(timezone)
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
+            self.reference = ReferenceTables(self._connection, self._streams)
             if path != _IN_MEMORY:
                 self._mark = Mark(path, self._said_from(said))
                 self._file = database_file.identity(path)
@@ -163,6 +165,7 @@ class Store:
             self._run("ROLLBACK")
         self._streams.reload()
         self._projection.reload()
+        self.reference.reload()
         self._saved = None
 
     # --- the log: see core.log ---------------------------------------------------------------
@@ -200,6 +203,8 @@ class Store:
                 ),
             ),
         )
+        if event.reference is not None:
+            self.reference.add(event)
 
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
