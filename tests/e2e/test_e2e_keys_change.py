@@ -129,7 +129,7 @@ def test_a_peer_that_has_the_wrong_key_of_us_is_named(pair: LoopbackSite) -> Non
 
 
 @pytest.fixture
-def machines(pair: LoopbackSite) -> Iterator[Machines]:
+def machines(pair: LoopbackSite) -> Machines:
     return Machines({central.id: central for central in pair.centrals})
 
 
