@@ -1,7 +1,10 @@
 """What to ask of which peer, and what is known of it."""
 
+import pytest
+
 from zparkd.core import limits
 from zparkd.core.clock import Now
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
 from zparkd.core.heads import Heads, digest
 from zparkd.core.peers import Peers, PeerState, beat_heads
@@ -193,3 +196,34 @@ def test_a_digest_covers_all_streams_that_a_heartbeat_does_not_name() -> None:
     assert listed == [("central-2", 3, 1), ("central-2", 4, 1)]
     rest = {Stream("central-2", 1): 1, Stream("central-2", 2): 1}
     assert older == digest(rest, ())
+
+
+def page_of(peer: PeerState, heads: Heads, more: bool) -> Page:
+    assert peer.asked is not None
+    return Page("lot-a", peer.asked.id, at(0).wall_ms, heads=write_heads(heads.items()), more=more)
+
+
+def test_a_peer_that_says_it_holds_too_much_is_not_believed(monkeypatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_OF_A_PEER", 3)
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0)
+    ghosts = {Stream(f"ghost-{number}", 1): 9 for number in range(3)}
+    with pytest.raises(ProtocolError, match="more than 3 streams"):
+        heartbeat(peers, "central-2", ghosts, 10)
+    assert (peer.heads, peer.ahead, peer.wants_vector) == (None, set(), True)
+    peers.next_asks({}, at(10))
+    peers.vector(peer, page_of(peer, {OTHERS: 1}, more=True))
+    with pytest.raises(ProtocolError, match="more than 3 streams"):
+        peers.vector(peer, page_of(peer, ghosts, more=True))
+    assert peer.arriving == {}
+
+
+def test_a_vector_that_does_not_go_on_is_no_vector() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    peers.vector(peer, page_of(peer, {THIRD: 1}, more=True))
+    with pytest.raises(ProtocolError, match="does not go on"):
+        peers.vector(peer, page_of(peer, {THIRD: 1}, more=True))
+    assert peer.arriving == {}

@@ -26,6 +26,7 @@ PAGE_INFLATED_BYTES = 4 * 1024 * 1024  # a page that unpacks to more is refused
 COMPRESS_FROM_BYTES = 4 * 1024
 STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the next
 STREAMS_PER_VECTOR = 20_000
+STREAMS_OF_A_PEER = 100_000  # that a peer may say it holds; one that says more is at fault
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
 RANGES_PER_REQUEST = 512  # of one request for digests
 DIGEST_EVENTS = 500  # whose digest is asked for at once: what one such request costs the loop

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from zparkd.core import limits
 from zparkd.core.clock import Now
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
 from zparkd.core.heads import Heads, count_missing, digest, newest, only_in
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
@@ -98,7 +99,7 @@ class Peers:
     # --- what they tell ----------------------------------------------------------------------
 
     def beat(self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now) -> None:
-        """A heartbeat of this peer."""
+        """A heartbeat of this peer. Raises ProtocolError where it says that it holds too much."""
         peer.heard = now
         peer.beat_ms = timestamp
         peer.hears_us = us in beat.hears
@@ -115,17 +116,31 @@ class Peers:
         if peer.heads is not None:
             peer.heads.update(listed)
             peer.ahead.update(listed)
+            self._check_number(peer, peer.heads)
 
     def vector(self, peer: PeerState, page: Page) -> None:
-        """The next part of the vector of this peer, as it answered."""
+        """The next part of the vector of this peer, as it answered. Raises ProtocolError."""
         assert page.heads is not None
-        peer.arriving |= read_heads(page.heads)
+        part = read_heads(page.heads)
+        if part and peer.arriving and min(part) <= max(peer.arriving):
+            peer.arriving = {}
+            raise ProtocolError("its vector does not go on where it was asked to")
+        peer.arriving |= part
+        self._check_number(peer, peer.arriving)
         if page.more and page.heads:
             return
         peer.heads, peer.arriving = peer.arriving, {}
         peer.ahead = set(peer.heads)
         peer.verified = None
         peer.wants_vector = False
+
+    @staticmethod
+    def _check_number(peer: PeerState, heads: Heads) -> None:
+        """Forget all that a peer says it holds where it is too much. Raises ProtocolError then."""
+        if len(heads) > limits.STREAMS_OF_A_PEER:
+            peer.heads, peer.arriving, peer.ahead = None, {}, set()
+            peer.verified, peer.wants_vector = None, True
+            raise ProtocolError(f"says that it holds more than {limits.STREAMS_OF_A_PEER} streams")
 
     def answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
         """The request that this page answers; None where it answers none that is under way."""

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sqlite3
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +17,7 @@ import click
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.central import Central
+from zparkd.core.clock import Now
 from zparkd.core.events import Stream
 from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
 from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
@@ -92,16 +93,7 @@ def main(file: Path | None) -> None:
 
 
 def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
-    now = read_clocks()
-    central = Central(
-        settings_of(config),
-        store,
-        _new_stream(config.central_id, store),
-        secrets.token_bytes(32),
-        store.last_stamp(config.central_id),
-        now,
-    )
-    central.peers.restore(store.peer_notes())
+    central = central_of(config, store, read_clocks(), secrets.randbits)
     reactor = Reactor(config, store, bus, central, watch)
     # A flag alone does not wake a poll: the signal's byte on this descriptor does.
     signal.set_wakeup_fd(bus.wake_fd.fileno(), warn_on_full_buffer=False)
@@ -136,17 +128,37 @@ def _say_what_is_missing(store: Store) -> None:
         say(Message.DATABASE_REPLACED)
 
 
-def _new_stream(central_id: str, store: Store) -> Stream:
+def central_of(
+    config: Config, store: Store, now: Now, random_bits: Callable[[int], int]
+) -> Central:
+    """A new run of the central whose log is in `store`; `random_bits(n)` makes n of them."""
+    central = Central(
+        settings_of(config),
+        store,
+        _new_stream(config.central_id, store, now.wall_ms // 1000, random_bits),
+        random_bits(256).to_bytes(32),
+        store.last_stamp(config.central_id),
+        now,
+    )
+    central.peers.restore(store.peer_notes())
+    return central
+
+
+def _new_stream(
+    central_id: str, store: Store, wall_s: int, random_bits: Callable[[int], int]
+) -> Stream:
     """The stream of this run: newer than every one of ours held here, and like no other.
 
     Seconds and random bits together: a clock that stands still, or a database that was
     restored, must not make the same one again. An epoch at the end of the numbers is none of ours,
-    and must not drive us past it.
+    and must not drive us past it; nor may a clock that shows a year far off.
     """
     ours = (stream.epoch for stream in store.heads if stream.origin == central_id)
     newest = max((epoch for epoch in ours if epoch < limits.EPOCH_MAX - _EPOCH_ROOM), default=0)
-    drawn = (int(time.time()) << 20) | secrets.randbits(20)
-    return Stream(central_id, max(drawn, newest + 1 + secrets.randbits(20)))
+    drawn = (wall_s << 20) | random_bits(20)
+    if drawn >= limits.EPOCH_MAX - _EPOCH_ROOM:
+        drawn = 0
+    return Stream(central_id, max(drawn, newest + 1 + random_bits(20)))
 
 
 def _fail(code: int, *lines: str) -> NoReturn:

@@ -95,7 +95,13 @@ class Reactor:
     """One daemon at work. `stop` and `ask_reload` may be called from a signal handler."""
 
     def __init__(
-        self, config: Config, store: Store, bus: Bus, central: Central, watch: Watch | None = None
+        self,
+        config: Config,
+        store: Store,
+        bus: Bus,
+        central: Central,
+        watch: Watch | None = None,
+        clocks: Callable[[], Now] = read_clocks,
     ) -> None:
         """`watch` says when the files changed; without one they are read again only if asked."""
         self._config = config
@@ -103,7 +109,8 @@ class Reactor:
         self._store = store
         self._bus = bus
         self._central = central
-        self._started = read_clocks()
+        self._clocks = clocks
+        self._started = clocks()
         self._stopping = False
         self._reload_asked = False
         self._faults = Faults()
@@ -118,7 +125,7 @@ class Reactor:
                 "status": self._status,
                 "reload": self._reload_command,
                 "peers.write": self._write_peers,
-                "peer.test": lambda request: peer_test(request, self._central, read_clocks()),
+                "peer.test": lambda request: peer_test(request, self._central, self._clocks()),
             },
             self._committed,
         )
@@ -136,34 +143,42 @@ class Reactor:
         """Turn until `stop`. Raises StorageFailed where the disk gives up, Damaged for its file."""
         self._notify.ready()
         while not self._stopping:
-            now = read_clocks()
-            edges = self._edges_answered or self._central.serves_edges(now)
-            if edges and not self._edges_answered:
-                self._edges_answered = True
-                say(Message.READY)
-            wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
-            # Before anything is taken in: what a reload cuts off has its answers by now.
-            if self._reload_asked or self._files_changed(now):
-                self._reload_asked = False
-                self._committed(self._reload)
-            self._bus.poll(wait_ms if edges else min(wait_ms, 10), edges)
-            self._bus.await_company(limits.COMPANY_MS)
-            drained = self._bus.drain()
-            commands = self._handed.take((asked.token, asked.body) for asked in drained.controls)
-            self._turn([*drained.messages, *self._handed.due(edges)])
-            for peer_id, fault in drained.link_faults.items():
-                self._central.peers.states[peer_id].link_fault = fault
-            for token, body in commands:
-                self._bus.answer_control(token, self._commands.answer(body))
-            for token, body in self._handed.refused():
-                self._bus.answer_control(token, body)
-            self._notify.turned(now.mono_ms, self._state)
+            self.once()
         self._notify.stopping()
+
+    def once(self) -> None:
+        """Wait for something to come in, and do all that follows from it."""
+        now = self._clocks()
+        if not self._edges_answered and self._central.serves_edges(now):
+            self._edges_answered = True
+            say(Message.READY)
+        # Before anything is taken in: what a reload cuts off has its answers by now.
+        if self._reload_asked or self._files_changed(now):
+            self._reload_asked = False
+            self._committed(self._reload)
+        edges = self._edges_answered
+        self._bus.poll(self.wait_ms(now), edges)
+        self._bus.await_company(limits.COMPANY_MS)
+        drained = self._bus.drain()
+        commands = self._handed.take((asked.token, asked.body) for asked in drained.controls)
+        self._turn([*drained.messages, *self._handed.due(edges)])
+        for peer_id, fault in drained.link_faults.items():
+            self._central.peers.states[peer_id].link_fault = fault
+        for token, body in commands:
+            self._bus.answer_control(token, self._commands.answer(body))
+        for token, body in self._handed.refused():
+            self._bus.answer_control(token, body)
+        self._notify.turned(now.mono_ms, self._state)
+
+    def wait_ms(self, now: Now) -> int:
+        """How long the next turn may wait where nothing comes in."""
+        wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
+        return wait_ms if self._edges_answered else min(wait_ms, 10)
 
     # --- one turn -----------------------------------------------------------------------------
 
     def _turn(self, batch: Sequence[Incoming]) -> None:
-        now = read_clocks()
+        now = self._clocks()
         output = self._committed(lambda: self._central.step(now, batch))
         if output is not None:
             self._send(output)
@@ -221,7 +236,7 @@ class Reactor:
 
     def _alone(self, message: Incoming) -> None:
         """One message of a batch that was undone: only the one at fault is refused."""
-        now = read_clocks()
+        now = self._clocks()
         output = self._committed(lambda: self._central.step(now, [message]))
         if output is not None:
             self._send(output)
@@ -266,13 +281,13 @@ class Reactor:
 
     def _state(self) -> str | None:
         """How it is, in a line."""
-        faults, now = self._faults, read_clocks()
+        faults, now = self._faults, self._clocks()
         return self._committed(lambda: status_text(self._central, self._store, faults, now))
 
     # --- control --------------------------------------------------------------------------------
 
     def _status(self, _: Request) -> Answer:
-        now = read_clocks()
+        now = self._clocks()
         own = self._bus.keys.own
         security = SecurityState(
             self._config.security.mode,

@@ -4,6 +4,7 @@ Only the zone's rules are read (from the tz database); the machine's own zone an
 no part.
 """
 
+import functools
 from datetime import UTC, datetime, timedelta, tzinfo
 
 _FROM = datetime(1970, 1, 1, tzinfo=UTC)
@@ -12,6 +13,7 @@ _PROBE = timedelta(days=3)  # no zone changes its offset there and back in less 
 _BEGINNING_S = -(2**62)
 
 
+@functools.lru_cache(maxsize=4)  # it takes 30 ms, and is asked for at each reload
 def offsets(zone: tzinfo) -> list[tuple[int, int]]:
     """From when (seconds since 1970, UTC) which offset (seconds) holds, oldest first."""
 

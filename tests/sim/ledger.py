@@ -1,0 +1,123 @@
+"""What was promised in a run, and which disk held what when: kept beside the centrals, not in them.
+
+The centrals are judged by it afterwards. It sees each event as it is appended, each commit, each
+disk that is lost, and all that leaves a central for an edge or a peer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from zparkd.core.events import Event, Kind, Position, Stream
+from zparkd.core.wire import TOPIC_EVENTS, Page, read_message, unpack
+
+Heads = dict[Stream, int]
+OPENS = (Kind.ENTRY, Kind.EXIT, Kind.MANUAL)
+
+
+class _Place(msgspec.Struct):
+    """What is read of a skeleton."""
+
+    source_central: str
+    epoch: int
+    seq: int
+
+
+_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_place = msgspec.json.Decoder(_Place).decode
+
+
+def positions_in(body: bytes) -> list[Position]:
+    """The positions of the events in a body."""
+    places = [_place(skeleton) for skeleton in _parts(body)[::2]]
+    return [Position(it.source_central, it.epoch, it.seq) for it in places]
+
+
+@dataclass(frozen=True)
+class Ack:
+    """A yes that an edge was sent, and the events on which it rests."""
+
+    act: int
+    by: str
+    answer: dict[str, Any]
+    positions: tuple[Position, ...]
+
+
+@dataclass
+class Ledger:
+    """All of a run. `broken` are the rules seen to be broken as it went."""
+
+    hashes: dict[Position, str] = field(default_factory=dict)
+    opened: set[Stream] = field(default_factory=set)
+    held: dict[str, Heads] = field(default_factory=dict)
+    lost: set[Position] = field(default_factory=set)
+    acks: list[Ack] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def breaks(self, what: str) -> None:
+        """A rule was seen to be broken."""
+        self.broken.append(what)
+
+    # --- disks -------------------------------------------------------------------------------
+
+    def opens(self, machine: str, stream: Stream) -> None:
+        """A run begins that will write this stream."""
+        if stream in self.opened:
+            self.breaks(f"epoch reused: {machine} opens {stream} again")
+        self.opened.add(stream)
+
+    def committed(self, machine: str, events: list[Event], heads: Mapping[Stream, int]) -> None:
+        """A transaction of a machine is on its disk."""
+        for event in events:
+            position = event.position
+            known = self.hashes.setdefault(position, event.hash)
+            if known != event.hash:
+                self.breaks(f"position reused: {machine} has another event at {position}")
+        self.held[machine] = dict(heads)
+
+    def disk_replaced(self, machine: str, heads: Heads) -> None:
+        """A machine's disk is another one now, and holds this: what no disk has now is lost."""
+        before = self.held.get(machine, {})
+        self.held[machine] = dict(heads)
+        for stream, head in before.items():
+            others = max(it.get(stream, 0) for it in self.held.values())
+            for seq in range(max(others, heads.get(stream, 0)) + 1, head + 1):
+                self.lost.add(Position(*stream, seq))
+
+    def on_disk(self, machine: str, position: Position) -> bool:
+        """Whether a machine's disk holds this event now."""
+        return self.held.get(machine, {}).get(position.stream, 0) >= position.seq
+
+    # --- what leaves -------------------------------------------------------------------------
+
+    def told(self, act: int, by: str, answer: dict[str, Any], acts: list[Event]) -> None:
+        """A machine says yes to an edge; `acts` are the events it holds of that request."""
+        positions = tuple(event.position for event in acts)
+        self.acks.append(Ack(act, by, answer, positions))
+        for position in positions:
+            if not self.on_disk(by, position):
+                self.breaks(f"told too early: {by} says yes before {position} is on its disk")
+        if not positions:
+            self.breaks(f"{by} says {answer} and recorded nothing")
+
+    def published(self, by: str, frames: list[bytes]) -> None:
+        """A machine publishes."""
+        if frames[0] == TOPIC_EVENTS:
+            self._sent(by, positions_in(frames[2]))
+
+    def served(self, by: str, frames: list[bytes]) -> int:
+        """A machine answers a sync request; the number of events in the page."""
+        page = read_message(frames).data
+        assert isinstance(page, Page)
+        if len(frames) < 2:
+            return 0
+        positions = positions_in(unpack(frames[1]) if page.packed else frames[1])
+        self._sent(by, positions)
+        return len(positions)
+
+    def _sent(self, by: str, positions: list[Position]) -> None:
+        for position in positions:
+            if not self.on_disk(by, position):
+                self.breaks(f"published too early: {by} sends {position}, not on its disk yet")

@@ -1,0 +1,408 @@
+"""One machine of a simulated site: a disk, two clocks, and a central that runs while it has power.
+
+What runs is the production reactor over the production store and rules. Only the sockets are
+made up (`Sockets`), the clocks, and the disk, which is a database in memory: the power can fail at
+any step between receiving, committing and sending, and takes along what was not committed.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import orjson
+
+import zparkd.daemon.main
+import zparkd.daemon.reactor
+import zparkd.daemon.store
+from zparkd.core import limits
+from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
+from zparkd.core.clock import Now
+from zparkd.core.events import Event, Kind
+from zparkd.core.site import Peer
+from zparkd.daemon.bus import Drained
+from zparkd.daemon.reactor import Reactor, StorageFailed
+from zparkd.daemon.store import Store
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+START_WALL_MS = 1_800_000_000_000
+IN_MEMORY = Path(":memory:")
+MONOTONIC_AT_BOOT_MS = 5_000
+STORED_COPIES = 6
+
+
+class PowerCut(BaseException):
+    """The power fails here and now: nothing of the machine runs on, not even its `except`."""
+
+
+@dataclass
+class WallClock:
+    """What a machine's wall clock shows: true time plus `ahead_ms`, and `gain` ms more each ms.
+
+    `stands_at_ms` is where it stands still, None where it runs.
+    """
+
+    ahead_ms: int = 0
+    gain: float = 0.0
+    since_ms: int = 0
+    stands_at_ms: int | None = None
+
+    def shows(self, now_ms: int) -> int:
+        """The reading at a time of the world."""
+        if self.stands_at_ms is not None:
+            return self.stands_at_ms
+        return START_WALL_MS + now_ms + self.ahead_ms + int(self.gain * (now_ms - self.since_ms))
+
+
+class Disk(Store):
+    """The production store, in memory, on a machine whose power may fail at each step of it."""
+
+    machine: "Machine"
+
+    @classmethod
+    def opened(cls, machine: "Machine", image: bytes) -> "Disk":
+        """A store over a copy of this image."""
+
+        def load(connection: sqlite3.Connection) -> None:
+            connection.deserialize(image)
+
+        with patch.object(zparkd.daemon.store, "migrate", load):
+            disk = cls(IN_MEMORY, machine.id, machine.world.site, machine.world.timezone)
+        disk.machine = machine
+        disk.appended = []
+        disk.fails: str | None = None
+        return disk
+
+    appended: list[Event]
+    fails: str | None
+
+    def append(self, event: Event) -> None:
+        self.machine.step("append")
+        self.machine.appends(event)
+        super().append(event)
+        self.appended.append(event)
+
+    def commit(self) -> bool:
+        self.machine.step("commit")
+        if self.fails == "before" and self._connection.in_transaction:
+            raise _io_error()
+        wrote = super().commit()
+        appended, self.appended = self.appended, []
+        if wrote:
+            self.machine.world.ledger.committed(self.machine.name, appended, self.heads)
+            if self.fails == "after":
+                raise _io_error()
+            self.machine.step("committed")
+        return wrote
+
+    def rollback(self) -> None:
+        self.appended = []
+        super().rollback()
+
+    def image(self) -> bytes:
+        """What is on the disk, as bytes."""
+        assert not self._connection.in_transaction
+        return self._connection.serialize()
+
+    def fill(self, full: bool) -> None:
+        """Let the disk take no more, or again."""
+        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+        self._connection.execute(f"PRAGMA max_page_count = {pages if full else 2**30}")
+
+
+def _io_error() -> sqlite3.OperationalError:
+    fault = sqlite3.OperationalError("disk I/O error")
+    fault.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    return fault
+
+
+class Sockets:
+    """What `daemon.bus` is to a reactor: queues with bounds, filled by the network."""
+
+    keys = None
+
+    def __init__(self, machine: "Machine", queue: int) -> None:
+        self._machine = machine
+        self._queue = queue
+        self._edges_polled = False
+        self.waiting: dict[tuple[str, str], deque[Incoming]] = {}
+        self.dropped = 0
+
+    def put(self, socket: str, peer_id: str, message: Incoming) -> None:
+        """Something arrives; a full queue drops it."""
+        queue = self.waiting.setdefault((socket, peer_id), deque())
+        if len(queue) >= self._queue:
+            self.dropped += 1
+            self._machine.world.note(self._machine.name, f"drops, its {socket} queue is full")
+            return
+        queue.append(message)
+        self._machine.wake()
+
+    def __len__(self) -> int:
+        return sum(
+            len(queue)
+            for (socket, _), queue in self.waiting.items()
+            if socket != "edge" or self._edges_polled
+        )
+
+    # --- what the reactor calls --------------------------------------------------------------
+
+    def poll(self, timeout_ms: int, edges: bool) -> None:
+        self._edges_polled = edges
+
+    def await_company(self, timeout_ms: int) -> None:
+        pass
+
+    def drain(self) -> Drained:
+        drained = Drained()
+        for socket in ("page", "bus", "ask", "edge"):
+            if socket == "edge" and not self._edges_polled:
+                continue
+            for (kind, _), queue in sorted(self.waiting.items()):
+                if kind == socket:
+                    for _ in range(min(len(queue), limits.MESSAGES_PER_SOCKET)):
+                        drained.messages.append(queue.popleft())
+        self._machine.step("drained")
+        return drained
+
+    def publish(self, frames: list[bytes]) -> None:
+        machine = self._machine
+        machine.step("publish")
+        machine.world.ledger.published(machine.name, frames)
+        for other in machine.world.listeners(machine):
+            machine.world.network.carry(machine, other, "bus", FromBus(machine.id, frames))
+
+    def ask(self, peer_id: str, frames: list[bytes]) -> bool:
+        machine = self._machine
+        machine.step("ask")
+        other = machine.world.reached(machine, peer_id)
+        if peer_id not in machine.peers or other is None or not other.answers:
+            return False
+        if machine.world.network.known_cut(machine, other):
+            return False
+        machine.world.network.asks += 1
+        way_back = (machine.name.encode(), str(machine.runs).encode())
+        machine.world.network.carry(machine, other, "ask", SyncRequest(way_back, frames))
+        return True
+
+    def answer_peer(self, token: tuple[bytes, ...], frames: list[bytes]) -> None:
+        machine = self._machine
+        machine.step("serve")
+        world = machine.world
+        world.network.served += world.ledger.served(machine.name, frames)
+        other = world.at_way_back(token[0].decode())
+        if str(other.runs).encode() == token[1]:
+            world.network.carry(machine, other, "page", SyncAnswer(machine.id, frames))
+
+    def answer_edge(self, token: tuple[bytes, ...], body: bytes) -> None:
+        self._machine.step("answer")
+        self._machine.world.cameras.answered(self._machine, int(token[0]), orjson.loads(body))
+
+    def answer_control(self, token: tuple[bytes, ...], body: bytes) -> None:
+        raise AssertionError("nobody asked")
+
+    def redial(self, peer_id: str) -> None:
+        self._machine.world.note(self._machine.name, f"dials {peer_id} anew")
+
+    def of_several_keys(self) -> set[str]:
+        return set()
+
+    def reconfigure(self, listen: Any, peers: tuple[Peer, ...], keys: None) -> None:
+        wanted = {peer.id for peer in peers}
+        for socket, peer_id in list(self.waiting):
+            if socket in ("page", "bus") and peer_id not in wanted:
+                del self.waiting[socket, peer_id]
+
+
+class Machine:
+    """One machine. `name` is its own; `id` that of its central, which a twin has too.
+
+    `peers` are the ids in its configuration, `routes` which machine it reaches under an id where
+    that is not the one of this name.
+    """
+
+    def __init__(self, world: "World", name: str, id: str, image: bytes) -> None:
+        self.world = world
+        self.name = name
+        self.id = id
+        self.peers: set[str] = set()
+        self.routes: dict[str, str] = {}
+        self.clock = WallClock()
+        self.first_disk = self.on_disk = image
+        self.copies: list[tuple[bytes, dict[Any, int]]] = []
+        self.disk: Disk | None = None
+        self.reactor: Reactor | None = None
+        self.sockets = Sockets(self, world.plan.queue)
+        self.runs = 0
+        self.turns = 0
+        self.pace_ms = (1, 3)
+        self.paused_until_ms = 0
+        self.steps_left: int | None = None
+        self._wakes_ms: int | None = None
+        self._booted_ms = 0
+
+    # --- power -------------------------------------------------------------------------------
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be connected to."""
+        return self.reactor is not None
+
+    def start(self) -> None:
+        """Switch it on."""
+        assert self.reactor is None
+        world = self.world
+        self.runs += 1
+        self._booted_ms = world.now_ms - world.chance.randrange(MONOTONIC_AT_BOOT_MS)
+        self.steps_left = None
+        self.disk = Disk.opened(self, self.on_disk)
+        self.sockets = Sockets(self, world.plan.queue)
+        central = zparkd.daemon.main.central_of(
+            self._config(), self.disk, self.clocks(), world.chance.getrandbits
+        )
+        world.ledger.opens(self.name, central.peers.own)
+        world.ledger.committed(self.name, [], self.disk.heads)
+        self.reactor = Reactor(self._config(), self.disk, self.sockets, central, clocks=self.clocks)
+        world.note(self.name, f"starts, epoch {central.peers.own.epoch}")
+        self.wake()
+
+    def stop(self) -> None:
+        """The power goes, or the process: what was not committed is gone, the disk stays."""
+        if self.disk is not None:
+            if self.disk._connection.in_transaction:
+                self.disk._connection.execute("ROLLBACK")
+            self.on_disk = self.disk.image()
+            self.disk.close()
+        self.disk = self.reactor = None
+        self._wakes_ms = None
+        self.sockets.waiting.clear()
+        self.world.note(self.name, "is off")
+
+    def step(self, what: str) -> None:
+        """A place at which the power may fail."""
+        if self.steps_left is not None:
+            self.steps_left -= 1
+            if self.steps_left < 0:
+                self.steps_left = None
+                self.world.note(self.name, f"loses power at: {what}")
+                raise PowerCut
+
+    def copy_disk(self) -> None:
+        """Put a copy of the disk aside, as a backup does."""
+        image = self.disk.image() if self.disk is not None else self.on_disk
+        self.copies.append((image, dict(self.world.ledger.held.get(self.name, {}))))
+        del self.copies[:-STORED_COPIES]
+
+    def replace_disk(self, image: bytes, heads: dict[Any, int]) -> None:
+        """While it is off: the disk becomes this one."""
+        assert self.disk is None
+        self.on_disk = image
+        self.world.ledger.disk_replaced(self.name, heads)
+
+    # --- configuration -----------------------------------------------------------------------
+
+    def _config(self) -> Any:
+        peers = tuple(Peer(id, "127.0.0.1", 9000, 9001) for id in sorted(self.peers))
+        return replace(self.world.config, central_id=self.id, peers=peers)
+
+    def reconfigure(self) -> None:
+        """Apply what `peers` is now, as a changed file would."""
+        if self.reactor is not None:
+            reactor = self.reactor
+            self._guarded(lambda: reactor._committed(lambda: reactor._apply(self._config(), None)))
+
+    def clocks(self) -> Now:
+        """What its clocks show now."""
+        now_ms = self.world.now_ms
+        return Now(self.clock.shows(now_ms), now_ms - self._booted_ms)
+
+    # --- the loop ----------------------------------------------------------------------------
+
+    def wake(self, in_ms: int | None = None) -> None:
+        """Turn soon, or in this many ms, if not before."""
+        if self.reactor is None:
+            return
+        if in_ms is None:
+            in_ms = self.world.chance.randint(*self.pace_ms)
+        at_ms = max(self.world.now_ms + in_ms, self.paused_until_ms)
+        if self._wakes_ms is None or at_ms < self._wakes_ms:
+            self._wakes_ms = at_ms
+            self.world.at(at_ms, lambda: self._turn(at_ms))
+
+    def _turn(self, at_ms: int) -> None:
+        if self._wakes_ms != at_ms or self.reactor is None:
+            return
+        self._wakes_ms = None
+        if at_ms < self.paused_until_ms:
+            self.wake(0)
+            return
+        self.turns += 1
+        reactor = self.reactor
+        self._guarded(reactor.once)
+        if self.reactor is reactor:
+            if len(self.sockets):
+                self.wake()
+            else:
+                self.wake(max(1, reactor.wait_ms(self.clocks())))
+
+    def _guarded(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except PowerCut:
+            self._fell()
+        except StorageFailed as failed:
+            self.world.note(self.name, f"gives up: {failed}")
+            self._fell()
+
+    def _fell(self) -> None:
+        self.stop()
+        self.world.restart_later(self)
+
+    # --- what it does, for the ledger --------------------------------------------------------
+
+    def appends(self, event: Event) -> None:
+        """It is about to append an event: rules about its own are checked on the spot."""
+        assert self.disk is not None
+        assert self.reactor is not None
+        world = self.world
+        if event.position.stream != self.reactor._central.peers.own:
+            return
+        world.note(self.name, f"records {event.kind} {event.event_id} at {event.position}")
+        facts, vehicle = event.facts, event.vehicle
+        assert facts is not None
+        if vehicle is not None and event.order <= self.disk.last_order(vehicle):
+            world.ledger.breaks(f"order falls: {event.position} is before what it follows")
+        if facts.request_id is not None and event.kind != Kind.SEEN:
+            before = self.disk.acts(facts.edge_id, facts.request_id)
+            if any(it.kind != Kind.SEEN for it in before):
+                world.ledger.breaks(
+                    f"recorded twice: {self.name} had {before[0].position} of {facts.request_id}"
+                )
+        world.stamped(self, event)
+
+    def says_yes(self, act: int, answer: dict[str, Any], edge_id: str, request_id: str) -> None:
+        """It answers an edge with an event."""
+        assert self.disk is not None
+        acts = [it for it in self.disk.acts(edge_id, request_id) if it.kind != Kind.SEEN]
+        self.world.ledger.told(act, self.name, answer, acts)
+
+    def take(self, socket: str, message: Incoming) -> None:
+        """Something arrives over the network."""
+        if self.reactor is None:
+            return
+        peer_id = ""
+        if isinstance(message, FromBus | SyncAnswer):
+            peer_id = message.peer_id
+            if peer_id not in self.peers:
+                return
+        self.sockets.put(socket, peer_id, message)
+
+    def ask(self, request: FromEdge) -> None:
+        """An edge asks."""
+        if self.reactor is not None:
+            self.sockets.put("edge", "", request)

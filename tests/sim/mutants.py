@@ -1,0 +1,278 @@
+"""Rules broken on purpose, one at a time: what the simulator must notice.
+
+A mutant replaces one function of the daemon while it is planted. Its `seeds` are such that one of
+them meets the fault, and `says` is what the judge then says. A new one is a function here that
+yields while its patch holds, and a line in `MUTANTS`; `bin/sim --mutant NAME --runs 200` finds
+seeds for it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import zparkd.core.peers
+import zparkd.core.sessions
+import zparkd.daemon.main
+from zparkd.core.central import Central
+from zparkd.core.clock import Clock
+from zparkd.core.events import Stream
+from zparkd.core.gate import Gate
+from zparkd.core.memory import EdgeMemory
+from zparkd.core.peers import Peers
+from zparkd.core.sessions import Fold, _opened
+from zparkd.daemon.projection import Projection
+from zparkd.daemon.reactor import Reactor
+from zparkd.daemon.store import Store
+
+
+def _sent_before_commit(what: str) -> AbstractContextManager[Any]:
+    turn = Reactor._turn
+
+    def early(self: Any, batch: Any) -> None:
+        step = self._central.step
+
+        def step_and_send(now: Any, messages: Any) -> Any:
+            output = step(now, messages)
+            if what == "replies":
+                for token, body in output.replies:
+                    self._bus.answer_edge(token, body)
+            else:
+                for frames in output.published:
+                    self._bus.publish(frames)
+            getattr(output, what).clear()
+            return output
+
+        with patch.object(self._central, "step", step_and_send):
+            turn(self, batch)
+
+    return patch.object(Reactor, "_turn", early)
+
+
+def reply_before_commit() -> AbstractContextManager[Any]:
+    return _sent_before_commit("replies")
+
+
+def publish_before_commit() -> AbstractContextManager[Any]:
+    return _sent_before_commit("published")
+
+
+def reuse_an_epoch() -> AbstractContextManager[Any]:
+    def last_one(central_id: str, store: Any, *_: Any) -> Stream:
+        ours = [stream.epoch for stream in store.heads if stream.origin == central_id]
+        return Stream(central_id, max(ours, default=1))
+
+    return patch.object(zparkd.daemon.main, "_new_stream", last_one)
+
+
+def skip_a_page() -> AbstractContextManager[Any]:
+    """The head moves on, and the event was not stored."""
+    append = Store.append
+
+    def forgetful(self: Any, event: Any) -> None:
+        own = event.position.origin == self.machine.id
+        if own or event.position.seq % 5:
+            append(self, event)
+        else:
+            self._begin()
+            self._streams.advance(event.position, event.hash)
+
+    return patch.object(Store, "append", forgetful)
+
+
+def newest_wins() -> AbstractContextManager[Any]:
+    def entry(self: Any, event: Any) -> None:
+        current = self._open
+        if current is not None:
+            del self.stays[current]
+            self.superseded[current] = event.position
+        self.stays[event.position] = _opened(self.vehicle, event)
+        self._open = event.position
+
+    return patch.object(Fold, "_entry", entry)
+
+
+@contextmanager
+def dedup_only_in_memory() -> Iterator[None]:
+    def acts(self: Any, request: Any, kinds: Any) -> list[Any]:
+        found = [
+            self._log.event(it)
+            for it in self._journal.__dict__.get("acts", {}).get(
+                (request.edge_id, request.request_id), []
+            )
+        ]
+        return [event for event in found if event is not None and event.kind in kinds]
+
+    record = Gate._record
+
+    def remembered(self: Any, now: Any, kind: Any, request: Any, *rest: Any, **more: Any) -> Any:
+        event = record(self, now, kind, request, *rest, **more)
+        known = self._journal.__dict__.setdefault("acts", {})
+        known.setdefault((request.edge_id, request.request_id), []).append(event.position)
+        return event
+
+    with (
+        patch.object(Gate, "_acts", acts),
+        patch.object(Gate, "_record", remembered),
+        patch.object(zparkd.core.sessions, "repeated", lambda events: {}),
+        patch.object(Projection, "_repeats", lambda self, event, number: None),
+    ):
+        yield
+
+
+def timestamp_as_cursor() -> AbstractContextManager[Any]:
+    """What is not newer than the newest of its origin was surely had before."""
+    take = Central._take
+
+    def newer(self: Any, peer: Any, events: Any) -> int:
+        cursor = self.__dict__.setdefault("cursor", {})
+        fresh = []
+        for event in events:
+            if event.timestamp > cursor.get(event.position.origin, -1):
+                cursor[event.position.origin] = event.timestamp
+                fresh.append(event)
+        return take(self, peer, fresh)
+
+    return patch.object(Central, "_take", newer)
+
+
+def trust_a_wrong_clock() -> AbstractContextManager[Any]:
+    return patch.object(Clock, "learn", lambda self, now, offsets_ms: None)
+
+
+def follow_the_fastest_clock() -> AbstractContextManager[Any]:
+    def learn(self: Any, now: Any, offsets_ms: Any) -> None:
+        if offsets_ms and max(offsets_ms) > 10_000:
+            self._truth_minus_mono_ms = now.wall_ms + max(offsets_ms) - now.mono_ms
+
+    return patch.object(Clock, "learn", learn)
+
+
+def no_chain_check() -> AbstractContextManager[Any]:
+    def take(self: Any, peer: Any, events: Any) -> int:
+        taken = 0
+        for event in events:
+            stream = event.position.stream
+            self.peers.sees(peer, stream, event.position.seq)
+            follows = event.position.seq == self.log.heads.get(stream, 0) + 1
+            if follows and stream != self.peers.own:
+                self.log.append(event)
+                taken += 1
+        return taken
+
+    return patch.object(Central, "_take", take)
+
+
+def forget_what_waits() -> AbstractContextManager[Any]:
+    return patch.object(Projection, "_release", lambda self, entry: None)
+
+
+def remember_what_was_undone() -> AbstractContextManager[Any]:
+    """After a rollback, memory goes on as if nothing were."""
+
+    def rollback(self: Any) -> None:
+        if self._connection.in_transaction:
+            self._run("ROLLBACK")
+
+    return patch.object(Store, "rollback", rollback)
+
+
+def order_is_the_clock() -> AbstractContextManager[Any]:
+    stamp = Gate._stamp
+
+    def flat(self: Any, now: Any, vehicle: Any) -> Any:
+        made, _ = stamp(self, now, vehicle)
+        return made, made.ms
+
+    return patch.object(Gate, "_stamp", flat)
+
+
+def answer_retries_afresh() -> AbstractContextManager[Any]:
+    return patch.object(Gate, "_recorded", lambda self, now, request: None)
+
+
+def serve_only_own_events() -> AbstractContextManager[Any]:
+    body = Central._page_body
+
+    def own(self: Any, ask: Any) -> bytes:
+        after = [head for head in ask.after if head[0] == self.settings.id]
+        return body(self, type(ask)(ask.site, ask.id, after, ask.vector))
+
+    return patch.object(Central, "_page_body", own)
+
+
+def never_ask_for_the_vector() -> AbstractContextManager[Any]:
+    beat = Peers.beat
+
+    def listed_only(self: Any, peer: Any, *rest: Any) -> None:
+        beat(self, peer, *rest)
+        peer.heads = peer.heads if peer.heads is not None else {}
+        peer.wants_vector = False
+
+    return patch.object(Peers, "beat", listed_only)
+
+
+def ask_all_the_time() -> AbstractContextManager[Any]:
+    return patch.object(zparkd.core.peers, "_PROBE_EVERY_MS", 0)
+
+
+class _Unbounded(OrderedDict[Any, Any]):
+    def popitem(self, last: bool = True) -> Any:
+        return None
+
+
+def remember_every_edge() -> AbstractContextManager[Any]:
+    def init(self: Any) -> None:
+        self._edges = _Unbounded()
+
+    return patch.object(EdgeMemory, "__init__", init)
+
+
+def exits_end_the_stay_they_name() -> AbstractContextManager[Any]:
+    """By name: a vehicle that came in again elsewhere stays inside for ever."""
+
+    def by_name(self: Any, event: Any) -> None:
+        if self._open is None or self.stay_of(event.names) != self._open:
+            self.ended_nothing.append(event.position)
+        else:
+            exit_(self, event)
+
+    exit_ = Fold._exit
+    return patch.object(Fold, "_exit", by_name)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted fault, seeds of which one meets it, and a pattern of what is said then."""
+
+    planted: Callable[[], AbstractContextManager[Any]]
+    says: str
+    seeds: tuple[int, ...]
+
+
+MUTANTS = {
+    mutant.planted.__name__: mutant
+    for mutant in (
+        Mutant(reply_before_commit, "told too early", (0, 1)),
+        Mutant(publish_before_commit, "published too early", (0, 1)),
+        Mutant(reuse_an_epoch, "epoch reused|position reused", (1, 2, 3, 7)),
+        Mutant(skip_a_page, "gap", (0, 1, 2, 4)),
+        Mutant(newest_wins, "the newer won", (0, 1, 2, 4)),
+        Mutant(dedup_only_in_memory, "recorded twice|counts twice", (1, 2, 3, 4)),
+        Mutant(timestamp_as_cursor, "heads differ", (1, 2, 3, 4)),
+        Mutant(trust_a_wrong_clock, "wrong clock", (0, 5, 35)),
+        Mutant(follow_the_fastest_clock, "dragged", (0, 5, 52)),
+        Mutant(no_chain_check, "chain broken", (29, 31, 38, 56, 57)),
+        Mutant(forget_what_waits, "stays differ|verdicts differ", (1, 2, 8, 9)),
+        Mutant(remember_what_was_undone, "a turn failed|gap|differ", (4, 44, 47)),
+        Mutant(order_is_the_clock, "order falls", (3, 13, 14, 15)),
+        Mutant(answer_retries_afresh, "recorded twice", (1, 3, 4, 5)),
+        Mutant(serve_only_own_events, "heads differ", (1, 2, 3, 8)),
+        Mutant(never_ask_for_the_vector, "heads differ", (25, 30, 44, 46)),
+        Mutant(ask_all_the_time, "storm", (0, 1)),
+        Mutant(remember_every_edge, "memory grows", (17, 30, 31, 38)),
+        Mutant(exits_end_the_stay_they_name, "an exit ended nothing", (2, 8, 10, 13)),
+    )
+}

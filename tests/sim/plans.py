@@ -1,0 +1,346 @@
+"""What a seed stands for: how many centrals, what bounds, what goes wrong and how often.
+
+Each seed leaves out most kinds of fault, and takes of the others more than one would meet in a
+year: what always goes wrong together hides what goes wrong alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.sim.gate_life import GateLife
+from tests.sim.network import Weather
+from zparkd.daemon.config import Config
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine, WallClock
+    from tests.sim.world import World
+
+HOUR_MS = 3_600_000
+
+
+class Topology(Enum):
+    """Who has whom as a peer."""
+
+    MESH = "each has all"
+    CHAIN = "each has the one before it and the one after it"
+    STAR = "all have the first"
+
+
+class Kind(Enum):
+    """What can go wrong."""
+
+    CUT = "the site falls apart in two"
+    ISOLATED = "one central hears and reaches nobody"
+    ONE_WAY = "some links work in one direction"
+    FLAPPING = "a link comes and goes"
+    WEATHER = "the network gets worse, or better"
+    SLOW_LINK = "all links of a machine are slow"
+    POWER = "a machine loses power at some step of a turn, and comes back"
+    PAUSED = "a process stands still, longer than its peers wait"
+    SLOW = "a machine is slow"
+    DISK_LOST = "a machine comes back with an empty disk"
+    DISK_OLD = "a machine comes back with an older copy of its disk"
+    DISK_FULL = "a disk takes no more for a while"
+    DISK_FAILS = "a commit ends in an I/O error, before or after it took place"
+    CLOCK_STEPS = "a wall clock is set, by hours"
+    CLOCK_1970 = "a wall clock stands at 1970"
+    CLOCK_DRIFTS = "a wall clock runs ahead, or falls behind"
+    PEERS = "a central forgets a peer, and is given it again"
+    DEAF = "answers to edges get lost"
+
+
+@dataclass
+class Plan:
+    """One run, before it runs. Times in ms."""
+
+    seed: int
+    count: int = 3
+    topology: Topology = Topology.MESH
+    kinds: tuple[Kind, ...] = ()
+    faults: int = 0
+    scenes: int = 30
+    plates: int = 8
+    live_ms: int = 8_000
+    heartbeat_ms: int = 1_000
+    queue: int = 1_000
+    weather: Weather = field(default_factory=Weather)
+    bounds: dict[str, int] = field(default_factory=dict)
+    rogue: bool = False
+    rogue_stays: bool = False
+    twin: bool = False
+    late: bool = False
+    wrong_from_start: bool = False
+
+    def configured(self, config: Config) -> Config:
+        """A configuration with this plan's rhythm."""
+        beat_s = self.heartbeat_ms / 1000
+        return replace(config, heartbeat_s=beat_s, peer_timeout_s=3 * beat_s)
+
+    def __str__(self) -> str:
+        parts = [f"seed {self.seed}: {self.count} centrals, {self.topology.name.lower()}"]
+        parts += [f"{self.scenes} scenes, {self.faults} faults in {self.live_ms / 1000:g} s"]
+        parts += [
+            name for name in ("rogue", "twin", "late", "wrong_from_start") if getattr(self, name)
+        ]
+        parts += [kind.name for kind in self.kinds]
+        parts += [f"{name}={value}" for name, value in self.bounds.items()]
+        return ", ".join(parts)
+
+
+BOUNDS = {
+    "PAGE_EVENTS": (2, 7, 50),
+    "PAGE_BYTES": (600, 5_000),
+    "STREAMS_PER_REQUEST": (1, 3),
+    "STREAMS_PER_VECTOR": (1, 2, 7),
+    "EPOCHS_IN_HEARTBEAT": (1,),
+    "PAGES_PER_TURN": (1,),
+    "SYNC_REQUESTS_WAITING": (1, 2),
+    "COMPRESS_FROM_BYTES": (100,),
+    "PLATES_REMEMBERED": (1, 3),
+    "EDGES_REMEMBERED": (1, 2),
+    "DETECTIONS_PER_EDGE": (1,),
+    "MESSAGES_PER_SOCKET": (1, 3),
+}
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed."""
+    draw = Random(f"{seed} plan")
+    count = draw.choice([2, 2, 3, 3, 3, 4, 4, 5])
+    if draw.random() < 0.02:
+        count = 10
+    topology = draw.choice([Topology.MESH] * 5 + [Topology.CHAIN, Topology.STAR])
+    plan = Plan(
+        seed,
+        count,
+        topology,
+        kinds=tuple(draw.sample(list(Kind), draw.randint(0, 6))),
+        faults=draw.randint(2, 14),
+        scenes=draw.randint(10, 45) if count < 10 else 20,
+        plates=draw.choice([2, 6, 20]),
+        live_ms=draw.randint(3_000, 14_000),
+        heartbeat_ms=draw.choice([1_000, 1_000, 3_000]),
+        queue=draw.choice([3, 20, 1_000, 1_000]),
+        weather=weather(draw),
+        bounds={
+            name: draw.choice(values) for name, values in BOUNDS.items() if draw.random() < 0.25
+        },
+        rogue=draw.random() < 0.2,
+        rogue_stays=draw.random() < 0.5,
+        late=draw.random() < 0.15,
+    )
+    if count >= 4 and topology is Topology.MESH:
+        plan.twin = draw.random() < 0.2
+    if count >= 3 and topology is Topology.MESH and draw.random() < 0.05:
+        return Plan(seed, count, wrong_from_start=True, live_ms=14_000)
+    return plan
+
+
+def weather(draw: Random) -> Weather:
+    """Some weather, mostly fair."""
+    return Weather(
+        loss=draw.choice([0, 0, 0.02, 0.2]),
+        twice=draw.choice([0, 0, 0.1, 0.5]),
+        delay_ms=draw.choice([(1, 5), (1, 5), (20, 60), (1, 800)]),
+        in_order=draw.random() < 0.6,
+        stalls=draw.random() < 0.4,
+        notices_cuts=draw.random() < 0.5,
+    )
+
+
+# --- from a plan to what happens ---------------------------------------------------------------
+
+
+def live(world: "World") -> None:
+    """Start the site, and let gate life and faults go on for as long as the plan says."""
+    plan, fate = world.plan, world.fate
+    world.note("world", str(plan))
+    world.network.weather = plan.weather
+    if plan.wrong_from_start:
+        Faults(world).strike(Kind.CLOCK_STEPS)
+    late = world.centrals[-1] if plan.late else None
+    for machine in world.centrals:
+        if machine is not late:
+            machine.start()
+    if late is not None:
+        world.at(fate.randrange(plan.live_ms), lambda: late.answers or late.start())
+    if world.rogue is not None:
+        world.rogue.live()
+    gates = GateLife(world, plan.plates)
+    for _ in range(plan.scenes):
+        world.at(fate.randrange(plan.live_ms), gates.scene)
+    faults = Faults(world)
+    for _ in range(plan.faults if plan.kinds else 0):
+        kind = fate.choice(plan.kinds)
+        world.at(fate.randrange(plan.live_ms), lambda kind=kind: faults.strike(kind))
+    world.run(plan.live_ms)
+
+
+class Faults:
+    """What can go wrong, done to a world."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._fate = world.fate
+        self._table: dict[Kind, Callable[[], None]] = {
+            Kind.CUT: self._cut,
+            Kind.ISOLATED: self._isolated,
+            Kind.ONE_WAY: self._one_way,
+            Kind.FLAPPING: self._flapping,
+            Kind.WEATHER: self._weather,
+            Kind.SLOW_LINK: self._slow_link,
+            Kind.POWER: self._power,
+            Kind.PAUSED: self._paused,
+            Kind.SLOW: self._slow,
+            Kind.DISK_LOST: self._disk_lost,
+            Kind.DISK_OLD: self._disk_old,
+            Kind.DISK_FULL: self._disk_full,
+            Kind.DISK_FAILS: self._disk_fails,
+            Kind.CLOCK_STEPS: self._clock_steps,
+            Kind.CLOCK_1970: self._clock_1970,
+            Kind.CLOCK_DRIFTS: self._clock_drifts,
+            Kind.PEERS: self._peers,
+            Kind.DEAF: self._deaf,
+        }
+
+    def strike(self, kind: Kind) -> None:
+        """Something goes wrong, unless all is healed."""
+        if self._world.healed_ms is None:
+            self._world.note("fault", kind.name)
+            self._table[kind]()
+
+    def _later(self, at_most_ms: int, action: Callable[[], object]) -> None:
+        """Do something in a while, unless all is healed by then."""
+
+        def unless_healed() -> None:
+            if self._world.healed_ms is None:
+                action()
+
+        self._world.after(self._fate.randint(1, at_most_ms), unless_healed)
+
+    def _machine(self) -> "Machine":
+        return self._fate.choice(self._world.centrals)
+
+    # --- links -------------------------------------------------------------------------------
+
+    def _cut_between(self, some: set[str]) -> None:
+        names = set(self._world.machines)
+        one_way = {(a, b) for a in some for b in names - some}
+        self._world.network.cut_links(one_way | {(b, a) for a, b in one_way})
+        self._later(6_000, lambda: self._world.network.cut_links(set()))
+
+    def _cut(self) -> None:
+        names = sorted(self._world.machines)
+        self._cut_between(set(self._fate.sample(names, self._fate.randint(1, len(names) - 1))))
+
+    def _isolated(self) -> None:
+        self._cut_between({self._machine().name})
+
+    def _one_way(self) -> None:
+        names = sorted(self._world.machines)
+        links = [(a, b) for a in names for b in names if a != b]
+        self._world.network.cut_links(set(self._fate.sample(links, self._fate.randint(1, 2))))
+        self._later(6_000, lambda: self._world.network.cut_links(set()))
+
+    def _flapping(self) -> None:
+        a, b = self._fate.sample(sorted(self._world.machines), 2)
+        network = self._world.network
+        for _ in range(6):
+            self._later(4_000, lambda: network.cut_links(network.cut ^ {(a, b), (b, a)}))
+
+    def _weather(self) -> None:
+        self._world.network.weather = weather(self._fate)
+
+    def _slow_link(self) -> None:
+        self._world.network.slow_ms = {self._machine().name: self._fate.choice([300, 1500, 4000])}
+
+    # --- machines ----------------------------------------------------------------------------
+
+    def _power(self) -> None:
+        self._machine().steps_left = self._fate.choice([0, 1, 2, 3, 5, 8, 13, 30])
+
+    def _paused(self) -> None:
+        machine = self._machine()
+        machine.paused_until_ms = self._world.now_ms + self._fate.randint(100, 5_000)
+
+    def _slow(self) -> None:
+        self._machine().pace_ms = self._fate.choice([(1, 40), (100, 400), (500, 1_500)])
+
+    # --- disks -------------------------------------------------------------------------------
+
+    def _away(self, machine: "Machine") -> None:
+        if machine.answers:
+            machine.stop()
+        self._world.restart_later(machine)
+
+    def _disk_lost(self) -> None:
+        machine = self._machine()
+        self._away(machine)
+        machine.replace_disk(machine.first_disk, {})
+
+    def _disk_old(self) -> None:
+        machine = self._machine()
+        if not machine.copies:
+            machine.copy_disk()
+            self._later(3_000, lambda: self._back(machine))
+            return
+        self._back(machine)
+
+    def _back(self, machine: "Machine") -> None:
+        self._away(machine)
+        machine.replace_disk(*self._fate.choice(machine.copies))
+
+    def _disk_full(self) -> None:
+        machine = self._machine()
+        if machine.disk is not None:
+            machine.disk.fill(full=True)
+            self._later(3_000, lambda: machine.disk is None or machine.disk.fill(full=False))
+
+    def _disk_fails(self) -> None:
+        machine = self._machine()
+        if machine.disk is not None:
+            machine.disk.fails = self._fate.choice(["before", "after"])
+
+    # --- clocks ------------------------------------------------------------------------------
+
+    def _wrong_clock(self) -> "WallClock":
+        machine = self._machine()
+        self._world.wrong_clocks.add(machine.name)
+        return machine.clock
+
+    def _clock_steps(self) -> None:
+        hours = self._fate.choice([-20_000, -30, -1, -1, 1, 1, 24, 24 * 365 * 30])
+        clock = self._wrong_clock()
+        clock.ahead_ms = hours * HOUR_MS + self._fate.randint(-20_000, 20_000)
+        clock.stands_at_ms = None
+
+    def _clock_1970(self) -> None:
+        clock = self._wrong_clock()
+        clock.stands_at_ms = self._fate.choice([0, 5_000, None])
+
+    def _clock_drifts(self) -> None:
+        clock = self._wrong_clock()
+        clock.since_ms = self._world.now_ms
+        clock.gain = self._fate.choice([-0.5, 0.1, 3.0, 1000.0])
+
+    # --- configuration and edges ---------------------------------------------------------------
+
+    def _peers(self) -> None:
+        machine = self._machine()
+        if not machine.peers:
+            return
+        gone = self._fate.choice(sorted(machine.peers))
+        machine.peers = machine.peers - {gone}
+        machine.reconfigure()
+
+        def again() -> None:
+            machine.peers = machine.peers | {gone}
+            machine.reconfigure()
+
+        self._later(4_000, again)
+
+    def _deaf(self) -> None:
+        self._world.cameras.deaf = self._fate.choice([0.0, 0.2, 0.6])
