@@ -78,6 +78,8 @@ WEB_READ_THREADS = 2
 WEB_CALLS_WAITING = 256  # of the daemon, and as many of the database
 WEB_READ_S = 5.0  # how long a query may take
 WEB_ROWS = 10_000  # of one JSON answer
+WEB_STORY_EVENTS = 1_000  # the newest of a vehicle
+WEB_TRAFFIC_DAYS = 400
 WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
 
 # --- numbers on the wire ---------------------------------------------------------------------

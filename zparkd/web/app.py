@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from zparkd.web import edge, history, p2p, pages
+from zparkd.web import conflicts, edge, history, p2p, pages, tariff, traffic, vehicles
 from zparkd.web.answers import Problem, refusal, refuse
 from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
@@ -31,6 +31,11 @@ ROUTES = [
     Route("/api/edge/barrier/open", edge.barrier_open, methods=["POST"]),
     Route("/api/edge/barrier/close", edge.barrier_close, methods=["POST"]),
     Route("/api/parking/history", history.history, methods=["GET"]),
+    Route("/api/parking/vehicles/{plate_id}", vehicles.vehicle, methods=["GET"]),
+    Route("/api/parking/traffic", traffic.traffic, methods=["GET"]),
+    Route("/api/conflicts", conflicts.conflicts, methods=["GET"]),
+    Route("/api/tariff", tariff.not_yet, methods=["GET", "PUT"]),
+    Route("/api/tariff/quote", tariff.not_yet, methods=["POST"]),
     Route("/api/stream", stream, methods=["GET"]),
 ]
 

@@ -196,7 +196,7 @@ def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> dict[str
         "camera_type": facts.camera_type if facts is not None else None,
         "central": event.position.origin,
         "edge_id": facts.edge_id if facts is not None else None,
-        "time": _time(event.timestamp, zone),
+        "time": site_time_or_none(event.timestamp, zone),
         "time_ms": event.timestamp,
         "fee": facts.fee if facts is not None else None,
         "currency": facts.currency if facts is not None else None,
@@ -204,7 +204,8 @@ def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> dict[str
     }
 
 
-def _time(ms: int, zone: tzinfo) -> str | None:
+def site_time_or_none(ms: int, zone: tzinfo) -> str | None:
+    """A time stamp as people of the site read it; None where it is beyond all calendars."""
     try:
         return site_time(ms, zone)
     except (OverflowError, ValueError, OSError):

@@ -1,0 +1,82 @@
+"""`GET /api/parking/traffic`: the sums are those of the history, and what is missing is said."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.e2e.harness import enter, leave, rows
+from tests.web.conftest import MakeSite
+from tests.web.gateway import Gateway
+from zparkd.web.traffic import _key
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stays(gateway: Gateway) -> None:
+    for number in range(3):
+        enter(gateway.central, f"29A0000{number}", edge_id=f"in-{number % 2}")
+    enter(gateway.central, "29H100001", camera_type="motorbike")
+    leave(gateway.central, "29A00000")
+    leave(gateway.central, "29H100001", camera_type="motorbike")
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        (
+            "gate",
+            {
+                "central-1/in-0": (2, 0, 0),
+                "central-1/in-1": (2, 0, 0),
+                "central-1/out-1": (0, 2, 30000),
+            },
+        ),
+        ("type", {"car": (3, 1, 25000), "motorbike": (1, 1, 5000)}),
+    ],
+)
+def test_who_came_and_went_and_what_was_paid(
+    gateway: Gateway, by: str, expected: dict[str, tuple[int, int, int]]
+) -> None:
+    answer = gateway.get("/api/parking/traffic", by=by).json()
+    found = {row["key"]: (row["entries"], row["exits"], row["revenue"]) for row in answer["rows"]}
+    assert found == expected
+    assert {row["currency"] for row in answer["rows"]} <= {"VND", None}
+    assert answer["missing"] == []
+    assert answer["complete_until"] is not None
+
+
+def test_hours_are_those_of_the_site(gateway: Gateway) -> None:
+    answer = gateway.get("/api/parking/traffic", by="hour").json()
+    hours = Counter(f"{row['entry_time'][:13]}:00" for row in rows(gateway.central))
+    assert {row["key"]: row["entries"] for row in answer["rows"] if row["entries"]} == hours
+    assert sum(row["revenue"] for row in answer["rows"]) == 30000
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "hour"),
+    [
+        ("Asia/Kathmandu", "2025-12-02 18:15", "2025-12-03 00:00"),
+        ("Asia/Ho_Chi_Minh", "2025-12-02 17:00", "2025-12-03 00:00"),
+        ("Europe/Berlin", "2025-10-26 00:45", "2025-10-26 02:00"),
+    ],
+)
+def test_a_quarter_of_an_hour_belongs_to_an_hour_of_the_zone(zone: str, at: str, hour: str) -> None:
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    assert _key("hour", round(moment.timestamp()) // 900, ZoneInfo(zone)) == hour
+
+
+def test_nothing_happened_yesterday_and_a_time_that_is_none_is_refused(gateway: Gateway) -> None:
+    past = gateway.get("/api/parking/traffic", **{"from": "2020-01-01", "to": "2020-01-31"})
+    assert past.json()["rows"] == []
+    for query in ({"from": "2020-01-01"}, {"to": "x"}, {"by": "colour"}, {"from": "9999-01-01"}):
+        assert gateway.get("/api/parking/traffic", **query).status_code == 400, query
+
+
+def test_a_peer_that_was_never_heard_is_missing(make_site: MakeSite) -> None:
+    with make_site(2) as site:
+        here, _ = site.centrals
+        here.start()
+        with Gateway(here) as gateway:
+            answer = gateway.get("/api/parking/traffic").json()
+            assert (answer["missing"], answer["complete_until"]) == (["central-2"], None)
