@@ -16,6 +16,21 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
 
 
+def zparkd_web(
+    central: LoopbackCentral, *arguments: str, said: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run zparkd-web to its end; `said` is what it reads."""
+    return subprocess.run(
+        [sys.executable, "-m", "zparkd.web.main", "-c", str(central.config), *arguments],
+        input=said,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
 class Gateway:
     """`zparkd-web` as a process, for one central; `http` asks it."""
 
@@ -34,13 +49,13 @@ class Gateway:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
         wait_for(f"the gateway of {central.id} listens", self._address, PATIENCE_S)
-        self.url = self._address()
+        self.url = self._address().replace("//0.0.0.0:", "//127.0.0.1:")
         self.http = httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
 
     def _address(self) -> str:
         said = self.log.read_text()
         assert self.process.poll() is None, said
-        found = re.search(r"http://\S+:\d+", said)
+        found = re.search(r"https?://\S+:\d+", said)
         return found[0] if found else ""
 
     @property

@@ -80,6 +80,13 @@ WEB_READ_S = 5.0  # how long a query may take
 WEB_ROWS = 10_000  # of one JSON answer
 WEB_STORY_EVENTS = 1_000  # the newest of a vehicle
 WEB_TRAFFIC_DAYS = 400
+WEB_SESSIONS = 1_024  # of people who logged in
+WEB_SESSION_S = 12 * 3600  # of a session, at most
+WEB_SESSION_IDLE_S = 4 * 3600
+WEB_LOGINS_A_MINUTE = 6  # that fail, from one address
+WEB_LOGINS_OF_A_NAME_A_MINUTE = 20  # that fail, from wherever
+WEB_LOGINS_WAITING = 8
+WEB_ATTEMPTS_REMEMBERED = 4_096  # addresses and names whose logins failed
 WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
 
 # --- numbers on the wire ---------------------------------------------------------------------

@@ -2,57 +2,84 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
-from zparkd.web import conflicts, edge, history, p2p, pages, tariff, traffic, vehicles
+from zparkd.web import conflicts, edge, history, login, p2p, pages, tariff, traffic, vehicles
+from zparkd.web.access import Access, Endpoint, needs
 from zparkd.web.answers import Problem, refusal, refuse
+from zparkd.web.credentials import Role
 from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
+from zparkd.web.guard import Guard
 from zparkd.web.peer_test import test_connection
 from zparkd.web.site import Site
 from zparkd.web.stream import Stream, stream
 
-ROUTES = [
-    Route("/", pages.index),
-    Mount("/static", pages.Static(), name="static"),
-    Route("/api/p2p/config", p2p.read_config, methods=["GET"]),
-    Route("/api/p2p/config", p2p.write_config, methods=["PUT"]),
-    Route("/api/p2p/status", p2p.status, methods=["GET"]),
-    Route("/api/p2p/sync-state", p2p.sync_state, methods=["GET"]),
-    Route("/api/p2p/test-connection", test_connection, methods=["POST"]),
-    Route("/api/edge/detection", edge.detection, methods=["POST"]),
-    Route("/api/edge/barrier/open", edge.barrier_open, methods=["POST"]),
-    Route("/api/edge/barrier/close", edge.barrier_close, methods=["POST"]),
-    Route("/api/parking/history", history.history, methods=["GET"]),
-    Route("/api/parking/vehicles/{plate_id}", vehicles.vehicle, methods=["GET"]),
-    Route("/api/parking/traffic", traffic.traffic, methods=["GET"]),
-    Route("/api/conflicts", conflicts.conflicts, methods=["GET"]),
-    Route("/api/tariff", tariff.not_yet, methods=["GET", "PUT"]),
-    Route("/api/tariff/quote", tariff.not_yet, methods=["POST"]),
-    Route("/api/stream", stream, methods=["GET"]),
-]
+_SEE, _DO, _RULE = Role.VIEWER, Role.OPERATOR, Role.ADMIN
+
+# Method, path, who may (None: everyone), and what answers.
+TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
+    ("GET", "/", None, pages.index),
+    ("GET", "/api/session", None, login.session),
+    ("POST", "/api/login", None, login.login),
+    ("POST", "/api/logout", None, login.logout),
+    ("GET", "/api/p2p/config", _SEE, p2p.read_config),
+    ("PUT", "/api/p2p/config", _RULE, p2p.write_config),
+    ("GET", "/api/p2p/status", _SEE, p2p.status),
+    ("POST", "/api/p2p/test-connection", _DO, test_connection),
+    ("GET", "/api/p2p/sync-state", _SEE, p2p.sync_state),
+    ("POST", "/api/edge/detection", _DO, edge.detection),
+    ("POST", "/api/edge/barrier/open", _DO, edge.barrier_open),
+    ("POST", "/api/edge/barrier/close", _DO, edge.barrier_close),
+    ("GET", "/api/parking/history", _SEE, history.history),
+    ("GET", "/api/parking/vehicles/{plate_id}", _SEE, vehicles.vehicle),
+    ("GET", "/api/parking/traffic", _SEE, traffic.traffic),
+    ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
+    ("GET", "/api/tariff", _SEE, tariff.not_yet),
+    ("PUT", "/api/tariff", _RULE, tariff.not_yet),
+    ("POST", "/api/tariff/quote", _SEE, tariff.not_yet),
+    ("GET", "/api/stream", _SEE, stream),
+)
 
 
-def build(site: Site, port: int) -> Starlette:
-    """The gateway for one central; `port` is where people reach it."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a gateway listens, and what else it may be called by."""
+
+    host: str
+    port: int
+    names: Collection[str] = ()
+    origins: Collection[str] = ()
+
+
+def build(site: Site, access: Access, place: Place) -> ASGIApp:
+    """The gateway for one central."""
+    routes: list[BaseRoute] = [
+        Route(path, needs(role, endpoint) if role is not None else endpoint, methods=[method])
+        for method, path, role, endpoint in TABLE
+    ]
     app = Starlette(
-        routes=ROUTES,
+        routes=[*routes, Mount("/static", pages.Static(), name="static")],
         exception_handlers={Problem: refuse, HTTPException: _no_such, Exception: _failed},
         lifespan=_living,
     )
     app.state.site = site
-    app.state.port = port
+    app.state.access = access
+    app.state.port = place.port
+    app.state.door = login.Door()
     app.state.daemon = Daemon(site.config.listen.control)
     app.state.database = Database(site.config.storage_path)
     app.state.stream = Stream(app.state.daemon, app.state.database, site)
-    return app
+    return Guard(app, place.names, place.origins)
 
 
 @contextlib.asynccontextmanager
@@ -64,6 +91,7 @@ async def _living(app: Starlette) -> AsyncIterator[None]:
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
+        app.state.door.close()
         app.state.daemon.close()
         app.state.database.close()
 

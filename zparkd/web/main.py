@@ -1,9 +1,11 @@
 """`zparkd-web`: from a configuration file to a running gateway, and back to an exit code."""
 
 import ipaddress
+import logging
 import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import uvicorn
@@ -11,7 +13,10 @@ import uvicorn
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.daemon.config import ConfigError, default_path
-from zparkd.web.app import build
+from zparkd.web.access import Access
+from zparkd.web.accounts import token, user
+from zparkd.web.app import Place, build
+from zparkd.web.credentials import FILE, CredentialsError
 from zparkd.web.site import Site
 
 EXIT_FAILED = 1
@@ -30,42 +35,53 @@ EXIT_BAD_CONFIG = 78
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="The port."
 )
+@click.option(
+    "--name", "names", multiple=True, help="A name that people reach it by; again for more."
+)
+@click.option(
+    "--allow-origin",
+    "origins",
+    metavar="URL",
+    multiple=True,
+    help="A page elsewhere that may use it, such as http://192.168.1.101:5173; again for more.",
+)
+@click.option(
+    "--certificate", type=click.Path(path_type=Path), help="Speak HTTPS: the chain, as PEM."
+)
+@click.option("--key", type=click.Path(path_type=Path), help="The certificate's key, as PEM.")
 @click.version_option(__version__, prog_name="zparkd-web")
 @click.pass_context
-def main(ctx: click.Context, file: Path | None, host: str, port: int) -> None:
+def main(
+    ctx: click.Context,
+    /,
+    *,
+    file: Path | None,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
+) -> None:
     """Serve the HTTP API and the page of a central, until SIGTERM or SIGINT.
 
     Example: zparkd-web -c /etc/zparkd/zparkd.toml
     """
     ctx.obj = file or default_path()
-    if ctx.invoked_subcommand is None:
-        _serve(ctx.obj, host, port)
-
-
-def _serve(file: Path, host: str, port: int) -> None:
-    if not _is_loopback(host):
-        click.echo(f"zparkd-web: {host} is not loopback; listen on 127.0.0.1", err=True)
-        sys.exit(EXIT_FAILED)
-    try:
-        site = Site(file)
-    except ConfigError as refused:
-        for fault in refused.faults:
-            click.echo(str(fault), err=True)
-        sys.exit(EXIT_BAD_CONFIG)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=limits.WEB_PAGES)
-    except OSError as fault:
-        click.echo(
-            f"zparkd-web: can't listen on {host}, port {port}: {fault.strerror or fault};"
-            " stop what has it, or choose another --port",
-            err=True,
-        )
-        sys.exit(EXIT_FAILED)
-    port = listening.getsockname()[1]
-    click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}/", err=True)
+    if ctx.invoked_subcommand is not None:
+        return
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--certificate and --key go together")
+    site, access = _read(ctx.obj, host)
+    listening = _listen(host, port)
+    place = Place(host, listening.getsockname()[1], names, origins)
+    scheme = "https" if certificate is not None else "http"
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{place.port}/"
+    logging.getLogger("zparkd.web").info("%s serves %s", url, site.config.central_id)
     config = uvicorn.Config(
-        build(site, port),
+        build(site, access, place),
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -73,8 +89,41 @@ def _serve(file: Path, host: str, port: int) -> None:
         ws="none",
         timeout_graceful_shutdown=2,
         limit_concurrency=limits.WEB_CONNECTIONS,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _read(file: Path, host: str) -> tuple[Site, Access]:
+    """The configuration and the credentials, or the end with what is wrong with them."""
+    try:
+        site = Site(file)
+        access = Access(file.parent / FILE, _is_loopback(host))
+    except ConfigError as refused:
+        _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
+    except CredentialsError as refused:
+        _fail(EXIT_BAD_CONFIG, f"zparkd-web: {refused}")
+    if not access.known and not _is_loopback(host):
+        _fail(
+            EXIT_BAD_CONFIG,
+            f"zparkd-web: {host} can be reached by others, and nobody has credentials;"
+            " give somebody some: zparkd-web user add NAME --role admin",
+        )
+    return site, access
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there, or the end with why it can't."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=limits.WEB_PAGES)
+    except OSError as fault:
+        _fail(
+            EXIT_FAILED,
+            f"zparkd-web: can't listen on {host}, port {port}: {fault.strerror or fault};"
+            " stop what has it, or choose another --port",
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -84,6 +133,15 @@ def _is_loopback(host: str) -> bool:
     except ValueError:
         return host == "localhost"
 
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)
+
+
+main.add_command(user)
+main.add_command(token)
 
 if __name__ == "__main__":
     main()

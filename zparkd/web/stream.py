@@ -24,6 +24,7 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Kind, read
+from zparkd.web.access import Access
 from zparkd.web.answers import Problem
 from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
@@ -222,7 +223,18 @@ async def stream(request: Request) -> Response:
     said = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
     last = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
     return StreamingResponse(
-        stream.messages(last),
+        _as_long_as_it_may(request, stream.messages(last)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def _as_long_as_it_may(
+    request: Request, messages: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The messages, until whoever asked for them has no right to them any more."""
+    access: Access = request.app.state.access
+    async for message in messages:
+        if message.startswith(b"event: status") and access.who(request) is None:
+            return
+        yield message

@@ -1,0 +1,125 @@
+"""Who asks, and whether they may: sessions of people, tokens of machines, roles.
+
+On loopback, and where nobody was ever given credentials, everyone is admin: whoever can run
+programs on this machine is trusted as the user of `zparkctl` is. As soon as the file of
+credentials names anybody, everyone has to be somebody.
+"""
+
+import functools
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from zparkd.web.answers import Problem
+from zparkd.web.credentials import Credentials, CredentialsError, Role, read
+from zparkd.web.sessions import Session, Sessions
+
+COOKIE = "zparkd_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_EVERY_S = 1.0  # how often the file is looked at
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks: `session` for a person at a browser; neither name nor session where all may."""
+
+    role: Role
+    name: str | None = None
+    session: Session | None = None
+
+
+class Access:
+    """The credentials in `file`, and the sessions that were opened with them."""
+
+    def __init__(self, file: Path, loopback: bool) -> None:
+        """`loopback` says that only this machine can ask. Raises CredentialsError."""
+        self.sessions = Sessions()
+        self._file = file
+        self._known = read(file)
+        self.required = bool(self._known) or not loopback
+        self._stamp = self._stamped()
+        self._looked_s = time.monotonic()
+
+    @property
+    def known(self) -> Credentials:
+        """The credentials as the file has them; nobody's where it can't be used any more."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= _EVERY_S:
+            self._looked_s = now_s
+            stamp = self._stamped()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._known = read(self._file)
+                except CredentialsError:
+                    self._known = Credentials()
+                    self.required = True
+                self.required = self.required or bool(self._known)
+        return self._known
+
+    def _stamped(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_ctime_ns, found.st_mode
+
+    def who(self, request: Request) -> Who | None:
+        """Who asks; None where nobody can tell."""
+        known = self.known
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            token = known.token(secret.strip())
+            if token is not None:
+                return Who(token.role, token.name)
+            return None if self.required else Who(Role.ADMIN)
+        cookie = request.cookies.get(COOKIE)
+        session = self.sessions.find(cookie) if cookie else None
+        if session is not None:
+            user = known.user(session.user)
+            if user is not None and user.password == session.password:
+                return Who(user.role, user.name, session)
+        return None if self.required else Who(Role.ADMIN)
+
+
+def needs(role: Role, endpoint: Endpoint) -> Endpoint:
+    """The endpoint, for those who have this role."""
+
+    @functools.wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        access: Access = request.app.state.access
+        who = access.who(request)
+        if who is None:
+            refused = Problem(HTTPStatus.UNAUTHORIZED, "login_required", "log in, or send a token")
+            refused.headers["WWW-Authenticate"] = 'Bearer realm="zparkd"'
+            raise refused
+        check_csrf(request, who)
+        if not who.role.covers(role):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                f"this takes the role {role}, and {who.name} has {who.role}",
+            )
+        request.state.who = who
+        return await endpoint(request)
+
+    return guarded
+
+
+def check_csrf(request: Request, who: Who) -> None:
+    """Refuse a change that a browser may have been tricked into. Raises Problem."""
+    if who.session is None or request.method in SAFE:
+        return
+    said = request.headers.get("x-csrf-token", "")
+    if not hmac.compare_digest(said.encode(), who.session.csrf.encode()):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "csrf", "X-CSRF-Token: is not that of /api/session; load it anew"
+        )

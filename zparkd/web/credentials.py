@@ -1,0 +1,156 @@
+"""Who may use the gateway: people with passwords and machines with tokens, in one file.
+
+`web-users.json` beside the configuration holds no secret in clear: of a password a scrypt hash,
+of a token, which is long and random, a plain one. It is written by `zparkd-web user` and `token`.
+Others than its owner and group may not read it.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import stat
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from zparkd.core import limits
+
+FILE = "web-users.json"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TOKEN_PREFIX = "zpw_"
+PASSWORD_CHARACTERS = (10, 256)
+_FORBIDDEN = 0o037  # to others all, to the group all but reading
+_COST = 2**15  # with 8 blocks: 32 MiB and some tens of ms a try
+_BLOCKS = 8
+_MEMORY = 64 * 1024 * 1024
+
+
+class Role(StrEnum):
+    """What somebody may do; each may also what stands before it."""
+
+    VIEWER = "viewer"  # see
+    OPERATOR = "operator"  # open barriers, test connections
+    ADMIN = "admin"  # change the configuration and the tariff
+
+    def covers(self, needed: "Role") -> bool:
+        """Whether this role may do what `needed` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person. `password` is `scrypt$cost$blocks$salt$hash`, the last two in hex."""
+
+    name: str
+    role: Role
+    password: str
+
+
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A machine. `digest` is the SHA-256 of its token, in hex."""
+
+    name: str
+    role: Role
+    digest: str
+
+
+class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is in the file."""
+
+    users: tuple[User, ...] = ()
+    tokens: tuple[Token, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.users or self.tokens)
+
+    def user(self, name: str) -> User | None:
+        """The person of this name."""
+        return next((user for user in self.users if user.name == name), None)
+
+    def token(self, secret: str) -> Token | None:
+        """The machine that has this token."""
+        digest = _digest(secret)
+        return next((token for token in self.tokens if token.digest == digest), None)
+
+
+class CredentialsError(Exception):
+    """The file can't be used. The text names it, says why, and what to do."""
+
+
+def read(file: Path) -> Credentials:
+    """What is in the file, nothing where there is none. Raises CredentialsError."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb") as opened:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise CredentialsError(f"{file}: is no file; move it away")
+            if found.st_mode & _FORBIDDEN:
+                mode = stat.S_IMODE(found.st_mode)
+                raise CredentialsError(
+                    f"{file}: has mode {mode:04o}, so others could read or change it;"
+                    f" chmod 640 {file}"
+                )
+            return msgspec.json.decode(opened.read(), type=Credentials)
+    except FileNotFoundError:
+        return Credentials()
+    except OSError as fault:
+        raise CredentialsError(f"{file}: can't be read: {fault.strerror}") from None
+    except msgspec.MsgspecError as fault:
+        raise CredentialsError(
+            f"{file}: is not what zparkd-web writes: {fault}; make it anew: zparkd-web user add"
+        ) from None
+
+
+def write(file: Path, credentials: Credentials) -> None:
+    """Make this the content of the file, in one step. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with open(descriptor, "wb") as opened:
+            opened.write(msgspec.json.format(msgspec.json.encode(credentials), indent=2) + b"\n")
+            opened.flush()
+            with contextlib.suppress(OSError):  # the gateway is of the group of its folder
+                os.fchown(descriptor, -1, file.parent.stat().st_gid)
+            os.fchmod(descriptor, 0o640)
+            os.fsync(descriptor)
+        os.replace(name, file)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def hashed(password: str) -> str:
+    """What is kept of a password. Each time another."""
+    salt = secrets.token_bytes(16)
+    return f"scrypt${_COST}${_BLOCKS}${salt.hex()}${_scrypt(password, salt).hex()}"
+
+
+def fits(password: str, kept: str) -> bool:
+    """Whether this is the password. Takes some tens of ms, also where nothing was kept."""
+    _, _, rest = kept.partition(f"scrypt${_COST}${_BLOCKS}$")
+    salt, _, wanted = rest.partition("$")
+    try:
+        parts = bytes.fromhex(salt), bytes.fromhex(wanted)
+    except ValueError:
+        parts = b"", b""
+    tried = _scrypt(password, parts[0] or bytes(16))
+    return hmac.compare_digest(tried, parts[1])
+
+
+def _scrypt(password: str, salt: bytes) -> bytes:
+    text = password.encode(errors="replace")[: 4 * limits.TEXT_CHARACTERS]
+    return hashlib.scrypt(text, salt=salt, n=_COST, r=_BLOCKS, p=1, maxmem=_MEMORY, dklen=32)
+
+
+def new_token() -> tuple[str, str]:
+    """A token, and what is kept of it."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    return secret, _digest(secret)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
