@@ -1,0 +1,251 @@
+"""Each example in a command's help does, typed as it stands, what it is there for.
+
+Examples run in a shell, in a folder of their own, against real daemons; only places such as
+/etc/zparkd lead elsewhere. What can't be run says why in SKIPPED. What an example needs first, or
+runs until ^C, is in the tables below: all others must just end with 0.
+"""
+
+import inspect
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from tests.e2e.harness import PATIENCE_S, ROOT
+from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for, zparkctl
+from zparkd.cli.main import main as zparkctl_main
+from zparkd.daemon.main import main as zparkd_main
+
+PROGRAMS = {"zparkctl": zparkctl_main, "zparkd": zparkd_main}
+
+# What is not run, and why. Each is the beginning of an example.
+SKIPPED = {
+    "zparkctl setup": "makes a user and writes to /etc; test_setup_command.py runs it elsewhere",
+}
+
+
+def commands(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all below it, with the words by which it is called."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, *path, name)
+
+
+def examples(command: click.Command) -> list[str]:
+    """The examples in the help of a command, each on one line."""
+    text = "\n\n".join(inspect.cleandoc(part) for part in (command.help, command.epilog) if part)
+    return [
+        " ".join(one.split())
+        for one in re.findall(r"^Example: (.+?)(?:\n\n|\Z)", text, re.M | re.S)
+    ]
+
+
+HELP = [
+    (" ".join(path), command)
+    for name, program in PROGRAMS.items()
+    for path, command in commands(program, name)
+]
+IN_HELP = [example for _, command in HELP for example in examples(command)]
+
+
+class Place(NamedTuple):
+    """Where examples run: a central that runs and has a peer, and one that does not run."""
+
+    folder: Path
+    central: LoopbackCentral
+    other: LoopbackCentral
+    stopped: LoopbackCentral
+
+    def as_here(self, example: str) -> str:
+        """The example with the places of a real machine replaced."""
+        config = self.stopped.config if example.startswith("zparkd ") else self.central.config
+        text = example.replace("/etc/zparkd/zparkd.toml", str(config))
+        return text.replace("/etc/zparkd", str(self.folder)).replace("/var/backups", ".")
+
+    def typed(self, example: str, screen: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+        """A shell at work on it, in a new folder that holds the files that examples name."""
+        work = Path(tempfile.mkdtemp(dir=self.folder))
+        for name, text in FILES.items():
+            (work / name).write_text(text)
+        programs = self.folder / "programs"
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", self.as_here(example)],
+            cwd=work,
+            env={
+                **os.environ,
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+                "HOME": str(work),
+                "ZPARKD_CONFIG": str(self.central.config),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=screen,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+FILES = {
+    "p2p_config.json": '{"this_central": {"id": "central-1", "ip": "127.0.0.1", "p2p_port": 9000,'
+    ' "api_port": 8000}, "peer_centrals": []}',
+    "tariff.toml": '[[rate]]\ncamera_type = "car"\ncurrency = "VND"\n'
+    "[[rate.step]]\nevery_minutes = 60\namount = 15000\n",
+}
+# Stands in for jq where that is not installed: prints one field of each line.
+JQ = """import json, sys
+for line in sys.stdin:
+    print(json.dumps(json.loads(line)[sys.argv[1].removeprefix(".")]), flush=True)
+"""
+MODULES = {
+    "zparkctl": "zparkd.cli.main",
+    "zparkd": "zparkd.daemon.main",
+}
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with (
+        tempfile.TemporaryDirectory(prefix="zp-") as name,
+        LoopbackSite(Path(name), 2, more="allow_insecure = true\n") as site,
+    ):
+        folder = Path(name)
+        (folder / "programs").mkdir()
+        for program, module in MODULES.items():
+            shim = folder / "programs" / program
+            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+            shim.chmod(0o755)
+        if shutil.which("jq") is None:
+            (folder / "programs/jq").write_text(f"#!{sys.executable}\n{JQ}")
+            (folder / "programs/jq").chmod(0o755)
+        site.start()
+        site.wait_connected()
+        stopped = LoopbackCentral(folder / "stopped", "central-9")
+        yield Place(folder, *site.centrals, stopped)
+
+
+# What must be so before an example, by its beginning.
+
+
+def nobody_inside(place: Place) -> None:
+    with place.central.edge("edge-1") as camera:
+        camera.open_barrier("29A12345", direction="EXIT", force=True, reason="the next example")
+
+
+def peer_unknown(place: Place) -> None:
+    place.central.peer_file("central-2").unlink()
+
+
+BEFORE: dict[str, Callable[[Place], None]] = {
+    "zparkctl edge open": nobody_inside,
+    "zparkctl peer add": peer_unknown,
+}
+
+
+@pytest.fixture
+def as_before(place: Place) -> Iterator[None]:
+    """The peers of the central are those that it had, whatever an example did."""
+    file = place.central.peer_file("central-2")
+    text = file.read_text()
+    yield
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
+        zparkctl(place.central.config, "reload")
+
+
+@pytest.mark.parametrize(("path", "command"), HELP, ids=[path for path, _ in HELP])
+def test_the_help_of_each_command_has_an_example_of_it(path: str, command: click.Command) -> None:
+    found = examples(command)
+    assert found
+    name, *words = path.split()
+    for example in found:
+        said = example.split()
+        assert said[0] == name
+        assert [word for word in said if word in words][: len(words)] == words
+
+
+def skip(example: str) -> None:
+    for beginning, reason in SKIPPED.items():
+        if example.startswith(beginning):
+            pytest.skip(f"{beginning}: {reason}")
+
+
+def ending() -> list[str]:
+    return sorted({one for one in IN_HELP if not any(endless(one) for endless in ENDLESS)})
+
+
+def is_tail(example: str) -> bool:
+    return example.startswith("zparkctl tail")
+
+
+def is_watch(example: str) -> bool:
+    return "--watch" in example
+
+
+def is_server(example: str) -> bool:
+    return example.startswith("zparkd ")
+
+
+ENDLESS = (is_tail, is_watch, is_server)
+
+
+@pytest.mark.usefixtures("as_before")
+@pytest.mark.parametrize("example", ending())
+def test_an_example_in_the_help_works(place: Place, example: str) -> None:
+    skip(example)
+    for beginning, prepare in BEFORE.items():
+        if example.startswith(beginning):
+            prepare(place)
+    process = place.typed(example)
+    told, faults = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, f"{place.as_here(example)}\n{told}{faults}"
+
+
+@pytest.mark.parametrize("example", [one for one in IN_HELP if is_tail(one) or is_watch(one)])
+def test_an_example_that_goes_on_prints_what_happens(place: Place, example: str) -> None:
+    screen, terminal = pty.openpty()  # into a pipe some programs write no line at once
+    process = place.typed(example, terminal)
+    os.close(terminal)
+    try:
+
+        def told() -> bool:
+            assert process.poll() is None, process.communicate()
+            nobody_inside(place)
+            ready, _, _ = select.select([screen], [], [], 0.2)
+            return bool(ready) and bool(os.read(screen, 4096))
+
+        wait_for("something is printed", told, PATIENCE_S)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        os.close(screen)
+
+
+@pytest.mark.parametrize("example", [one for one in IN_HELP if is_server(one)])
+def test_an_example_that_serves_runs_until_it_is_interrupted(place: Place, example: str) -> None:
+    process = place.typed(example)
+    try:
+        control = place.stopped.folder / "control.sock"
+        wait_for("it runs", lambda: control.exists() or process.poll() is not None, PATIENCE_S)
+        assert process.poll() is None, process.communicate()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0, process.communicate()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
