@@ -31,7 +31,8 @@ def test_add_writes_a_file_that_the_daemon_reads(central: Central, added: Path) 
     ports = ("--sync-port", "9300", "--bus-port", "9200")
     result = central.run(*ADD, *ports, "--public-key", KEY)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith(f"{added}: written; zparkd is not reached")
+    assert result.stdout.startswith(f"{added}: written, with the key {fingerprint(KEY)} (there: ")
+    assert "zparkd is not reached" in result.stdout
     assert added.read_text() == (
         'id = "central-2"\naddress = "192.168.1.102"\nbus_port = 9200\nsync_port = 9300\n'
         f'public_key = "{KEY}"\n'

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+import zmq
 from click.testing import CliRunner, Result
 
 from tests.cli.conftest import ROOT
 from zparkd.cli import setup
 from zparkd.cli.main import main
-from zparkd.daemon.config import load
+from zparkd.daemon.config import load, read_secret_key
 
 PLACED = [
     "etc/zparkd/edges.d/edge-1.toml.example",
@@ -87,6 +88,33 @@ def test_an_update_renews_the_program_and_leaves_the_configuration(tmp_path: Pat
     assert unit.read_bytes() == new
     assert config.read_text() == "not even TOML"
     assert peer.read_text() == "mine"
+
+
+def test_the_address_is_written_where_one_is_given(tmp_path: Path) -> None:
+    run("--root", tmp_path, "--address", "192.168.1.101")
+    assert load(tmp_path / "etc/zparkd/zparkd.toml").listen.address == "192.168.1.101"
+    refused = run("--root", tmp_path, "--address", "tcp://192.168.1.101")
+    assert refused.exit_code == 2
+    assert "--address" in refused.output
+
+
+def test_nothing_for_a_package_holds_a_secret_key(tmp_path: Path) -> None:
+    answer = orjson.loads(run("--root", tmp_path, "--json").stdout)
+    assert answer["public_key"] is None
+    assert not list(tmp_path.rglob("*.key"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_the_key_is_made_once_for_root_to_write_and_the_daemon_to_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "central.key"
+    monkeypatch.setattr(setup, "KEY_FILE", file)
+    monkeypatch.setattr(setup, "USER", "root")
+    made, kept = (setup._key(setup._Machine(None)) for _ in range(2))
+    assert made == kept
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert zmq.curve_public(read_secret_key(file)).decode() == made
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.e2e.harness import alive, peer_row, wait_connected, zparkctl
 from tests.e2e.recipe import Machines, recipe
 from tests.e2e.stranger import BUS, EDGE, SYNC, Caller, calling, new_secret, secret_in
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
+from zparkd.core.keys import fingerprint
 from zparkd.daemon.config import SecurityMode
 
 ADMITTED_WITHIN_S = 2.0
@@ -126,6 +127,22 @@ def test_a_peer_that_has_the_wrong_key_of_us_is_named(pair: LoopbackSite) -> Non
     wait_connected(one, two)
     assert peer_row(two, one.id)["error"] is None
     assert alive(one, two)
+
+
+def test_two_fresh_centrals_become_a_pair_by_one_command_each(
+    make_central: Callable[..., LoopbackCentral],
+) -> None:
+    one, two = (make_central(id, mode=SecurityMode.CURVE) for id in ("central-1", "central-2"))
+    for here, there in ((one, two), (two, one)):
+        add = ["peer", "add", there.id, "127.0.0.1", "--bus-port", str(there.ports[0])]
+        add += ["--sync-port", str(there.ports[1])]
+        refused = zparkctl(here.config, *add)
+        assert refused.returncode == 78
+        assert "public_key: is missing, and mode is curve" in refused.stderr
+        done = zparkctl(here.config, *add, "--public-key", str(there.public_key))
+        assert fingerprint(str(there.public_key)) in done.stdout
+        here.start()
+    wait_connected(one, two)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def keygen(key_file: Path, public: bool, as_json: bool) -> None:
     standard error, is for comparing by eye: `zparkctl peer list` shows it at the others.
     """
     try:
-        secret = read_secret_key(key_file, private=False) if public else _new(key_file)
+        secret = read_secret_key(key_file, private=False) if public else new_key(key_file)
     except FileExistsError:
         message = f"{key_file}: exists, and is not overwritten; for its public key: --public"
         fail(Exit.NO, "exists", message, as_json=as_json)
@@ -40,7 +40,7 @@ def keygen(key_file: Path, public: bool, as_json: bool) -> None:
         click.echo(f"fingerprint {fingerprint(key)}", err=True)
 
 
-def _new(key_file: Path) -> bytes:
+def new_key(key_file: Path) -> bytes:
     """A new secret key, once it is in the file and on the disk. Raises OSError."""
     _, secret = zmq.curve_keypair()
     descriptor = os.open(key_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -99,7 +99,10 @@ def add(file: Path, /, peer_id: str, as_json: bool, **written: str | int | None)
         _refuse_existing(peer_id, path, as_json=as_json)
     except OSError as fault:
         fail(Exit.NO, "unwritable", f"{path}: can't be written: {fault.strerror}", as_json=as_json)
-    _tell_daemon(file, f"{path}: written", [path], as_json=as_json)
+    done = f"{path}: written"
+    if key := written["public_key"]:
+        done += f", with the key {fingerprint(str(key))} (there: zparkctl keygen --public FILE)"
+    _tell_daemon(file, done, [path], as_json=as_json)
 
 
 @peer.command(epilog="Example: zparkctl peer remove central-2")

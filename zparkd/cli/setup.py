@@ -16,11 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import zmq
 
 from zparkd.cli.files import FILE_MODE, write_new
+from zparkd.cli.keygen import new_key
 from zparkd.cli.reach import Exit, fail
 from zparkd.cli.tables import print_json
-from zparkd.daemon.config import DEFAULT_PATH, SECTIONS, ConfigError, load
+from zparkd.core.keys import fingerprint
+from zparkd.daemon.config import DEFAULT_PATH, SECTIONS, ConfigError, load, read_secret_key
 
 USER = "zparkd"
 DATA = Path(__file__).resolve().parents[1] / "data"  # links in a checkout, files in a wheel
@@ -30,11 +33,15 @@ _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
 _ID = SECTIONS["central"]["id"]
 _SITE = SECTIONS["central"]["site"]
+_ADDRESS = SECTIONS["listen"]["address"]
+_SHOWN_ADDRESS = f'#address = "{_ADDRESS.default}"'
+KEY_FILE = DEFAULT_PATH.parent / "central.key"
 
 
 @click.command(epilog="Example: zparkctl setup --site lot-a")
 @click.option("--id", "central_id", help="The id of this central.  [default: the host's name]")
 @click.option("--site", default=_SITE.example, show_default=True, help="The car park.")
+@click.option("--address", help="Its address, where peers and cameras reach it, or 0.0.0.0.")
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
@@ -55,6 +62,7 @@ def setup(
     *,
     central_id: str | None,
     site: str,
+    address: str | None,
     root: Path | None,
     programs: Path | None,
     lib: Path,
@@ -69,6 +77,7 @@ def setup(
         raise click.UsageError(f"setup is about {DEFAULT_PATH}; for another place: --root DIR")
     central_id = _valid("--id", _ID.parse, central_id or _name_of_host())
     site = _valid("--site", _SITE.parse, site)
+    address = address and _valid("--address", _ADDRESS.parse, address)
     if root is None and os.geteuid() != 0:
         fail(
             Exit.NO, "not_root", "must be root: sudo zparkctl setup, or --root DIR", as_json=as_json
@@ -77,18 +86,23 @@ def setup(
         programs = programs or (Path("/usr/bin") if root is not None else _programs())
         machine = _Machine(root)
         _place(machine, programs.absolute(), lib)
-        _configure(machine, central_id, site)
+        _configure(machine, central_id, site, address)
+        key = _key(machine) if root is None else None
         if root is None:
             _announce(machine)
-    except (OSError, subprocess.CalledProcessError, LookupError) as fault:
+    except (OSError, subprocess.CalledProcessError, LookupError, ValueError) as fault:
         fail(Exit.NO, "setup_failed", f"not done: {fault}", as_json=as_json)
     following = _following(machine, programs)
     if as_json:
         done = [{"what": what, "path": path} for what, path in machine.done]
-        print_json({"success": True, "done": done, "next": following})
+        keys = {"public_key": key, "fingerprint": key and fingerprint(key)}
+        print_json({"success": True, "done": done, **keys, "next": following})
         return
     for what, path in machine.done:
         click.echo(f"{what:8} {path}")
+    if key is not None:
+        command = f"zparkctl peer add {central_id} {address or 'ADDRESS'} --public-key '{key}'"
+        click.echo(f"\nat each other central: {command}\nfingerprint {fingerprint(key)}")
     click.echo(f"\nnext: {following}")
 
 
@@ -173,7 +187,7 @@ def _make_user(machine: _Machine, users: Path) -> None:
     machine.note("made", f"user {USER}")
 
 
-def _configure(machine: _Machine, central_id: str, site: str) -> None:
+def _configure(machine: _Machine, central_id: str, site: str, address: str | None) -> None:
     """The first configuration: the reference, with this central's names in it."""
     place = machine.at(DEFAULT_PATH)
     text = (DATA / "etc" / "zparkd.toml").read_text("utf-8")
@@ -181,6 +195,8 @@ def _configure(machine: _Machine, central_id: str, site: str) -> None:
         line = f'\n{key} = "{example}"\n'
         assert text.count(line) == 1
         text = text.replace(line, f'\n{key} = "{value}"\n')
+    if address is not None:
+        text = text.replace(_SHOWN_ADDRESS, f'address = "{address}"')
     try:
         write_new(place, text.encode(), place.parent)
     except FileExistsError:
@@ -188,6 +204,23 @@ def _configure(machine: _Machine, central_id: str, site: str) -> None:
     else:
         machine.note("made", f"{DEFAULT_PATH}: {central_id} of site {site}")
         place.chmod(FILE_MODE)
+
+
+def _key(machine: _Machine) -> str:
+    """The public key of this machine, whose secret one is made where there is none.
+
+    Root writes the file and the daemon reads it. There is none for `--root`: a package that held
+    one would give the same to all.
+    """
+    if KEY_FILE.exists():
+        machine.note("kept", KEY_FILE)
+        secret = read_secret_key(KEY_FILE, private=False)
+    else:
+        secret = new_key(KEY_FILE)
+        shutil.chown(KEY_FILE, "root", USER)
+        KEY_FILE.chmod(FILE_MODE)
+        machine.note("made", f"{KEY_FILE}: the key of this central")
+    return zmq.curve_public(secret).decode()
 
 
 def _announce(machine: _Machine) -> None:
