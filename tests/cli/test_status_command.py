@@ -144,6 +144,29 @@ def test_a_fault_of_the_configuration_is_shown_once() -> None:
     assert shown(config_error=fault, problems=[problem]).count("BAD_CONFIG") == 1
 
 
+def test_each_fault_of_the_configuration_has_a_line_of_its_own() -> None:
+    faults = "a.toml:1: id: is missing\nb.toml:2: x: unknown key"
+    assert "a.toml:1: id: is missing\n    b.toml:2: x: unknown key" in shown(config_error=faults)
+
+
+def test_many_edges_leave_room_for_what_matters() -> None:
+    edges = [{"edge_id": f"edge-{n}", "last_seen": ago(minutes=n)} for n in range(1, 31)]
+    text = shown(edges=edges[::-1])
+    assert re.findall(r"^edge-\d+", text, re.M) == [f"edge-{n}" for n in range(1, 9)]
+    assert "and 22 more, the last of them seen 30 min ago" in text
+
+
+def test_names_too_long_for_the_screen_keep_their_ends() -> None:
+    peers = [
+        peer(
+            f"{'a-gate-far-away-in-the-north-':.29}{n:03}", behind=10**7, lag=10**7, error="e" * 99
+        )
+        for n in range(2)
+    ]
+    lines = shown(peers=peers).splitlines()
+    assert [line.split()[0][-3:] for line in lines if line.startswith("a-gate")] == ["000", "001"]
+
+
 def test_the_longest_names_and_numbers_fit_80_columns() -> None:
     worst = shown(
         this_central="c" * 32,

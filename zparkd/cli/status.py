@@ -17,6 +17,7 @@ from zparkd.cli.tables import NEVER, NONE, SCREEN, UNKNOWN, Cell
 from zparkd.client.control import DaemonUnreachable
 
 SCHEMA = "zparkctl.status/1"
+_EDGES_SHOWN = 8  # peers and problems are to stay on the screen
 
 
 @click.command(epilog="Example: zparkctl status --watch")
@@ -116,7 +117,8 @@ def _peers(answer: Mapping[str, Any], now: datetime) -> str:
         rows,
         right=("BEHIND", "LAG", "CLOCK"),
         width=SCREEN,
-        shrink={"STATE": 12, "PEER": 12},
+        shrink={"STATE": 15, "PEER": 12},
+        names=("PEER",),
     )
 
 
@@ -135,8 +137,19 @@ def _edges(answer: Mapping[str, Any], now: datetime) -> str:
     edges = answer.get("edges") or []
     if not edges:
         return f"edges: {NONE}"
-    rows = [(str(edge.get("edge_id", UNKNOWN)), _ago(edge.get("last_seen"), now)) for edge in edges]
-    return tables.table(("EDGE", "LAST SEEN"), rows, width=SCREEN, shrink={"EDGE": 12})
+    newest = sorted(edges, key=lambda edge: str(edge.get("last_seen") or ""), reverse=True)
+    rows = [
+        (str(edge.get("edge_id", UNKNOWN)), _ago(edge.get("last_seen"), now))
+        for edge in newest[:_EDGES_SHOWN]
+    ]
+    shown = tables.table(
+        ("EDGE", "LAST SEEN"), rows, width=SCREEN, shrink={"EDGE": 12}, names=("EDGE",)
+    )
+    if more := newest[_EDGES_SHOWN:]:
+        since = _ago(more[-1].get("last_seen"), now)
+        count = tables.count(len(more))
+        shown += f"\nand {count} more, the last of them seen {since} (--json lists all)"
+    return shown
 
 
 def _problems(answer: Mapping[str, Any]) -> str:
@@ -150,7 +163,7 @@ def _problems(answer: Mapping[str, Any]) -> str:
     lines = [f"problems: {len(problems)}"]
     for problem in problems:
         said = f"{problem.get('code', UNKNOWN)}: {problem.get('message', UNKNOWN)}"
-        lines.append(tables.bad(tables.paragraph(said, first="  ", rest="    ")))
+        lines += map(tables.bad, tables.paragraph(said, first="  ", rest="    ").split("\n"))
         if hint := problem.get("hint"):
             lines.append(tables.paragraph(f"→ {hint}", first="    ", rest="      "))
     return "\n".join(lines)

@@ -76,11 +76,13 @@ def table(
     right: Collection[str] = (),
     width: int | None = None,
     shrink: Mapping[str, int] | None = None,
+    names: Collection[str] = (),
 ) -> str:
     """Aligned columns under their `headers`, two spaces apart.
 
     `right` names the columns that are aligned to the right. Where the table is wider than
-    `width`, the columns of `shrink` (name to least width) are cut in that order, with a `…`.
+    `width`, the columns of `shrink` (name to least width) are cut in that order, with a `…`; those
+    of `names` in the middle, since names in a row often differ in their ends.
     """
     lines = [[_cell(field) for field in row] for row in rows]
     widths = [
@@ -97,7 +99,7 @@ def table(
 
     def line(cells: Sequence[Cell]) -> str:
         fields = [
-            _fitted(cell, columns, at_right=header in right)
+            _fitted(cell, columns, at_right=header in right, name=header in names)
             for cell, columns, header in zip(cells, widths, headers, strict=True)
         ]
         return "  ".join(fields).rstrip()
@@ -110,13 +112,17 @@ def paragraph(text: str, *, first: str = "", rest: str = "") -> str:
 
     A word that is longer, such as a path, is not broken: it is there to be copied.
     """
-    return textwrap.fill(
-        printable(text),
-        SCREEN,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
+    lines = text.splitlines() or [""]
+    return "\n".join(
+        textwrap.fill(
+            printable(line),
+            SCREEN,
+            initial_indent=rest if number else first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for number, line in enumerate(lines)
     )
 
 
@@ -165,12 +171,13 @@ def _cell(field: str | Cell) -> Cell:
     return Cell(printable(cell.text), cell.style)
 
 
-def _fitted(cell: Cell, columns: int, *, at_right: bool) -> str:
+def _fitted(cell: Cell, columns: int, *, at_right: bool, name: bool) -> str:
     text = cell.text
     if _columns(text) > columns:
-        while _columns(text) > columns - 1:
+        end = text[len(text) - (columns - 1) // 2 :] if name else ""
+        while _columns(text) + _columns(end) > columns - 1:
             text = text[:-1]
-        text += "…"
+        text += f"…{end}"
     blank = " " * (columns - _columns(text))
     shown = cell.style(text) if cell.style else text
     return blank + shown if at_right else shown + blank

@@ -102,7 +102,17 @@ def _peer(central: Central, peer: Peer, state: PeerState, now: Now) -> dict[str,
         "lag": peers.lag(state, heads),
         "clock_offset_ms": state.offset_ms,
         "error": state.error,
+        "state": _state(central, state, now),
     }
+
+
+def _state(central: Central, state: PeerState, now: Now) -> str:
+    """How it is with a peer, in words."""
+    if central.peers.connected(state, now.mono_ms):
+        return "connected"
+    if central.peers.fresh(state, now.mono_ms):
+        return "does not hear us"
+    return "not heard" if state.heard is not None else "never heard"
 
 
 def _problems_of_store(store: Store) -> Iterator[Problem]:
@@ -198,7 +208,7 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
     if offset_ms is not None and abs(offset_ms) > limits.CLOCK_BOUND_MS:
         yield _problem(
             "CLOCK_SKEW",
-            f"the clocks of {peer.id} and this central differ by {abs(offset_ms) / 1000:.0f} s",
+            f"the clocks of {peer.id} and this central differ by {abs(offset_ms) // 1000:,} s",
             "set the one that is wrong (timedatectl)",
         )
     if state.timezone not in (None, central.settings.timezone):
