@@ -12,7 +12,7 @@ from tests.cli.conftest import Central
 from tests.core.vehicles import Book
 from zparkd.daemon.store import Store
 
-READING = ("history", "conflicts", "sync-state", "verify", "backup")
+READING = ("history", "conflicts", "incidents", "sync-state", "verify", "backup")
 WAY = "move zparkd.db, zparkd.db-wal and zparkd.db-shm away"
 
 

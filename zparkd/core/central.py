@@ -230,6 +230,11 @@ class Central:
         self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
         self.log.note_peers(self.peers.notes(), now.wall_ms)
 
+    def note_peers_at_end(self, now: Now) -> None:
+        """Write it down once more before this run ends, so that the next one knows it."""
+        self._next_flush_ms = now.mono_ms
+        self.note_peers(now)
+
     # --- what peers send ---------------------------------------------------------------------
 
     def _from_bus(self, now: Now, message: FromBus) -> None:

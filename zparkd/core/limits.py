@@ -66,6 +66,9 @@ START_CHECKS_STREAMS = 100  # whose newest events are looked at, the newest stre
 START_CHECKS_EVENTS = 20  # of each of them
 START_HELLO_MS = 500  # a peer that has not answered by then does not hold up the start
 FILE_LOOKED_AT_MS = 1_000  # how often it is seen that the database is still in its place
+OUTAGES_KEPT = 1_000  # the newest, with when a peer was lost and back
+OUTAGES_LOOKED_AT_MS = 100  # how often it is seen that a peer was lost or is back
+OUTAGES_RETRY_MS = 2_000  # after that could not be written
 SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
 
 # --- the gateway: what comes in over HTTP -------------------------------------------------------

@@ -28,6 +28,7 @@ from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.notify import Notifier, status_text
+from zparkd.daemon.outages import Outages
 from zparkd.daemon.peer_files import write_peers
 from zparkd.daemon.peer_test import peer_test
 from zparkd.daemon.recorded import say_recorded
@@ -116,6 +117,7 @@ class Reactor:
         self._faults = Faults()
         self._to_serve: deque[SyncRequest] = deque(maxlen=limits.SYNC_REQUESTS_WAITING)
         self._changes = Changes(central)
+        self._outages = Outages(central, store)
         self._notify = Notifier()
         self._undone = Undone.FULL
         self._edges_answered = False
@@ -145,6 +147,8 @@ class Reactor:
         while not self._stopping:
             self.once()
         self._notify.stopping()
+        now = read_clocks()
+        self._committed(lambda: self._central.note_peers_at_end(now))
 
     def once(self) -> None:
         """Wait for something to come in, and do all that follows from it."""
@@ -189,6 +193,7 @@ class Reactor:
                 else:
                     self._alone(message)
         self._committed(lambda: self._central.note_peers(now))
+        self._committed(lambda: self._outages.note(now))
         self._serve(now)
         for peer_id in self._central.peers.out_of_touch(now.mono_ms, self._bus.of_several_keys()):
             self._bus.redial(peer_id)
@@ -233,6 +238,7 @@ class Reactor:
         except sqlite3.Error as second:
             raise StorageFailed(f"{self._config.storage_path}: {second}") from second
         self._central.undone()
+        self._outages.undone()
 
     def _alone(self, message: Incoming) -> None:
         """One message of a batch that was undone: only the one at fault is refused."""

@@ -11,6 +11,7 @@ that is newer than this software is refused, never guessed at.
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
     peers      what each configured peer held when last heard
+    outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
     arrivals   the events, numbered in the order in which they came to be held here
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
@@ -289,7 +290,21 @@ FROM staff s JOIN streams o ON o.no = s.at >> 40
 WHERE NOT s.removed;
 """
 
-MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE)
+_OUTAGES = """
+CREATE TABLE outages (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer    TEXT NOT NULL,
+    why     TEXT NOT NULL,
+    lost_ms INTEGER NOT NULL,
+    lost_no INTEGER NOT NULL,
+    back_ms INTEGER,
+    over_ms INTEGER,
+    over_no INTEGER
+);
+CREATE INDEX outages_under_way ON outages (peer) WHERE over_ms IS NULL;
+"""
+
+MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE, _OUTAGES)
 
 
 class SchemaError(Exception):

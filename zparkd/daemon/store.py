@@ -144,6 +144,16 @@ class Store:
         if not self._connection.in_transaction:
             self._run("BEGIN IMMEDIATE")
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For reading tables that are not the log's."""
+        return self._connection
+
+    def writing(self) -> sqlite3.Connection:
+        """For writing them, in the transaction that `commit` ends."""
+        self._begin()
+        return self._connection
+
     def commit(self) -> bool:
         """Put all that was appended on the disk; whether there was anything.
 
