@@ -22,7 +22,13 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome
 _FLAGS = (
     *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-default-browser-check"),
-    *("--disable-default-apps", "--disable-extensions", "--hide-scrollbars", "--lang=vi"),
+    *(
+        "--disable-default-apps",
+        "--disable-extensions",
+        "--hide-scrollbars",
+        "--lang=vi",
+        "--accept-lang=vi",
+    ),
     *("--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-pings"),
 )
 # The browser speaks on 3 and 4, not on the two pipes that a child is given anyway.
@@ -190,7 +196,7 @@ class Page:
         """Look until an expression is true in the page; its value."""
         until = time.monotonic() + timeout_s
         while True:
-            value = self.js(script)
+            value = self.js(f"(found => found instanceof Node || found)({script})")
             if value:
                 return value
             if time.monotonic() > until:
@@ -200,13 +206,15 @@ class Page:
 
     def see(self, text: str, within: str = "body", timeout_s: float = PATIENCE_S) -> None:
         """Wait until a text can be read in the first element that fits a selector."""
-        shown = f"document.querySelector({json.dumps(within)})?.innerText.includes("
-        self.wait(f"{shown}{json.dumps(text)})", timeout_s)
+        found = f"[document.querySelector({json.dumps(within)})]"
+        read = "(e?.innerText ?? e?.textContent)"  # a drawing has no innerText
+        shown = f"{read}?.replaceAll('\\u00a0', ' ').includes({json.dumps(text)})"
+        self.wait(f"{found}.some(e => {shown})", timeout_s)
 
     def click(self, selector: str) -> None:
         """Click in the middle of an element, once it is there, as a mouse does."""
         found = f"document.querySelector({json.dumps(selector)})"
-        self.wait(f"!!{found}")
+        self.wait(f"{found} && !{found}.disabled")
         box = self.js(
             f"(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}});"
             " const b = e.getBoundingClientRect();"

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK
+from tests.e2e.harness import QUICK, wait_connected
+from tests.web.browser import Browser, chromium
 from tests.web.gateway import Gateway
+from tests.web.pages import Open
 from zparkd.cli.loopback import LoopbackSite
 
 MakeSite = Callable[..., LoopbackSite]
@@ -38,3 +40,38 @@ def make_site() -> Iterator[MakeSite]:
             return stack.enter_context(LoopbackSite(folder, count, **{"more": QUICK, **options}))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests that need one; they are skipped where there is none."""
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with (
+        tempfile.TemporaryDirectory(prefix="zp-profile-", ignore_cleanup_errors=True) as profile,
+        Browser(program, Path(profile)) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens pages of gateways; at the end it is looked at what they did."""
+    with ExitStack() as stack:
+        opened = Open(browser, stack)
+        yield opened
+        opened.look()
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[tuple[Gateway, Gateway]]:
+    """Two connected centrals with their gateways, for those tests of the page that stop neither."""
+    with (
+        tempfile.TemporaryDirectory(prefix="zp-") as name,
+        LoopbackSite(Path(name), 2, more=QUICK) as site,
+    ):
+        site.start()
+        wait_connected(*site.centrals)
+        with Gateway(site.centrals[0]) as one, Gateway(site.centrals[1]) as other:
+            yield one, other

@@ -60,6 +60,7 @@ async def session(request: Request) -> Response:
             "role": who.role if who is not None else Role.VIEWER,
             "csrf": who.session.csrf if who is not None and who.session is not None else "",
             "language": _language(request.headers.get("accept-language", "")),
+            "timezone": request.app.state.site.config.timezone,
         }
     )
 

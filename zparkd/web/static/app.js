@@ -5,7 +5,7 @@
 
 import { get, post, Problem, useToken } from "./api.js";
 import { el, put } from "./dom.js";
-import { language, remembered, t, translateShell, useLanguage } from "./i18n.js";
+import { has, language, remembered, t, translateShell, useLanguage } from "./i18n.js";
 import { mark } from "./marks.js";
 import { follow } from "./stream.js";
 import { show as conflicts } from "./view-conflicts.js";
@@ -188,7 +188,7 @@ function explain(fault) {
   if (!(fault instanceof Problem)) throw fault;
   if (fault.status === 401) enter();
   const kind = fault.status === 501 ? "none" : "bad";
-  const words = fault.status === 0 ? t("fault.unreachable") : fault.message;
+  const words = has(`fault.${fault.code}`) ? t(`fault.${fault.code}`) : fault.message;
   return el("p", { class: "fault", role: "alert" }, mark(kind, words));
 }
 

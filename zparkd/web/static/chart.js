@@ -1,7 +1,7 @@
 // Bars, drawn as SVG, each chart with the same numbers as a table. Series differ by colour and by
 // filling, so that they are told apart in grey too.
 
-import { drawnToWidth, el, svg } from "./dom.js";
+import { drawnToWidth, el, freshId, svg } from "./dom.js";
 import { table } from "./table.js";
 
 const ROW = 30;
@@ -65,7 +65,12 @@ function legend(series) {
     "ul",
     { class: "series" },
     series.map((one) =>
-      el("li", {}, frame("", 14, 14, bar(1, 1, 12, 12, one.style), hatch()), one.name),
+      el(
+        "li",
+        {},
+        frame("", 14, 14, (hatch) => bar(1, 1, 12, 12, one.style, hatch)),
+        one.name,
+      ),
     ),
   );
 }
@@ -76,14 +81,11 @@ function standing({ title, rows, series, short, most, width }) {
   const step = inner / rows.length;
   const thick = Math.max(2, Math.min(22, (step * 0.76) / series.length));
   const height = TALL + BOTTOM;
+  const told = (row, one, value) => `${row.label}, ${one.name}: ${short(value)}`;
   const level = (value) => 8 + (TALL - 8) * (1 - value / most);
   const longest = Math.max(...rows.map((row) => row.label.length));
   const every = Math.ceil((longest * 7 + 8) / step); // labels that have room
-  return frame(
-    title,
-    width,
-    height,
-    hatch(),
+  return frame(title, width, height, (hatch) => [
     [0, most / 2, most].map((value) => [
       svg("line", { class: "grid", x1: LEFT, x2: width - 8, y1: level(value), y2: level(value) }),
       svg("text", { class: "end", x: LEFT - 8, y: level(value) + 4 }, short(value)),
@@ -95,7 +97,15 @@ function standing({ title, rows, series, short, most, width }) {
           const value = row.values[at] ?? 0;
           const top = level(value);
           return value > 0
-            ? bar(from + at * thick, top, thick - 1, TALL - top, one.style, row, one, short(value))
+            ? bar(
+                from + at * thick,
+                top,
+                thick - 1,
+                TALL - top,
+                one.style,
+                hatch,
+                told(row, one, value),
+              )
             : null;
         }),
         index % every === 0
@@ -107,18 +117,15 @@ function standing({ title, rows, series, short, most, width }) {
           : null,
       ];
     }),
-  );
+  ]);
 }
 
 /** Bars below each other, with their numbers at the end: for names. */
 function lying({ title, rows, series, short, most, width }) {
   const each = ROW * series.length * 0.72 + 28;
+  const told = (row, one, value) => `${row.label}, ${one.name}: ${short(value)}`;
   const room = width - 96; // the number stands behind the longest bar
-  return frame(
-    title,
-    width,
-    rows.length * each,
-    hatch(),
+  return frame(title, width, rows.length * each, (hatch) =>
     rows.map((row, index) => [
       svg("text", { x: 0, y: index * each + 16 }, row.label),
       series.map((one, at) => {
@@ -126,7 +133,7 @@ function lying({ title, rows, series, short, most, width }) {
         const y = index * each + 24 + at * ROW * 0.72;
         const long = Math.max(value > 0 ? 2 : 0, (room * value) / most);
         return [
-          bar(0, y, long, ROW * 0.72 - 4, one.style, row, one, short(value)),
+          bar(0, y, long, ROW * 0.72 - 4, one.style, hatch, told(row, one, value)),
           svg("text", { x: long + 6, y: y + 13 }, short(value)),
         ];
       }),
@@ -134,36 +141,32 @@ function lying({ title, rows, series, short, most, width }) {
   );
 }
 
-function bar(x, y, width, height, style, row = null, one = null, words = "") {
+/** One bar; `hatch` is what fills the second series, `words` what a mouse over it is told. */
+function bar(x, y, width, height, style, hatch, words = null) {
+  const fill = style === "two" ? `url(#${hatch})` : null;
   return svg(
     "rect",
-    { class: `bar ${style}`, x, y, width, height, fill: style === "two" ? "url(#hatch)" : null },
-    row ? svg("title", {}, `${row.label}, ${one.name}: ${words}`) : null,
+    { class: `bar ${style}`, x, y, width, height, fill },
+    words ? svg("title", {}, words) : null,
   );
 }
 
-function frame(title, width, height, ...children) {
+/** A drawing; `draw` is given the name of its hatching. Without a title it only decorates. */
+function frame(title, width, height, draw) {
   const label = title ? { role: "img", "aria-label": title } : { "aria-hidden": "true" };
+  const id = freshId("hatch");
+  const size = { width: 5, height: 5 };
   return svg(
     "svg",
     { class: "chart", viewBox: `0 0 ${width} ${height}`, width, height, ...label },
-    ...children,
+    svg(
+      "pattern",
+      { id, ...size, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      svg("rect", { class: "hatch-ground", ...size }),
+      svg("rect", { class: "hatch-line", ...size, width: 2.4 }),
+    ),
+    draw(id),
   );
-}
-
-function hatch() {
-  const lines = svg("pattern", {
-    id: "hatch",
-    width: 5,
-    height: 5,
-    patternUnits: "userSpaceOnUse",
-    patternTransform: "rotate(45)",
-  });
-  lines.append(
-    svg("rect", { class: "hatch-ground", width: 5, height: 5 }),
-    svg("rect", { class: "hatch-line", width: 2.4, height: 5 }),
-  );
-  return svg("defs", {}, lines);
 }
 
 /** The next round number, for the top of a scale; even, so that its half is whole. */

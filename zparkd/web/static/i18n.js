@@ -42,6 +42,8 @@ export function t(key, values = {}) {
   );
 }
 
+export const has = (key) => key in words;
+
 /** The words for a code of the daemon (`word("remark", "FORCED")`), or the code itself. */
 export function word(group, value) {
   if (value === null || value === undefined) return t("none");
@@ -97,6 +99,15 @@ export function shortTime(text) {
 }
 
 export const clockTime = (text) => shown(text, CLOCK);
+
+/** Now, as the site's clocks on the wall have it: `YYYY-MM-DD HH:MM:SS`. */
+export function siteNow(zone) {
+  return new Intl.DateTimeFormat("sv-SE", {
+    timeZone: zone,
+    dateStyle: "short",
+    timeStyle: "medium",
+  }).format();
+}
 
 /** A duration in whole minutes, rounded down, as people say it. */
 export function duration(seconds) {

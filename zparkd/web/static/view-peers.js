@@ -17,7 +17,7 @@ export function show(place, app, signal) {
   const heading = el("h2", { tabindex: "-1" }, t("peers.list", { count: "…" }));
   const add = el(
     "button",
-    { type: "button", class: "main", disabled: !app.may("admin"), onclick: () => edit(null) },
+    { type: "button", class: "main", disabled: true, onclick: () => edit(null) },
     t("peers.add"),
   );
   place.append(
@@ -41,6 +41,7 @@ export function show(place, app, signal) {
   function take(config, tag) {
     held.config = config;
     held.tag = tag;
+    add.disabled = !app.may("admin");
     put(
       own,
       centralForm(config.this_central, app.may("admin"), (changed) =>
@@ -66,10 +67,10 @@ export function show(place, app, signal) {
   }
 
   async function edit(peer) {
-    const others = held.config.peer_centrals.filter((one) => one.id !== peer?.id);
-    await editPeer(peer, (changed) =>
-      save({ ...held.config, peer_centrals: [...others, changed] }),
-    );
+    const peers = held.config.peer_centrals;
+    const placed = (changed) =>
+      peer ? peers.map((one) => (one.id === peer.id ? changed : one)) : [...peers, changed];
+    await editPeer(peer, (changed) => save({ ...held.config, peer_centrals: placed(changed) }));
   }
 
   async function remove(peer) {

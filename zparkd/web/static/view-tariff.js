@@ -2,7 +2,7 @@
 
 import { get, post, putJson } from "./api.js";
 import { choice, el, field, put } from "./dom.js";
-import { dayTime, money, number, t, word } from "./i18n.js";
+import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
 import { mark } from "./marks.js";
 import { dialog } from "./peer-forms.js";
 import { table } from "./table.js";
@@ -133,7 +133,7 @@ function stepLine(step, since, coin) {
 }
 
 function quoteForm(app, draft, signal) {
-  const begin = `${(app.status?.site_time ?? new Date().toISOString()).slice(0, 10)}T08:00`;
+  const begin = `${siteNow(app.session.timezone).slice(0, 10)}T08:00`;
   const type = el("input", {
     name: "camera_type",
     value: "car",

@@ -3,57 +3,50 @@
 import { address, get } from "./api.js";
 import { chart } from "./chart.js";
 import { el, field, put } from "./dom.js";
-import { dayTime, money, number, t, word } from "./i18n.js";
+import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
 import { mark } from "./marks.js";
+import { byDay, byHour, byKey, daysAfter, revenues } from "./traffic-sums.js";
 
 const BY = ["hour", "gate", "type"];
-const DAY_MS = 86_400_000;
 
 export function show(place, app, signal) {
-  const today = siteDay(app.status);
+  const today = siteNow(app.session.timezone).slice(0, 10);
   const from = app.route.query.get("from") ?? today;
   const to = app.route.query.get("to") ?? today;
   const result = el("div", {}, el("p", { class: "quiet" }, t("loading")));
-  place.append(rangeForm(from, to, today), result);
+  const changed = el("p", { class: "controls", hidden: true });
+  place.append(rangeForm(from, to, today), changed, result);
 
   async function read() {
+    changed.hidden = true;
     try {
-      const answers = await Promise.all(
+      const [hours, gates, types] = await Promise.all(
         BY.map((by) => get("/api/parking/traffic", { from, to, by }, signal)),
       );
-      put(
-        result,
-        completeness(answers[0]),
-        totals(answers[2].rows),
-        el(
-          "div",
-          { class: "charts" },
-          BY.map((by, index) => charts(by, answers[index].rows, signal)),
+      const currency = revenues(types.rows)[0]?.[1] ?? "VND";
+      const drawn = [
+        from < to ? charts("day", byDay(hours.rows, from, to), currency, signal) : null,
+        charts("hour", byHour(hours.rows), currency, signal),
+        charts("gate", byKey(gates.rows, String), currency, signal),
+        charts(
+          "type",
+          byKey(types.rows, (key) => word("type", key)),
+          currency,
+          signal,
         ),
-      );
+      ];
+      put(result, completeness(hours), totals(types.rows), el("div", { class: "charts" }, drawn));
     } catch (fault) {
       put(result, app.explain(fault) ?? []);
     }
   }
+  put(changed, el("button", { type: "button", onclick: read }, t("history.newer")));
   read();
-  return {};
-}
-
-/** The site's day: that of the last heartbeat where one came, else that of this machine. */
-function siteDay(status) {
-  const heard = status?.peers
-    ?.map((peer) => peer.last_ping_time)
-    .filter(Boolean)
-    .sort()
-    .at(-1);
-  if (status?.site_time) return status.site_time.slice(0, 10);
-  if (heard) return heard.slice(0, 10);
-  const now = new Date();
-  return new Date(now - now.getTimezoneOffset() * 60_000).toISOString().slice(0, 10);
-}
-
-function daysBefore(dayText, days) {
-  return new Date(Date.parse(dayText) - days * DAY_MS).toISOString().slice(0, 10);
+  return {
+    event() {
+      changed.hidden = false;
+    },
+  };
 }
 
 function rangeForm(from, to, today) {
@@ -61,8 +54,8 @@ function rangeForm(from, to, today) {
   const last = el("input", { type: "date", name: "to", value: to, required: true });
   const spans = [
     [t("traffic.today"), today],
-    [t("traffic.week"), daysBefore(today, 6)],
-    [t("traffic.month"), daysBefore(today, 29)],
+    [t("traffic.week"), daysAfter(today, -6)],
+    [t("traffic.month"), daysAfter(today, -29)],
   ];
   return el(
     "form",
@@ -122,27 +115,12 @@ function completeness({ complete_until, missing }) {
 }
 
 function totals(rows) {
-  const sum = (name) => rows.reduce((all, row) => all + (row[name] ?? 0), 0);
-  const currencies = [
-    ...new Set(rows.filter((row) => row.revenue).map((row) => row.currency ?? "VND")),
-  ];
-  const revenue =
-    currencies.length === 0
-      ? money(0, "VND")
-      : currencies
-          .map((currency) =>
-            money(
-              rows
-                .filter((row) => (row.currency ?? "VND") === currency)
-                .reduce((all, row) => all + (row.revenue ?? 0), 0),
-              currency,
-            ),
-          )
-          .join(" + ");
+  const sum = (name) => rows.reduce((all, row) => all + row[name], 0);
+  const paid = revenues(rows).map(([amount, currency]) => money(amount, currency));
   const cards = [
     [t("traffic.entries"), number(sum("entries"))],
     [t("traffic.exits"), number(sum("exits"))],
-    [t("traffic.revenue"), revenue],
+    [t("traffic.revenue"), paid.length ? paid.join(" + ") : money(0, "VND")],
   ];
   return el(
     "ul",
@@ -153,25 +131,24 @@ function totals(rows) {
   );
 }
 
-function charts(by, rows, signal) {
-  const oneDay = new Set(rows.map((row) => String(row.key).slice(0, 10))).size < 2;
-  const labelled = rows.map((row) => ({ ...row, label: label(by, row.key, oneDay) }));
-  const currency = rows.find((row) => row.currency)?.currency ?? "VND";
+/** Two charts of the same rows: how many, and how much. Hours and days stand, names lie. */
+function charts(by, rows, currency, signal) {
+  const upright = by === "hour" || by === "day";
   const common = {
     head: t(`traffic.by.${by}`),
-    upright: by === "hour",
+    upright,
     empty: t("traffic.none"),
     asTable: t("now.as_table"),
     signal,
   };
   return el(
     "section",
-    { class: by === "hour" ? "whole-row" : null },
+    { class: upright ? "whole-row" : null },
     el("h2", {}, t(`traffic.by.${by}`)),
     chart({
       ...common,
       title: t("traffic.vehicles"),
-      rows: labelled.map((row) => ({ label: row.label, values: [row.entries, row.exits] })),
+      rows: rows.map((row) => ({ label: row.label, values: [row.entries, row.exits] })),
       series: [
         { name: t("traffic.entries"), style: "one" },
         { name: t("traffic.exits"), style: "two" },
@@ -181,7 +158,7 @@ function charts(by, rows, signal) {
     chart({
       ...common,
       title: t("traffic.revenue"),
-      rows: labelled.map((row) => ({ label: row.label, values: [row.revenue] })),
+      rows: rows.map((row) => ({ label: row.label, values: [row.revenue] })),
       series: [{ name: t("traffic.revenue"), style: "money" }],
       format: (value) => money(value, currency),
       short: thousands,
@@ -189,24 +166,9 @@ function charts(by, rows, signal) {
   );
 }
 
-function label(by, key, oneDay) {
-  if (by === "type") return word("type", key);
-  if (by === "hour") return hour(String(key), oneDay);
-  return String(key);
-}
-
-/** `2026-11-21 08:00`, `08` or `8` as an hour that is short enough for an axis. */
-function hour(key, oneDay) {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2})/.exec(key);
-  if (parts)
-    return oneDay ? `${Number(parts[4])}h` : `${parts[3]}/${parts[2]} ${Number(parts[4])}h`;
-  return /^\d{1,2}$/.test(key) ? `${Number(key)}h` : key;
-}
-
-/** Money for the end of a bar: 25k, 1.2M. */
+/** Money for the end of a bar: 25 k, 1.2 M. */
 function thousands(value) {
-  if (value >= 1_000_000)
-    return `${number(Math.round(value / 100_000) / 10)} ${t("traffic.million")}`;
-  if (value >= 1000) return `${number(Math.round(value / 100) / 10)} ${t("traffic.thousand")}`;
-  return number(value);
+  const tenths = (size) => number(Math.round((value / size) * 10) / 10);
+  if (value >= 1e6) return `${tenths(1e6)} ${t("traffic.million")}`;
+  return value >= 1e3 ? `${tenths(1e3)} ${t("traffic.thousand")}` : number(value);
 }

@@ -1,0 +1,155 @@
+"""Each view of the page in a real browser, with what a site of two centrals has recorded."""
+
+import pytest
+
+from tests.e2e.harness import enter, leave, wait_connected, wait_events
+from tests.web.browser import Page
+from tests.web.gateway import Gateway
+from tests.web.pages import Open, texts
+
+VIEWS = {
+    "now": "Hiện tại",
+    "vehicles": "Xe",
+    "vehicles/30F00001": "Xe",
+    "history": "Lịch sử",
+    "traffic": "Lưu lượng và doanh thu",
+    "peers": "Mạng P2P",
+    "conflicts": "Xung đột",
+    "tariff": "Bảng giá",
+}
+PAGE = 25  # stays on a page of the history
+
+
+@pytest.fixture(scope="module")
+def told(pair: tuple[Gateway, Gateway]) -> Gateway:
+    """The gateway of the first of two centrals that have recorded 30 stays and one conflict."""
+    one, other = pair[0].central, pair[1].central
+    before = one.status()["events"]
+    for number in range(30):
+        enter((one, other)[number % 2], f"30F{number:05d}", f"in-{number % 3}")
+    for number in range(3):
+        leave(one, f"30F{number:05d}")
+    enter(one, "30F00009", "in-0", force=True, reason="camera hỏng", staff_id="nv01")
+    wait_events((one, other), before + 65)
+    wait_connected(one, other)
+    return pair[0]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_fits_a_phone_and_a_desk(told: Gateway, open_page: Open, view: str) -> None:
+    open_page.cuts_are_expected = view == "tariff"  # until a tariff can be set
+    page = open_page(told, view)
+    page.see(VIEWS[view], "h1")
+    page.wait("!document.querySelector('main').innerText.includes('Đang tải')")
+    for width, height in ((1280, 800), (390, 844)):
+        page.resize(width, height)
+        page.wait(f"innerWidth === {width}")
+        wide = page.wait("document.documentElement.scrollWidth")
+        assert wide <= width, widest(page)
+    assert faults_of_form(page) == []
+
+
+def widest(page: Page) -> list[str]:
+    """What reaches beyond the window."""
+    found: list[str] = page.js(
+        "[...document.querySelectorAll('body *')]"
+        ".filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(e => e.outerHTML.slice(0, 90))"
+    )
+    return found
+
+
+def faults_of_form(page: Page) -> list[str]:
+    """What a person who does not see the page would stumble over."""
+    found: list[str] = page.js(
+        """(() => {
+            const all = (s) => [...document.querySelectorAll(s)];
+            const ids = all('[id]').map(e => e.id);
+            const faults = [
+                ...ids.filter((id, at) => ids.indexOf(id) !== at).map(id => `twice: ${id}`),
+                ...all('input, select, textarea').filter(e => !e.labels.length)
+                    .map(e => `no label: ${e.name}`),
+                ...all('button, a').filter(e => !(e.innerText.trim() || e.ariaLabel))
+                    .map(e => `no words: ${e.outerHTML}`),
+                ...all('table').filter(e => !e.caption).map(e => 'no caption'),
+                ...all('th').filter(e => !e.scope).map(e => `no scope: ${e.innerText}`),
+                ...all('svg').filter(e => !(e.ariaHidden || e.ariaLabel)).map(e => 'mute svg'),
+                ...all('img').filter(e => e.getAttribute('alt') === null).map(e => 'no alt'),
+            ];
+            if (all('h1').length !== 1) faults.push('not one h1');
+            return faults;
+        })()"""
+    )
+    return found
+
+
+def test_a_part_of_a_plate_leads_to_the_story_of_a_vehicle(told: Gateway, open_page: Open) -> None:
+    page = open_page(told, "vehicles")
+    page.write("input[name=plate]", "f-000.01")
+    page.press("Enter")
+    page.see("30F00001", "main table")
+    page.see("1 trong 1", "caption")
+    page.click("main table a.plate")
+    page.see("Không ở trong bãi", "h2")
+    page.see("central-2 mở cho vào; central-1 mở cho ra", ".facts")
+    lines = texts(page, ".story li")
+    assert [line.split("\n")[1].strip() for line in lines] == ["Xe vào", "Đã vào hẳn", "Xe ra"]
+    assert "in-1 nhìn thấy, central-2 quyết định" in lines[0]
+    assert "out-1 nhìn thấy, central-1 quyết định" in lines[2]
+    assert "25.000" in lines[2]
+
+
+def test_a_story_goes_on_while_it_is_read(told: Gateway, open_page: Open) -> None:
+    page = open_page(told, "vehicles/30F00004")
+    page.see("Trong bãi từ", "h2")
+    leave(told.central, "30F00004", "out-2")
+    page.see("Không ở trong bãi", "h2")
+    page.see("out-2 nhìn thấy", ".story")
+    enter(told.central, "30F00004", "in-1")
+    page.see("Trong bãi từ", "h2")
+
+
+def test_a_plate_that_was_never_here_is_said_so(told: Gateway, open_page: Open) -> None:
+    open_page.cuts_are_expected = True  # a 404
+    page = open_page(told, "vehicles/99Z99999")
+    page.see("chưa từng có xe nào mang biển số này", ".fault")
+
+
+def test_the_history_is_filtered_paged_and_kept_in_the_address(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "history")
+    page.see(f"1 đến {PAGE} trong", "caption")
+    page.click(".paging a[href*='page=2']")
+    page.see(f"{PAGE + 1} đến", "caption")
+    page.js("history.back()")
+    page.see("1 đến", "caption")
+    page.write("input[name=plate]", "30F0001")
+    page.press("Enter")
+    page.see("1 đến 10 trong 10", "caption")
+    assert "plate=30F0001" in page.js("location.hash")
+    assert page.js("document.querySelector('input[name=plate]').value") == "30F0001"
+    csv = page.js("fetch(document.querySelector('a[download]').href).then(answer => answer.text())")
+    assert len(csv.strip().splitlines()) == 11
+
+
+def test_traffic_is_drawn_and_said_in_numbers(told: Gateway, open_page: Open) -> None:
+    page = open_page(told, "traffic")
+    page.see("Đầy đủ", "main")
+    numbers = told.get("/api/parking/traffic", by="type").json()["rows"][0]
+    page.see(str(numbers["entries"]), ".cards")
+    assert page.js("document.querySelectorAll('figure svg.chart').length") >= 6
+    drawn = page.js("document.querySelectorAll('figure svg.chart rect.bar').length")
+    assert drawn >= 10
+    page.click("figure summary")
+    rows = texts(page, "figure details[open] tbody tr")
+    assert len(rows) == 24
+    filled = page.js("document.querySelector('.drawing .bar.two').getAttribute('fill')")
+    assert page.js(f"document.querySelector('{filled[4:-1]}').tagName") == "pattern"
+
+
+def test_a_conflict_is_listed_with_what_it_means(told: Gateway, open_page: Open) -> None:
+    page = open_page(told, "conflicts")
+    page.see("30F00009", "main table")
+    page.see("Kết thúc cưỡng bức", "main table")
+    page.see("cho vào hoặc cho ra cưỡng bức", ".meanings")
