@@ -90,6 +90,9 @@ WEB_LOGINS_A_MINUTE = 6  # that fail, from one address
 WEB_LOGINS_OF_A_NAME_A_MINUTE = 20  # that fail, from wherever
 WEB_LOGINS_WAITING = 8
 WEB_ATTEMPTS_REMEMBERED = 4_096  # addresses and names whose logins failed
+WEB_METRICS_OF_EDGES = 200  # the ones heard last
+WEB_METRICS_OF_CENTRALS = 100
+WEB_METRICS_OF_STREAMS = 1_000  # looked at for the oldest event that a peer lacks
 WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
 
 # --- numbers on the wire ---------------------------------------------------------------------

@@ -20,6 +20,9 @@ from zparkd.web.credentials import Role
 from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
 from zparkd.web.guard import Guard
+from zparkd.web.health import healthz, readyz
+from zparkd.web.metrics import metrics
+from zparkd.web.openapi import openapi
 from zparkd.web.peer_test import test_connection
 from zparkd.web.site import Site
 from zparkd.web.stream import Stream, stream
@@ -48,6 +51,10 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("PUT", "/api/tariff", _RULE, tariff.not_yet),
     ("POST", "/api/tariff/quote", _SEE, tariff.not_yet),
     ("GET", "/api/stream", _SEE, stream),
+    ("GET", "/metrics", _SEE, metrics),
+    ("GET", "/healthz", None, healthz),
+    ("GET", "/readyz", None, readyz),
+    ("GET", "/openapi.json", None, openapi),
 )
 
 
