@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.core.vehicles import Book
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
+from zparkd.cli import peer_line
+from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, new_key
 from zparkd.cli.main import main
 from zparkd.core.events import Event
+from zparkd.daemon.config import SecurityMode
 from zparkd.daemon.store import Store
 
 
@@ -174,6 +176,25 @@ def test_no_peer_that_answers_exits_1(tmp_path: Path) -> None:
     assert (said["error"]["code"], said["differences"]) == ("no_peer", [])
     assert "central-2: not compared: connection refused" in told
     assert "no configured peer answered" in told
+
+
+def test_keys_are_used_also_one_that_the_peer_has_just_changed_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peer_line, "_PATIENCE_S", 0.5)  # for the key that is not there any more
+    with (
+        TemporaryDirectory(prefix="zp-") as folder,
+        LoopbackSite(Path(folder), 2, mode=SecurityMode.CURVE) as site,
+    ):
+        here, there = site.centrals
+        keep(here, Book().events)
+        there.start()
+        code, said, _ = verify(here)
+        assert (code, said["peers"][0]["log"], said["peers"][0]["history"]) == (0, "equal", "equal")
+        file = here.peer_file(there.id)
+        text = file.read_text().replace("public_key", "next_public_key")
+        file.write_text(f'{text}public_key = "{new_key(here.folder / "older.key")}"\n')
+        assert verify(here)[0] == 0
 
 
 @pytest.fixture

@@ -145,15 +145,32 @@ def line_to(config: Config, peer: Peer) -> Iterator[PeerLine]:
         raise NoUse("unreachable", reason)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        address = endpoint(peer.address, peer.sync_port)
-        socket = connected(context, zmq.DEALER, address, config, peer.public_key)
-        yield PeerLine(config, peer, socket)
-    except (OSError, ValueError) as fault:  # of this central's own key
-        raise NoUse("bad_key", str(fault)) from None
+        yield _line_by_key(context, config, peer)
     except zmq.ZMQError as fault:
         raise NoUse("unreachable", str(fault)) from None
     finally:
         context.destroy(linger=0)
+
+
+def _line_by_key(context: "zmq.Context[zmq.Socket[bytes]]", config: Config, peer: Peer) -> PeerLine:
+    """The connection by the key that the peer has now, where its file names two."""
+    address = endpoint(peer.address, peer.sync_port)
+    keys: tuple[str | None, ...] = peer.public_keys or (None,)
+    for key in keys:
+        try:
+            socket = connected(context, zmq.DEALER, address, config, key)
+        except (OSError, ValueError) as fault:  # of this central's own key
+            raise NoUse("bad_key", str(fault)) from None
+        line = PeerLine(config, peer, socket)
+        if key == keys[-1]:
+            break
+        try:
+            line.ping()
+            break
+        except NoUse as fault:
+            if fault.code != "timeout":
+                raise
+    return line
 
 
 def _questions(ranges: Iterable[Range]) -> Iterator[list[Range]]:
