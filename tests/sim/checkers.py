@@ -44,6 +44,7 @@ def check(world: World) -> None:
     answers_agree(world)
     right_clocks_stay_right(world)
     no_storm(world)
+    nobody_is_taken_for_two(world)
 
 
 def disk_of(machine: Machine) -> Disk:
@@ -77,6 +78,8 @@ def converged(world: World) -> None:
         differ = {s for s in first.keys() | heads.keys() if first.get(s) != heads.get(s)}
         assert not differ, f"heads differ: {name} in {sorted(differ)}"
     assert world.equal_ms is not None, "equal only after the time for it was up"
+    for machine in world.centrals:
+        assert machine.knows_all_is_here(), f"{machine.name} does not know that all is here"
 
 
 def chains_are_whole(name: str, events: list[Event]) -> None:
@@ -291,3 +294,13 @@ def no_storm(world: World) -> None:
     assert network.asks <= most, (
         f"storm: {network.asks} requests for {missing} missing on {links} links in {elapsed_s} s"
     )
+
+
+def nobody_is_taken_for_two(world: World) -> None:
+    """A central that gets its own past back raises no alarm about another one of its id."""
+    if world.plan.twin or world.rogue is not None or world.wrong_clocks:
+        return
+    for machine in world.centrals:
+        assert machine.reactor is not None
+        alarm = machine.reactor._central.namesake.is_there(machine.clocks())
+        assert not alarm, f"false alarm: {machine.name} takes its own past for another central"

@@ -25,7 +25,10 @@ from zparkd.core.events import Event, Kind
 from zparkd.core.site import Peer
 from zparkd.daemon.bus import Drained
 from zparkd.daemon.reactor import Reactor, StorageFailed
+from zparkd.daemon.status import status
 from zparkd.daemon.store import Store
+
+ROGUE_ID = "rogue"
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -384,6 +387,28 @@ class Machine:
                     f"recorded twice: {self.name} had {before[0].position} of {facts.request_id}"
                 )
         world.stamped(self, event)
+
+    def knows_all_is_here(self) -> bool:
+        """Whether it says that nothing is missing, here or at a peer; of a bad peer it can't."""
+        if self.reactor is None:
+            return False
+        central, now = self.reactor._central, self.clocks()
+        peers, heads = central.peers, central.log.heads
+        return all(
+            peers.connected(peer, now.mono_ms)
+            and peers.behind(peer, heads) == peers.lag(peer, heads) == 0
+            for peer in peers.states.values()
+            if peer.id != ROGUE_ID
+        )
+
+    def problems(self) -> set[str]:
+        """The codes of what `zparkctl status` calls a problem of it."""
+        reactor = self.reactor
+        assert reactor is not None
+        assert self.disk is not None
+        now = self.clocks()
+        told = status(reactor._central, self.disk, now, reactor._started, reactor._faults)
+        return {problem["code"] for problem in told["problems"]}
 
     def says_yes(self, act: int, answer: dict[str, Any], edge_id: str, request_id: str) -> None:
         """It answers an edge with an event."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tests.sim.machine import ROGUE_ID as ID
 from zparkd.core import limits
 from zparkd.core.central import FromBus, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
-ID = "rogue"
 SALT = {"salt": "0"}
 GARBAGE = (b"", b"\x00", b"{", b'"', b"[[[[", b'{"v":1}', b"\xff" * 40, b"[]", b"9" * 300)
 Wired = tuple[bytes, bytes]

@@ -22,13 +22,12 @@ import zparkd.daemon.changes
 import zparkd.daemon.reactor
 from tests.sim.cameras import Cameras
 from tests.sim.ledger import Heads, Ledger
-from tests.sim.machine import IN_MEMORY, START_WALL_MS, Machine
+from tests.sim.machine import IN_MEMORY, ROGUE_ID, START_WALL_MS, Machine
 from tests.sim.network import Network
 from tests.sim.plans import Plan, Topology
-from tests.sim.rogue import ID as ROGUE_ID
 from tests.sim.rogue import Rogue
 from zparkd.core import limits
-from zparkd.core.events import Event, Stream
+from zparkd.core.events import Event
 from zparkd.daemon.config import Config, load
 from zparkd.daemon.store import Store
 
@@ -249,10 +248,12 @@ class World:
 
     def _wait_until_equal(self) -> None:
         until_ms = self.now_ms + PATIENCE_MS
-        while self.now_ms < until_ms and not (self.equal() and self.cameras.open == 0):
+        while self.now_ms < until_ms:
+            if self.equal() and self.equal_ms is None:
+                self.equal_ms = self.now_ms
+            if self.equal() and self.all_know() and self.cameras.open == 0:
+                break
             self.run(LOOK_EVERY_MS)
-        if self.equal() and self.equal_ms is None:
-            self.equal_ms = self.now_ms
         self.note("world", "all hold the same" if self.equal() else "they do NOT hold the same")
 
     def equal(self) -> bool:
@@ -263,10 +264,9 @@ class World:
             for machine in self.centrals
         )
 
-    def own_streams(self) -> list[Stream]:
-        """The streams that are written now."""
-        reactors = [machine.reactor for machine in self.centrals]
-        return [it._central.peers.own for it in reactors if it is not None]
+    def all_know(self) -> bool:
+        """Whether each central knows that it holds all that its peers hold, and they all of its."""
+        return all(machine.knows_all_is_here() for machine in self.centrals)
 
 
 def _unsaid(_: Any) -> None:

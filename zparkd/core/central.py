@@ -23,6 +23,7 @@ from zparkd.core.events import Event, Stream
 from zparkd.core.gate import Gate
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
+from zparkd.core.namesake import Namesake
 from zparkd.core.peers import Peers, PeerState, beat_heads
 from zparkd.core.reference_changes import ReferenceChanges
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
@@ -116,6 +117,7 @@ class Central:
         self._journal = Journal(log, stream, secret)
         self.reference = ReferenceChanges(log, self._journal, self.clock)
         self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
+        self.namesake = Namesake(stream, now)
         self._started = now
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
@@ -146,6 +148,7 @@ class Central:
                 case SyncRequest():
                     output.to_serve.append(message)
         self.log.settle()
+        self.namesake.judge(self.clock, now)
         for request in requests:
             output.replies.append(
                 (request.token, self.gate.answer(now, request.body, request.speaker))
@@ -169,6 +172,7 @@ class Central:
         self._journal.take_unsent()
         self.gate.memory.forget_opens()
         self.peers.undone()
+        self.namesake.undone()
 
     def wake_in_ms(self, now: Now) -> int:
         """How long the next step may wait where nothing comes in."""
@@ -273,7 +277,8 @@ class Central:
             body = read.body or b"[]"
             taken = self._take(peer, wire.read_body(wire.unpack(body) if page.packed else body))
             behind = self.peers.behind(peer, self.log.heads)
-            if asked is not None and asked.streams and not taken and behind:
+            in_parts = page.heads and page.more  # of its vector: the rest of it may explain
+            if asked is not None and asked.streams and not taken and behind and not in_parts:
                 peer.wants_vector = True  # it holds less than it said it does: ask what
                 self.peers.rest(peer, now)
             peer.sync_fault = None
@@ -307,6 +312,7 @@ class Central:
             if event.personal is None:
                 self.counters.unreadable += 1
             self.log.append(event)
+            self.namesake.took(event)
             taken += 1
         return taken
 

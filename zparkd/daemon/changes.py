@@ -17,10 +17,12 @@ class Changes:
         self._catching_up: set[str] = set()
         self._refused: dict[str, str] = {}
         self._clock_wrong = False
+        self._namesake = False
 
     def look(self, now: Now) -> None:
         """Say what is different now."""
         self._clock(now)
+        self._look_for_namesake(now)
         peers = self._central.peers
         connected = {
             peer.id for peer in peers.states.values() if peers.connected(peer, now.mono_ms)
@@ -51,6 +53,12 @@ class Changes:
             if peers.behind(peers.states[id], heads) == 0:
                 self._catching_up.discard(id)
                 say(Message.PEER_CAUGHT_UP, peer=id)
+
+    def _look_for_namesake(self, now: Now) -> None:
+        there = self._central.namesake.is_there(now)
+        if there and not self._namesake:
+            say(Message.DUPLICATE_ID, central=self._central.settings.id)
+        self._namesake = there
 
     def _clock(self, now: Now) -> None:
         clock = self._central.clock

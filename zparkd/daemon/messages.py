@@ -119,6 +119,11 @@ class Message(Enum):
         "mode is plain with allow_insecure: every host that reaches these ports reads all plates"
         " and opens barriers",
     )
+    DUPLICATE_ID = Entry(
+        "2a77473576954da9bbbd9c22dedf0aff",
+        "ERROR",
+        "another process records events as {central}; stop one of the two",
+    )
     # --- vehicles
     VEHICLE_IN = Entry(
         "bdc2bc697c8f4c3c87a0a5c80469636f",

@@ -168,6 +168,12 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             "this central's wall clock can't be right; events are marked",
             "set the clock (timedatectl)",
         )
+    if central.namesake.is_there(now):
+        yield _problem(
+            "DUPLICATE_ID",
+            f"another process records events as {central.settings.id}, since this one started",
+            "stop one of the two, or give it an id and a database of its own",
+        )
     if central.counters.unreadable:
         yield _problem(
             "UNREADABLE_EVENTS",
