@@ -82,6 +82,8 @@ def detect(
 @_CAMERA_TYPE
 @click.option("--force", is_flag=True, help="Override a refusal; needs --reason.")
 @click.option("--reason", metavar="R", help="Why it is forced; kept.")
+@click.option("--staff", "staff_id", metavar="ID", help="Who forces it, where there is a list.")
+@click.option("--lost-ticket", is_flag=True, help="Add what the tariff asks for a lost ticket.")
 @_REQUEST_ID
 @_KEY
 @_AS_JSON

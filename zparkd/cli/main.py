@@ -33,16 +33,18 @@ COMMANDS = {
     "history": _Where("zparkd.cli.history", "history", "Who came and went, newest first."),
     "incidents": _Where("zparkd.cli.incidents", "incidents", "The story of each cut."),
     "keygen": _Where("zparkd.cli.keygen", "keygen", "Make a secret key, or show its public key."),
+    "pass": _Where("zparkd.cli.pass_", "pass_", "Who leaves without paying."),
     "peer": _Where("zparkd.cli.peer", "peer", "List, add, remove and test other centrals."),
     "reload": _Where("zparkd.cli.reload", "reload", "Have the daemon read its configuration."),
     "setup": _Where("zparkd.cli.setup", "setup", "Make this machine run zparkd as a service."),
+    "staff": _Where("zparkd.cli.staff", "staff", "Who may override a refusal."),
     "status": _Where("zparkd.cli.status", "status", "Is it well? This central and its peers."),
     "sync": _Where("zparkd.cli.sync", "sync", "Is all that is known of here? Wait for it."),
     "sync-state": _Where(
         "zparkd.cli.sync_state", "sync_state", "Up to when each peer's events are here."
     ),
     "tail": _Where("zparkd.cli.tail", "tail", "Events as they arrive here."),
-    "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: check and try a tariff."),
+    "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: set, show and try a tariff."),
     "verify": _Where("zparkd.cli.verify", "verify", "Is the log whole, and as the peers have it?"),
 }
 

@@ -9,16 +9,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
+import orjson
 
 from zparkd.cli.documents import read_document
-from zparkd.cli.reach import load_config
+from zparkd.cli.reach import ask_daemon, load_config, refuse
+from zparkd.cli.reference import rows_of
 from zparkd.cli.tables import NONE, plural, print_json, table
 from zparkd.core.tariff import Price, Tariff, price
-from zparkd.core.tariff_document import read_tariff
+from zparkd.core.tariff_document import as_toml, read_tariff
 from zparkd.daemon.config import DEFAULT_PATH, SECTIONS
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _FILE = click.argument("document", metavar="FILE", type=click.Path(path_type=Path))
+_NEVER_SET: dict[str, Any] = {
+    "version": None,
+    "document": {"rate": []},
+    "set_by": None,
+    "set_ms": None,
+}
 _TIMES = "%Y-%m-%d %H:%M:%S"
 
 
@@ -40,6 +48,48 @@ def check(document: Path, as_json: bool) -> None:
         click.echo(f"{document}: good: {plural(len(rates), 'rate')}: {named}")
 
 
+@tariff.command("set", epilog="Example: zparkctl tariff set tariff.toml")
+@_FILE
+@_AS_JSON
+@click.pass_obj
+def set_(file: Path, document: Path, as_json: bool) -> None:
+    """Make a tariff the site's: it counts at every gate as soon as it is there.
+
+    One that is at fault changes nothing; its faults are listed, exit 1.
+    """
+    value, _ = read_document(document, read_tariff, as_json=as_json)
+    answer = ask_daemon(file, "tariff.set", as_json=as_json, document=value)
+    if answer.get("success") is not True:
+        refuse(answer, as_json=as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{document}: the site's tariff, version {answer['version']}")
+
+
+@tariff.command(epilog="Example: zparkctl tariff show > tariff.toml")
+@_AS_JSON
+@click.pass_obj
+def show(file: Path, as_json: bool) -> None:
+    """Print the site's tariff as TOML, ready to be edited and set again."""
+    held = _held(file, as_json=as_json)
+    if as_json:
+        print_json(held or _NEVER_SET)
+    elif held is None:
+        click.echo(f"# tariff: {NONE}; a started hour costs 25,000 VND for a car, 5,000 for others")
+    else:
+        zone = _zone(file, as_json=as_json)
+        when = datetime.fromtimestamp(held["set_ms"] / 1000, zone).strftime(_TIMES)
+        click.echo(f"# version {held['version']}, set at {held['set_by']}, {when}\n")
+        click.echo(as_toml(held["document"]), nl=False)
+
+
+def _held(file: Path, *, as_json: bool) -> dict[str, Any] | None:
+    """The site's tariff as this central has it; None where none was set."""
+    rows = rows_of(file, "SELECT * FROM site_tariff", as_json=as_json)
+    return rows[0] | {"document": orjson.loads(rows[0]["document"])} if rows else None
+
+
 def _moment(_ctx: click.Context, _option: click.Parameter, text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
@@ -57,9 +107,8 @@ def _moment(_ctx: click.Context, _option: click.Parameter, text: str) -> datetim
     "--file",
     "document",
     metavar="FILE",
-    required=True,
     type=click.Path(path_type=Path),
-    help="This tariff; needs no daemon.",
+    help="This tariff.  [default: the site's]",
 )
 @click.option("--camera-type", metavar="T", default="car", show_default=True)
 @click.option(
@@ -72,7 +121,7 @@ def _moment(_ctx: click.Context, _option: click.Parameter, text: str) -> datetim
 def quote(
     file: Path,
     /,
-    document: Path,
+    document: Path | None,
     camera_type: str,
     *,
     entered: datetime,
@@ -80,7 +129,7 @@ def quote(
     lost_ticket: bool,
     as_json: bool,
 ) -> None:
-    """Say what a stay would cost, and how that comes about.
+    """Say what a stay would cost, and how that comes about. Needs no daemon.
 
     A time without offset is the site's; one such as 2025-10-26T02:30+01:00 tells the two
     apart where clocks are set back.
@@ -89,7 +138,11 @@ def quote(
     entry_ms, exit_ms = _ms(entered, zone), _ms(left, zone)
     if exit_ms < entry_ms:
         raise click.BadParameter("is before --entry", param_hint="--exit")
-    _, rates = read_document(document, read_tariff, as_json=as_json)
+    if document is not None:
+        _, rates = read_document(document, read_tariff, as_json=as_json)
+    else:
+        held = _held(file, as_json=as_json)
+        rates = read_tariff(held["document"]) if held is not None else {}
     rate = Tariff(0, rates).rate(camera_type)
     priced = price(rate, entry_ms, exit_ms, zone, lost_ticket=lost_ticket)
     if as_json:

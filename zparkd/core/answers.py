@@ -6,12 +6,13 @@ Which answer a request gets, `gate` decides; nothing here records an event or ju
 from datetime import tzinfo
 from typing import Any
 
-from zparkd.core import tariff
+from zparkd.core.charges import Charge
 from zparkd.core.clock import site_time
 from zparkd.core.events import Event, Facts, Kind, Personal, event_id
 from zparkd.core.log import Log
 from zparkd.core.requests import Code
 from zparkd.core.sessions import Stay
+from zparkd.core.tariff import duration_text
 
 Answer = dict[str, Any]
 
@@ -26,18 +27,25 @@ def refusal(request_id: str | None, code: Code, message: str, incomplete: list[s
 
 
 def vehicle_info(
-    plate_id: str, stay: Stay | None, now_ms: int, zone: tzinfo, incomplete: list[str]
+    plate_id: str,
+    stay: Stay | None,
+    charge: Charge | None,
+    now_ms: int,
+    zone: tzinfo,
+    incomplete: list[str],
 ) -> Answer:
     """What a detection is told: whether the vehicle is inside, and what it would pay now."""
     info: Answer = {"already_inside": stay is not None, "plate_id": plate_id}
-    if stay is not None:
+    if stay is not None and charge is not None:
         info |= {
             "event_id": stay_id(stay),
             "entry_time": site_time(stay.entry_ms, zone),
             "source_central": stay.entry.origin,
-            "fee": tariff.fee(stay.vehicle.camera_type, stay.entry_ms, now_ms),
-            "duration": tariff.duration_text(max(0, now_ms - stay.entry_ms) // 1000),
+            "fee": charge.fee,
+            "duration": duration_text(max(0, now_ms - stay.entry_ms) // 1000),
         }
+        if charge.held_pass is not None:
+            info["pass"] = _pass(charge.held_pass.holder, charge.held_pass.valid_until)
     if incomplete:
         info["incomplete"] = incomplete
     return {"vehicle_info": info}
@@ -82,12 +90,18 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> Answer:
         "event_id": _named_id(facts, personal) if facts.names else event.event_id,
         "fee": facts.fee,
         "currency": facts.currency,
-        "duration": tariff.duration_text(duration_s),
+        "duration": duration_text(duration_s),
         "duration_s": duration_s,
     }
+    if facts.pass_until is not None:
+        answer["pass"] = _pass(personal.holder, facts.pass_until)
     if facts.names is None:
         answer["unmatched"] = True
     return answer
+
+
+def _pass(holder: str | None, valid_until: str) -> Answer:
+    return {"holder": holder, "valid_until": valid_until}
 
 
 def stay_id(stay: Stay) -> str:

@@ -91,6 +91,10 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     `names` is the entry that an exit or confirmation is about, or the stay that a forced entry
     calls stale, and `entry_ms` the `timestamp` of that entry. `marked` says that no trusted
     clock made the time stamp.
+
+    An exit names the event that set the `tariff` it was priced by, none for the built-in one. It
+    was priced up to `priced_ms`, where that is not its own time, and paid nothing for a pass that
+    ends with `pass_until`.
     """
 
     edge_id: Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}\\Z")]
@@ -106,6 +110,12 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     duration_s: _Whole | None = None
     forced: bool = False
     marked: bool = False
+    tariff: tuple[_Origin, _Epoch, _Seq] | None = None
+    tariff_version: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)] | None = None
+    priced_ms: _Whole | None = None
+    lost_ticket: bool = False
+    pass_until: str | None = None
+    breakdown: Annotated[tuple[dict[str, int | str], ...], Meta(max_length=64)] | None = None
 
 
 class Personal(Struct, frozen=True, omit_defaults=True):

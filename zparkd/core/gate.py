@@ -8,11 +8,13 @@ central, gets the same answer.
 from collections.abc import Callable
 
 import orjson
+from msgspec.structs import replace
 
-from zparkd.core import limits, tariff
+from zparkd.core import limits
 from zparkd.core.answers import Answer, answer_of, refusal, stay_id, vehicle_info
+from zparkd.core.charges import Charge, Charges, charged
 from zparkd.core.clock import Clock, Now, Stamp, site_time
-from zparkd.core.events import Event, Facts, Kind, Personal, Position, VehicleKey
+from zparkd.core.events import Event, Facts, Kind, Personal, VehicleKey
 from zparkd.core.journal import Journal
 from zparkd.core.log import HeldStay, Log
 from zparkd.core.memory import Detection, EdgeMemory
@@ -26,6 +28,7 @@ from zparkd.core.requests import (
     read_request,
     request_id_in,
 )
+from zparkd.core.sessions import Stay
 from zparkd.core.site import Direction, Settings
 from zparkd.core.unsaid import Unsaid
 
@@ -46,6 +49,7 @@ class Gate:
         """`incomplete(mono_ms)` names the peers that may know more than we do."""
         self.memory = EdgeMemory()
         self._unsaid = Unsaid(log, self.memory)
+        self._charges = Charges(log, settings.zone)
         self._log = log
         self._journal = journal
         self._clock = clock
@@ -56,6 +60,7 @@ class Gate:
         """Take over new settings."""
         self._settings = settings
         self._unsaid.configure(settings.lanes)
+        self._charges.zone = settings.zone
 
     def answer(self, now: Now, body: bytes, speaker: str | None = None) -> bytes:
         """The answer to one request, as the bytes of a JSON object.
@@ -104,6 +109,9 @@ class Gate:
         assert request.plate_id is not None
         self._unsaid.check_lane(request)
         vehicle = self._unsaid.vehicle(now, request)
+        held = self._inside(vehicle)
+        now_ms = self._clock.read(now).ms
+        quote = self._charges.quote(held.stay, now_ms) if held is not None else None
         self.memory.detected(
             request.edge_id,
             request.plate_id,
@@ -113,13 +121,15 @@ class Gate:
                 request.direction,
                 request.plate_view,
                 request.confidence,
+                quote,
             ),
         )
-        held = self._inside(vehicle)
+        stay = held.stay if held is not None else None
         return vehicle_info(
             request.plate_id,
-            held.stay if held is not None else None,
-            self._clock.read(now).ms,
+            stay,
+            self._charges.quoted(quote, stay) if quote and stay else None,
+            now_ms,
             self._settings.zone,
             self._incomplete(now.mono_ms),
         )
@@ -128,6 +138,7 @@ class Gate:
 
     def _open(self, now: Now, request: Request) -> Answer:
         self._unsaid.check_lane(request)
+        self._check_staff(request)
         if request.plate_id is None:
             self._check_capture(now, request, None)
             return answer_of(self._record(now, Kind.MANUAL, request, None, forced=True), self._log)
@@ -157,6 +168,14 @@ class Gate:
         )
         return self._log.event(position) if position is not None else None
 
+    def _check_staff(self, request: Request) -> None:
+        """Refuse an override by somebody who is not on the site's list, where it has one."""
+        if not request.force or self._log.reference.is_staff(request.staff_id):
+            return
+        if request.staff_id is None:
+            raise bad("staff_id: is missing; force needs the id of one of the site's staff")
+        raise bad(f"staff_id: {request.staff_id[:40]!r} is not one of the site's staff")
+
     def _check_capture(self, now: Now, request: Request, vehicle: VehicleKey | None) -> None:
         """Refuse to open for what was seen too long ago; a vehicle is recorded as seen, once."""
         stamp = self._clock.read(now)
@@ -185,8 +204,8 @@ class Gate:
                 f" by {stay_id(held.stay)}; force with a reason ends that stay",
                 self._incomplete(now.mono_ms),
             )
-        stale = held.stay.entry if held is not None else None
-        return self._record(now, Kind.ENTRY, request, vehicle, names=stale, forced=request.force)
+        stale = held.stay if held is not None else None
+        return self._record(now, Kind.ENTRY, request, vehicle, stay=stale, forced=request.force)
 
     def _leave(
         self, now: Now, request: Request, vehicle: VehicleKey, held: HeldStay | None
@@ -200,15 +219,7 @@ class Gate:
                     self._incomplete(now.mono_ms),
                 )
             return self._record(now, Kind.EXIT, request, vehicle, forced=True)
-        return self._record(
-            now,
-            Kind.EXIT,
-            request,
-            vehicle,
-            names=held.stay.entry,
-            entry_ms=held.stay.entry_ms,
-            forced=request.force,
-        )
+        return self._record(now, Kind.EXIT, request, vehicle, stay=held.stay, forced=request.force)
 
     # --- close -------------------------------------------------------------------------------
 
@@ -226,14 +237,7 @@ class Gate:
             held = self._own_unconfirmed(request.edge_id)
         if held is None or held.stay.closed_by is not None or held.stay.confirmed:
             return {"action": "NONE"}
-        event = self._record(
-            now,
-            Kind.CONFIRM,
-            request,
-            held.stay.vehicle,
-            names=held.stay.entry,
-            entry_ms=held.stay.entry_ms,
-        )
+        event = self._record(now, Kind.CONFIRM, request, held.stay.vehicle, stay=held.stay)
         return answer_of(event, self._log)
 
     def _own_unconfirmed(self, edge_id: str) -> HeldStay | None:
@@ -294,18 +298,13 @@ class Gate:
         request: Request,
         vehicle: VehicleKey | None,
         *,
-        names: Position | None = None,
-        entry_ms: int | None = None,
+        stay: Stay | None = None,
         forced: bool = False,
     ) -> Event:
-        """Append the event of a request to our own stream."""
+        """Append the event of a request to our own stream; `stay` is what it is about."""
         request = self._unsaid.filled(now, request)
         stamp, order = self._stamp(now, vehicle)
-        fee = duration_s = None
-        if kind is Kind.EXIT:
-            assert vehicle is not None
-            fee = 0 if entry_ms is None else tariff.fee(vehicle.camera_type, entry_ms, stamp.ms)
-            duration_s = 0 if entry_ms is None else max(0, stamp.ms - entry_ms) // 1000
+        entry_ms = stay.entry_ms if stay is not None and kind is not Kind.ENTRY else None
         facts = Facts(
             edge_id=request.edge_id,
             request_id=request.request_id,
@@ -313,14 +312,19 @@ class Gate:
             direction=request.direction if kind in (Kind.SEEN, Kind.MANUAL) else None,
             confidence=request.confidence,
             captured_ms=request.captured_ms,
-            names=names,
+            names=stay.entry if stay is not None else None,
             entry_ms=entry_ms,
-            fee=fee,
-            currency=tariff.CURRENCY if fee is not None else None,
-            duration_s=duration_s,
             forced=forced,
             marked=stamp.marked,
         )
+        holder = None
+        if kind is Kind.EXIT:
+            assert vehicle is not None
+            charge = self._charge(now, request, vehicle, stay, stamp.ms)
+            facts = charged(facts, charge, lost_ticket=request.lost_ticket)
+            duration_s = 0 if entry_ms is None else max(0, stamp.ms - entry_ms) // 1000
+            facts = replace(facts, duration_s=duration_s)
+            holder = charge.held_pass.holder if charge.held_pass is not None else None
         personal = Personal(
             salt="",
             plate_id=vehicle.plate_id if vehicle is not None else None,
@@ -328,8 +332,18 @@ class Gate:
             staff_id=request.staff_id,
             reason=request.reason,
             image=request.image,
+            holder=holder,
         )
         return self._journal.record(kind, stamp.ms, order, facts, personal)
+
+    def _charge(
+        self, now: Now, request: Request, vehicle: VehicleKey, stay: Stay | None, exit_ms: int
+    ) -> Charge:
+        """What an exit is charged."""
+        if stay is None:
+            return self._charges.of_unmatched(vehicle)
+        quote = self.memory.quote(request.edge_id, vehicle.plate_id, now.mono_ms)
+        return self._charges.of_exit(stay, exit_ms, quote, lost_ticket=request.lost_ticket)
 
     def _stamp(self, now: Now, vehicle: VehicleKey | None) -> tuple[Stamp, int]:
         """The time stamp of an event made now, that no other of its plate has, and its order."""

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from zparkd.core import limits
+from zparkd.core.charges import Quote
 from zparkd.core.events import Position, VehicleKey
 from zparkd.core.site import Direction
 
@@ -21,6 +22,7 @@ class Detection:
     direction: Direction | None
     plate_view: str | None
     confidence: float | None
+    quote: Quote | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +81,13 @@ class EdgeMemory:
         if found is None or mono_ms - found.at_ms > limits.DETECTION_AGE_MS:
             return None
         return found
+
+    def quote(self, edge_id: str, plate_id: str, mono_ms: int) -> Quote | None:
+        """What the edge was last told that this plate would pay, if that is recent."""
+        found = self._edges[edge_id].detections.get(plate_id)
+        if found is None or mono_ms - found.at_ms > limits.QUOTE_AGE_MS:
+            return None
+        return found.quote
 
     def opened(self, edge_id: str, vehicle: VehicleKey, position: Position, mono_ms: int) -> None:
         """Note an open that named no request."""

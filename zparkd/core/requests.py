@@ -82,6 +82,7 @@ class Request:
     staff_id: str | None = None
     image: str | None = None
     force: bool = False
+    lost_ticket: bool = False
     reason: str | None = None
     event: EntryRef | None = None
 
@@ -155,7 +156,8 @@ def read_request(fields: dict[str, Any]) -> Request:
         captured_ms=_captured_ms(fields),
         staff_id=_text(fields, "staff_id"),
         image=_text(fields, "image"),
-        force=_force(fields),
+        force=_flag(fields, "force"),
+        lost_ticket=_flag(fields, "lost_ticket"),
         reason=_text(fields, "reason"),
         event=_event_ref(fields) if kind is RequestType.BARRIER_CLOSE else None,
     )
@@ -236,12 +238,12 @@ def _captured_ms(fields: dict[str, Any]) -> int | None:
     return value
 
 
-def _force(fields: dict[str, Any]) -> bool:
-    value = fields.get("force")
+def _flag(fields: dict[str, Any], name: str) -> bool:
+    value = fields.get(name)
     if value is None:
         return False
     if not isinstance(value, bool):
-        raise bad(f"force: must be true or false, not {_kind_of(value)}")
+        raise bad(f"{name}: must be true or false, not {_kind_of(value)}")
     return value
 
 

@@ -164,3 +164,23 @@ def written(document: Mapping[str, Any]) -> dict[str, Any]:
             plain["window"] = [ordered(window, _WINDOW_KEYS) for window in plain["window"]]
         rates.append(plain)
     return {"rate": rates}
+
+
+def as_toml(document: Mapping[str, Any]) -> str:
+    """A document that `read_tariff` took, as TOML to read, edit and set again."""
+    lines: list[str] = []
+    for rate in written(document)["rate"]:
+        lines += ["[[rate]]", *_pairs(rate), ""]
+        for name in ("step", "window"):
+            for table in rate.get(name, []):
+                lines += [f"[[rate.{name}]]", *_pairs(table), ""]
+    return "\n".join(lines)
+
+
+def _pairs(table: Mapping[str, Any]) -> list[str]:
+    """Its numbers and strings; no string of a good document needs an escape."""
+    return [
+        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
+        for name, value in table.items()
+        if not isinstance(value, list)
+    ]

@@ -32,6 +32,7 @@ from zparkd.daemon.outages import Outages
 from zparkd.daemon.peer_files import write_peers
 from zparkd.daemon.peer_test import peer_test
 from zparkd.daemon.recorded import say_recorded
+from zparkd.daemon.reference_commands import reference_commands
 from zparkd.daemon.security import Keys, keys_of
 from zparkd.daemon.status import Faults, SecurityState, status
 from zparkd.daemon.store import Store
@@ -128,7 +129,8 @@ class Reactor:
                 "reload": self._reload_command,
                 "peers.write": self._write_peers,
                 "peer.test": lambda request: peer_test(request, self._central, self._clocks()),
-            },
+            }
+            | reference_commands(central, self._clocks),
             self._committed,
         )
         self._handed = Handed()  # the command `edge`, whose answers are the gate's
