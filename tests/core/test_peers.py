@@ -44,6 +44,22 @@ def test_a_lost_last_event_is_asked_for_after_the_next_heartbeat_of_its_origin()
     assert (id, ask.after) == ("central-2", [("central-2", 7, 4)])
 
 
+def test_a_peer_that_begins_to_hear_us_is_asked_at_once_so_an_old_refusal_goes() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {}, 0)
+    assert peers.next_asks({}, at(0))
+    answer(peers, peer, 10)
+    peer.wants_vector = False
+    heartbeat(peers, "central-2", {}, 100)
+    assert peers.next_asks({}, at(100)) == []
+    heartbeat(peers, "central-2", {}, 200, hears=("central-1",))
+    assert peers.next_asks({}, at(200))
+    answer(peers, peer, 210)
+    heartbeat(peers, "central-2", {}, 300, hears=("central-1",))
+    assert peers.next_asks({}, at(300)) == []
+
+
 def test_one_request_at_a_time_is_under_way_to_a_peer() -> None:
     peers = site("central-2")
     heartbeat(peers, "central-2", {OTHERS: 5}, 0)

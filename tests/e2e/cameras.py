@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -38,6 +38,7 @@ class Producer(threading.Thread):
     endpoints: Sequence[str]
     over: threading.Event
     pace_s: float = 0.0
+    enter: Callable[[], None] = lambda: None
     acts: list[Act] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     retries: int = 0
@@ -49,6 +50,7 @@ class Producer(threading.Thread):
         return id(self)
 
     def run(self) -> None:
+        self.enter()
         edge_id = f"lane-{self.number}"
         ways = min(2, len(self.endpoints))
         mine = [self.endpoints[(self.number + i) % len(self.endpoints)] for i in range(ways)]
@@ -78,18 +80,25 @@ class Producer(threading.Thread):
             pause.wait(0.05)
 
 
+def cameras(
+    centrals: Sequence[LoopbackCentral], count: int = 6, pace_s: float = 0.0
+) -> list[Producer]:
+    """So many cameras, each of which asks two of these centrals.
+
+    `pace_s` is how long each waits after an answer before it asks again.
+    """
+    over = threading.Event()
+    endpoints = [central.endpoint for central in centrals]
+    return [Producer(number, endpoints, over, pace_s) for number in range(count)]
+
+
 class Traffic:
     """Some producers at work on a site, from `with` to its end or to `end()`."""
 
-    def __init__(
-        self, centrals: Sequence[LoopbackCentral], producers: int = 6, pace_s: float = 0.0
-    ) -> None:
-        """`pace_s` is how long each camera waits after an answer before it asks again."""
-        self._over = threading.Event()
-        endpoints = [central.endpoint for central in centrals]
-        self.producers = [
-            Producer(number, endpoints, self._over, pace_s) for number in range(producers)
-        ]
+    def __init__(self, producers: Sequence[Producer]) -> None:
+        """The producers share one `over`, which ends them all."""
+        self.producers = list(producers)
+        self._over = self.producers[0].over
 
     def __enter__(self) -> Self:
         for producer in self.producers:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import click
 
-from tests.e2e.cameras import FROM_AN_OLDER_CUT, Act, Traffic, told, wanted
+from tests.e2e.cameras import FROM_AN_OLDER_CUT, Act, Traffic, cameras, told, wanted
 from tests.e2e.harness import NO_LIMIT, Row, shared, zparkctl
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, NeverHappened, wait_for
 
@@ -103,7 +103,7 @@ def run(folder: Path, centrals: int, cycles: Iterable[int], seed: int) -> Figure
         site.wait_connected()
         cuts = Cuts(site, random.Random(seed))
         done = 0
-        with Traffic(site.centrals, pace_s=_PACE_S) as traffic:
+        with Traffic(cameras(site.centrals, pace_s=_PACE_S)) as traffic:
             traffic.progress(20)
             for done, _ in enumerate(cycles, 1):
                 cuts.cycle()

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.e2e import crash
-from tests.e2e.cameras import FROM_AN_OLDER_CUT, Traffic, confirm_answers, told, wanted
+from tests.e2e.cameras import FROM_AN_OLDER_CUT, Traffic, cameras, confirm_answers, told, wanted
 from tests.e2e.harness import NO_LIMIT, alive, wait_connected, wait_equal
 from zparkd.cli.loopback import LoopbackSite
 
@@ -15,7 +15,7 @@ def test_every_acknowledged_open_is_in_all_histories_once_after_power_cuts(make_
     site.start()
     wait_connected(*site.centrals)
     chance = random.Random(1)
-    with Traffic(site.centrals) as traffic:
+    with Traffic(cameras(site.centrals)) as traffic:
         for victim in (*site.centrals, chance.choice(site.centrals)):
             traffic.progress(100)
             victim.kill()
@@ -39,7 +39,7 @@ def test_many_power_cuts_two_at_a_time_lose_and_double_nothing(make_site) -> Non
     site.start()
     wait_connected(*site.centrals)
     chance = random.Random(2)
-    with Traffic(site.centrals) as traffic:
+    with Traffic(cameras(site.centrals)) as traffic:
         for _ in range(20):
             traffic.progress(20)
             first, second = chance.sample(site.centrals, 2)

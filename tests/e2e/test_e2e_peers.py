@@ -6,11 +6,15 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 
 from tests.e2e.harness import (
+    NO_LIMIT,
     PATIENCE_S,
     alive,
+    answered_meanwhile,
     ask,
     enter,
+    flood,
     leave,
+    opens,
     peer_row,
     problems,
     rows,
@@ -123,6 +127,28 @@ def test_a_peer_that_is_stopped_is_shown_and_catches_up_when_it_goes_on(make_sit
     leave(three, "29A00001")
     wait_equal(site.centrals, when=lambda h: sum(r["status"] == "OUT" for r in h) == 1)
     wait_connected(*site.centrals)
+
+
+@pytest.mark.slow
+def test_a_hung_peer_delays_neither_edges_nor_the_other_peer(make_site) -> None:
+    site = make_site(3, more=NO_LIMIT)
+    one, two, three = site.centrals
+    site.start()
+    wait_connected(*site.centrals)
+    three.signal(SIGSTOP)
+    with answered_meanwhile(one, within_s=2.0), answered_meanwhile(two, within_s=2.0):
+        for part in range(4):
+            answers = flood(one, opens(f"3{part}A", 1_000))
+            assert all(answer["success"] is True for answer in answers)
+            wait_for(
+                "the other peer has all",
+                lambda: two.status()["events"] == one.status()["events"],
+                10.0,
+            )
+    assert not peer_row(one, three.id)["connected"], "it hung for longer than the timeout"
+    assert peer_row(one, three.id)["lag"] >= 4_000
+    three.signal(SIGCONT)
+    wait_equal(site.centrals, when=lambda h: len(h) == 4_000)
 
 
 def test_a_peer_at_an_address_where_something_else_answers_connects_once_it_is_mended(

@@ -62,6 +62,8 @@ class LoopbackCentral:
         self.log = folder / "log.txt"
         self.ports = free_ports(3)
         self.process: subprocess.Popen[bytes] | None = None
+        self.address = "127.0.0.1"
+        self.runs_in: tuple[str, ...] = ()  # a command that runs its process somewhere else
         (folder / "peers.d").mkdir(parents=True)
         (folder / "edges.d").mkdir()
         self.public_key: str | None = None
@@ -85,12 +87,12 @@ class LoopbackCentral:
     @property
     def endpoint(self) -> str:
         """Where its cameras connect to."""
-        return f"tcp://127.0.0.1:{self.ports[2]}"
+        return f"tcp://{self.address}:{self.ports[2]}"
 
     def knows(self, other: "LoopbackCentral") -> None:
         """Write the peer file of another central."""
         self.peer_file(other.id).write_text(
-            f'id = "{other.id}"\naddress = "127.0.0.1"\n'
+            f'id = "{other.id}"\naddress = "{other.address}"\n'
             f"bus_port = {other.ports[0]}\nsync_port = {other.ports[1]}\n"
             + (f'public_key = "{other.public_key}"\n' if other.public_key is not None else "")
         )
@@ -123,7 +125,10 @@ class LoopbackCentral:
         assert self.process is None
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "zparkd.daemon.main", "-c", str(self.config)],
+                [
+                    *self.runs_in,
+                    *(sys.executable, "-m", "zparkd.daemon.main", "-c", str(self.config)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

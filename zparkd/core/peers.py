@@ -102,6 +102,8 @@ class Peers:
         """A heartbeat of this peer. Raises ProtocolError where it says that it holds too much."""
         peer.heard = now
         peer.beat_ms = timestamp
+        if us in beat.hears and not peer.hears_us:
+            peer.probed_ms = None  # what it said of us before may be over: ask it now
         peer.hears_us = us in beat.hears
         peer.timezone = beat.timezone
         listed = read_heads(beat.heads)
