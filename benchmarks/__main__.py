@@ -15,7 +15,7 @@ from statistics import median
 import click
 
 from benchmarks.floors import chain_times, decoded_rows_per_s, rows_per_s
-from benchmarks.site import CATCH_UP, everywhere_per_s, measure, measure_full
+from benchmarks.site import CATCH_UP, everywhere_per_s, measure, measure_full, measure_keys
 
 REPORT = Path(__file__).parents[1] / "docs" / "performance.md"
 _MILLION = 1_000_000
@@ -80,6 +80,10 @@ def _of_three(folder: Path) -> tuple[float, ...]:
     )
 
 
+def _of_keys(folder: Path) -> tuple[float, ...]:
+    return measure_keys(folder, 1000)
+
+
 def _of_ten(folder: Path) -> tuple[float, ...]:
     return (everywhere_per_s(folder, 10, 6000),)
 
@@ -104,6 +108,10 @@ def main(rounds: int, full: bool, write: bool) -> None:
         table.add(f"catch-up of {CATCH_UP:,}, start included", three[5], floor[4], "/s", "≥ 0.75")
         table.add("memory of a central", three[6], 0, "MB", "≤ 35 MB")
         table.add("idle CPU of a central", three[7], 0, "%", "≤ 0.5 %")
+        keys = _medians(rounds, folder, _of_keys)
+        table.add("ack p50 with keys, beside without", keys[0], three[0], "ms", "≤ 1.15")
+        table.add("acks, 32 edges, with keys, beside without", keys[1], three[3], "/s", "≥ 0.75")
+        table.add("catch-up with keys, beside without", keys[2], three[5], "/s", "≥ 0.75")
         (ten,) = _medians(max(1, rounds // 2), folder, _of_ten)
         table.add("acks, 10 centrals writing", ten, 0, "/s", "≈ 3,000/s")
         if full:

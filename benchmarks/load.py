@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import orjson
@@ -18,7 +19,16 @@ class Times(NamedTuple):
     per_s: float
 
 
-def closed_loop(endpoint: str, count: int, edges: int, every_s: float = 0.0) -> Times:
+class CameraKeys(NamedTuple):
+    """The public key of a central, and the secret key of each camera (Z85), by its edge id."""
+
+    of_central: bytes
+    of_edges: Mapping[str, bytes]
+
+
+def closed_loop(
+    endpoint: str, count: int, edges: int, every_s: float = 0.0, keys: CameraKeys | None = None
+) -> Times:
     """`count` entries of new vehicles by `edges` cameras, each waiting for its answer.
 
     With `every_s` a camera waits that long between its requests.
@@ -27,10 +37,14 @@ def closed_loop(endpoint: str, count: int, edges: int, every_s: float = 0.0) -> 
     poller = zmq.Poller()
     names: dict[zmq.Socket[bytes], str] = {}
     for number in range(edges):
-        camera = context.socket(zmq.REQ)
+        camera, edge_id = context.socket(zmq.REQ), f"edge-{number}"
+        if keys is not None:
+            secret = keys.of_edges[edge_id]
+            camera.curve_secretkey, camera.curve_publickey = secret, zmq.curve_public(secret)
+            camera.curve_serverkey = keys.of_central
         camera.connect(endpoint)
         poller.register(camera, zmq.POLLIN)
-        names[camera] = f"edge-{number}"
+        names[camera] = edge_id
     asked: dict[zmq.Socket[bytes], float] = {}
     taken: list[float] = []
 

@@ -10,12 +10,14 @@ import orjson
 import psutil
 import zmq
 
-from benchmarks.load import Times, closed_loop
+from benchmarks.load import CameraKeys, Times, closed_loop
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.client import EdgeClient
+from zparkd.daemon.config import SecurityMode
 
 UNLIMITED = "\n[limits]\nedge_requests_per_s = 0\n"
 CATCH_UP = 20_000
+EDGES = 32
 
 
 class SiteFigures(NamedTuple):
@@ -31,11 +33,13 @@ class SiteFigures(NamedTuple):
     idle_cpu: float
 
 
-def make_site(folder: Path, count: int) -> LoopbackSite:
+def make_site(folder: Path, count: int, mode: SecurityMode = SecurityMode.PLAIN) -> LoopbackSite:
     """A running site without a limit on how often an edge asks."""
-    site = LoopbackSite(folder, count)
+    site = LoopbackSite(folder, count, mode=mode)
     for central in site.centrals:
         central.config.write_text(central.config.read_text() + UNLIMITED)
+        if mode is SecurityMode.CURVE:
+            central.admits(*(f"edge-{number}" for number in range(EDGES)))
     try:
         site.start()
         site.wait_connected(60)
@@ -52,7 +56,7 @@ def measure(folder: Path, count: int, acks: int) -> SiteFigures:
         closed_loop(first.endpoint, 50, 1)
         closed = closed_loop(first.endpoint, acks, 1)
         paced = closed_loop(first.endpoint, acks // 4, 1, 0.01)
-        busy = closed_loop(first.endpoint, acks * 5, 32)
+        busy = closed_loop(first.endpoint, acks * 5, EDGES)
         site.wait_equal(60)
         replication = _replication_p50(first, site.centrals[1], 200)
         idle_cpu = _idle_cpu(site.centrals, 5.0)
@@ -61,6 +65,33 @@ def measure(folder: Path, count: int, acks: int) -> SiteFigures:
         return SiteFigures(
             count, closed, paced, busy, replication, catch_up, max(rss[:-1]), idle_cpu
         )
+
+
+class KeyFigures(NamedTuple):
+    """A site of three with keys."""
+
+    ack_p50: float
+    acks_per_s: float
+    catch_up_per_s: float
+
+
+def measure_keys(folder: Path, acks: int) -> KeyFigures:
+    """What a site with keys and signatures does, for the comparison with one without."""
+    with make_site(folder, 3, SecurityMode.CURVE) as site:
+        first, last = site.centrals[0], site.centrals[-1]
+        keys = _keys_of(first)
+        closed_loop(first.endpoint, 50, 1, keys=keys)
+        one = closed_loop(first.endpoint, acks, 1, keys=keys)
+        busy = closed_loop(first.endpoint, acks * 5, EDGES, keys=keys)
+        site.wait_equal(60)
+        return KeyFigures(one.p50, busy.per_s, _catch_up(first, last, keys))
+
+
+def _keys_of(central: LoopbackCentral) -> CameraKeys:
+    assert central.public_key is not None
+    names = [f"edge-{number}" for number in range(EDGES)]
+    secrets = {name: central.key_of(name).read_bytes().strip() for name in names}
+    return CameraKeys(central.public_key.encode(), secrets)
 
 
 def everywhere_per_s(folder: Path, count: int, acks: int) -> float:
@@ -137,10 +168,12 @@ def _idle_cpu(centrals: list[LoopbackCentral], seconds: float) -> float:
     return max(process.cpu_percent() for process in processes)
 
 
-def _catch_up(source: LoopbackCentral, away: LoopbackCentral) -> float:
+def _catch_up(
+    source: LoopbackCentral, away: LoopbackCentral, keys: CameraKeys | None = None
+) -> float:
     """Events a second that a central fetches after it was away, its start included."""
     away.kill()
-    closed_loop(source.endpoint, CATCH_UP, 32)
+    closed_loop(source.endpoint, CATCH_UP, EDGES, keys=keys)
     wanted = source.status()["events"]
     begin = time.perf_counter()
     away.start()
