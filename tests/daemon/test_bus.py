@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from zparkd.cli.loopback import LoopbackCentral, wait_for
+from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.site import Peer
 from zparkd.daemon.bus import BindError, Bus
@@ -193,3 +194,22 @@ def test_a_request_ends_the_wait_of_events_for_company(
     bus.await_company(60_000)
     kinds = {type(message) for message in bus.drain().messages}
     assert kinds == {FromBus, FromEdge}
+
+
+def test_who_asks_for_a_topic_that_is_too_long_is_hung_up_on(
+    open_bus: Callable[..., Bus], listen: Listen, context: zmq.Context
+) -> None:
+    bus = open_bus(listen)
+    greedy, modest = context.socket(zmq.SUB), context.socket(zmq.SUB)
+    greedy.subscribe(b"")
+    greedy.subscribe(bytes(limits.TOPIC_FRAME_BYTES))
+    modest.subscribe(b"")
+    for socket in (greedy, modest):
+        socket.connect(f"tcp://127.0.0.1:{listen.bus_port}")
+
+    def published() -> bool:
+        bus.publish([b"topic", b"event"])
+        return bool(modest.poll(50))
+
+    wait_for("the modest one heard it", published)
+    assert not greedy.poll(50)

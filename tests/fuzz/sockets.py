@@ -18,7 +18,7 @@ import zmq
 from tests.fuzz.decoders import corpus, json_of
 from tests.fuzz.mutate import broken, hostile
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
-from zparkd.client import EdgeClient
+from zparkd.client import EdgeClient, NoAnswer
 
 ANSWER_S = 2.0  # what a camera waits before it asks again
 GROWTH_MB = 60
@@ -43,7 +43,11 @@ class Honest(threading.Thread):
             while not self._over.is_set() and self.fault is None:
                 plate, way = f"51F{self.acts // 2:06d}", ("ENTRY", "EXIT")[self.acts % 2]
                 began = time.monotonic()
-                answer = gate.open_barrier(plate, direction=way)
+                try:
+                    answer = gate.open_barrier(plate, direction=way)
+                except NoAnswer as silence:
+                    self.fault = str(silence)
+                    return
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 self.acts += 1
                 if answer["success"] is not True:
@@ -122,6 +126,11 @@ class Attacker:
         self._raw.append(made)
         if len(self._raw) > OPEN_CONNECTIONS:
             self._raw.pop(0).close()
+
+    def subscribe(self, topics: int) -> None:
+        """Ask the bus for so many long topics, as fast as it takes them."""
+        for _ in range(topics):
+            self._hearer.subscribe(self._chance.randbytes(2_000))
 
     def close(self) -> None:
         """Leave."""

@@ -19,6 +19,8 @@ OWN_ENTRIES_LOOKED_AT = 64  # how far a close without plate looks back at its ow
 RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests
 
 # --- what centrals send each other -----------------------------------------------------------
+TOPIC_FRAME_BYTES = 1024  # what a subscriber says; the frames of its handshake count too
+TOPICS_QUEUE = 8  # subscriptions not yet taken in, of each connection
 BUS_FRAME_BYTES = 4 * 1024 * 1024
 EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
 PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this

@@ -71,6 +71,10 @@ def make_socket(context: Context, kind: int, bounds: Bounds) -> Socket:
     made.linger = 0
     made.sndhwm = made.rcvhwm = bounds.queue
     made.maxmsgsize = bounds.frame_bytes
+    if kind == zmq.PUB:
+        # All that comes in is which topics one wants. ZeroMQ takes in whatever is there before it
+        # sends, so who asks for long topics without end would hold up the loop.
+        made.rcvhwm, made.maxmsgsize = limits.TOPICS_QUEUE, limits.TOPIC_FRAME_BYTES
     made.handshake_ivl = limits.HANDSHAKE_MS
     made.backlog = limits.CONNECTIONS_WAITING
     made.heartbeat_ivl = bounds.silence_ms
