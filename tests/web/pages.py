@@ -17,11 +17,13 @@ class Open:
         self._opened: list[tuple[Page, Gateway]] = []
         self.cuts_are_expected = False  # the browser itself tells its console of a refused call
 
-    def __call__(self, gateway: Gateway, view: str = "now", **size: int) -> Page:
+    def __call__(self, gateway: Gateway, view: str = "now", wait: bool = True, **size: int) -> Page:
+        """Open a view; `wait` until it is live, which it is not before a login."""
         page = self._stack.enter_context(self._browser.page(**size))
         self._opened.append((page, gateway))
         page.go(f"{gateway.url}/#/{view}")
-        page.see("Trực tiếp", ".live")
+        if wait:
+            page.see("Trực tiếp", ".live")
         return page
 
     def serve(self, central: LoopbackCentral, *options: str) -> Gateway:

@@ -54,7 +54,7 @@ async function request(method, path, body, { signal, headers = {} }) {
     return await fetch(path, { method, body: sent, headers: given, signal });
   } catch (fault) {
     if (fault.name === "AbortError") throw fault;
-    throw new Problem(0, "unreachable", fault.message, null);
+    throw new Problem(0, "no_gateway", fault.message, null);
   }
 }
 

@@ -85,9 +85,14 @@ function drawNav(current) {
         ),
   );
   place("nav").hidden = current === null;
-  place("nav")
-    .querySelector("[aria-current]")
-    ?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  showCurrent();
+}
+
+/** Where the links of the views have to be scrolled sideways, the current one is in sight. */
+function showCurrent() {
+  const nav = place("nav");
+  const current = nav.querySelector("[aria-current]");
+  if (current) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
 }
 
 function drawShell() {
@@ -187,14 +192,15 @@ function explain(fault) {
   if (fault.name === "AbortError") return null;
   if (!(fault instanceof Problem)) throw fault;
   if (fault.status === 401) enter();
-  const kind = fault.status === 501 ? "none" : "bad";
+  const [kind, box] = fault.status === 501 ? ["none", "empty"] : ["bad", "fault"];
   const words = has(`fault.${fault.code}`) ? t(`fault.${fault.code}`) : fault.message;
-  return el("p", { class: "fault", role: "alert" }, mark(kind, words));
+  return el("p", { class: box, role: "alert" }, mark(kind, words));
 }
 
 async function main() {
   const wished = remembered() ?? (await get("/api/session").catch(() => null))?.language ?? "vi";
   await useLanguage(wished);
+  window.addEventListener("resize", showCurrent);
   window.addEventListener("hashchange", () => showView({ moved: true }));
   place("language").addEventListener("change", async (change) => {
     await useLanguage(change.target.value, { remember: true });

@@ -31,6 +31,7 @@ export function mesh(status, width, stale) {
       role: "img",
       "aria-label": title,
     },
+    places.trunk ? svg("path", { class: "trunk", d: places.trunk }) : null,
     places.peers.map(({ peer, path, middle }) => link(peer, path, middle, stale)),
     places.peers.map(({ peer, x, y }) => peerBox(peer, x, y, places.boxWidth, stale)),
     selfBox(status, places.self.x, places.self.y, places.boxWidth),
@@ -67,13 +68,14 @@ function stacked(peers, width) {
   const placed = peers.map((peer, index) => {
     const y = EDGE + (index + 1) * (BOX.height + GAP);
     const level = y + BOX.height / 2;
-    const bend = `L${trunk},${level - 12} Q${trunk},${level} ${trunk + 12},${level}`;
-    const path = `M${trunk},${BOX.height} ${bend} L${indent},${level}`;
+    const path = `M${trunk},${level} L${indent},${level}`;
     return { peer, x: indent, y, path, middle: [trunk, level] };
   });
+  const lowest = placed.at(-1)?.middle[1] ?? BOX.height;
   return {
     peers: placed,
     self,
+    trunk: `M${trunk},${BOX.height} L${trunk},${lowest}`,
     height: (peers.length + 1) * (BOX.height + GAP) - GAP + 2 * EDGE,
     boxWidth,
   };

@@ -37,7 +37,7 @@ async function tried(save, said) {
 
 /** What the gateway says is wrong; every fault on a line of its own where it names several. */
 function refusal(fault) {
-  if (fault.status === 0) return el("p", { class: "fault" }, t("fault.unreachable"));
+  if (fault.status === 0) return el("p", { class: "fault" }, t("fault.no_gateway"));
   if (fault.status === 412) return el("p", { class: "fault" }, t("peers.changed_meanwhile"));
   const lines = fault.message.split("\n").filter(Boolean);
   return el(

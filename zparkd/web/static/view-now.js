@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { drawnToWidth, el, put } from "./dom.js";
-import { clockOffset, clockTime, dayTime, money, number, shortTime, t, word } from "./i18n.js";
+import { clockOffset, clockTime, dayTime, has, money, number, shortTime, t, word } from "./i18n.js";
 import { kindMark, mark, peerState, plateLink } from "./marks.js";
 import { mesh, pulse } from "./mesh.js";
 import { table } from "./table.js";
@@ -30,7 +30,7 @@ export function show(place, app, signal) {
     el(
       "div",
       { class: "side-by-side" },
-      section(t("now.events"), events.controls, events.list),
+      section(t("now.events"), events.controls, events.log),
       section(t("now.inside"), inside),
     ),
   );
@@ -117,7 +117,7 @@ function card(title, value, more = null) {
   );
 }
 
-/** What is wrong: the code in the reader's language, the daemon's own words, the way out. */
+/** What is wrong and what to do in the reader's language, then the daemon's own words. */
 function problemList(status, old) {
   if (old || !status.problems?.length) return [];
   return el(
@@ -132,8 +132,8 @@ function problemList(status, old) {
           "li",
           {},
           mark("warn", word("problem", problem.code)),
-          el("p", {}, problem.message),
-          el("p", { class: "quiet" }, `${t("now.hint")} ${problem.hint}`),
+          has(`problem.do.${problem.code}`) ? el("p", {}, t(`problem.do.${problem.code}`)) : null,
+          el("p", { class: "quiet", lang: "en" }, `${problem.message}; ${problem.hint}`),
         ),
       ),
     ),
@@ -173,12 +173,12 @@ function insideTable(rows, total) {
 
 /** The list of what happens, newest first. A person may hold it still to read. */
 function eventList() {
-  const list = el("ol", {
-    class: "events",
-    role: "log",
-    "aria-live": "polite",
-    "aria-label": t("now.events"),
-  });
+  const list = el("ol", { class: "events" });
+  const log = el(
+    "div",
+    { role: "log", "aria-live": "polite", "aria-label": t("now.events") },
+    list,
+  );
   const waiting = el("p", { class: "empty" }, t("now.events.none"));
   const known = new Set();
   let held = null; // events that came while the list was held
@@ -211,7 +211,7 @@ function eventList() {
     list.prepend(eventLine(event));
     while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();
   }
-  return { controls: el("div", { class: "controls" }, button, waiting), list, add };
+  return { controls: el("div", { class: "controls" }, button, waiting), log, add };
 }
 
 function eventLine(event) {
@@ -240,7 +240,7 @@ async function fillFromHistory(events, signal) {
       time_ms: row.entry_ms,
       fee: null,
     };
-    if (!row.exit_central || !row.exit_time) return [entry];
+    if (row.closed_by !== "EXIT") return [entry]; // what else ends a stay is no exit of a vehicle
     const exit = {
       ...entry,
       kind: "VEHICLE_EXIT",

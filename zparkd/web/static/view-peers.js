@@ -20,8 +20,8 @@ export function show(place, app, signal) {
     { type: "button", class: "main", disabled: true, onclick: () => edit(null) },
     t("peers.add"),
   );
+  if (!app.may("admin")) place.append(el("p", {}, mark("none", t("peers.read_only"))));
   place.append(
-    app.may("admin") ? [] : el("p", { class: "lead" }, mark("none", t("peers.read_only"))),
     section(el("div", { class: "heading" }, heading, add), said, list),
     section(el("h2", {}, t("peers.own")), own),
     section(el("h2", {}, t("peers.sync")), sync),
@@ -83,12 +83,12 @@ export function show(place, app, signal) {
     put(said, mark("busy", t("peers.testing", { peer: peer.id })));
     try {
       const answer = await post("/api/p2p/test-connection", undefined, { peer_id: peer.id });
-      const words = answer.success
-        ? mark("good", t("peers.tested", { peer: peer.id, ms: number(answer.latency_ms) }))
-        : mark("bad", t("peers.untested", { peer: peer.id, error: reason(answer.error) }));
-      put(said, el("p", {}, words));
+      const words = t("peers.tested", { peer: peer.id, ms: number(answer.latency_ms) });
+      put(said, el("p", {}, mark("good", words)));
     } catch (fault) {
-      put(said, app.explain(fault) ?? []);
+      const ofPeer = fault.body?.peer_id !== undefined; // it was asked, and what it came to
+      const words = t("peers.untested", { error: fault.message });
+      put(said, ofPeer ? el("p", {}, mark("bad", words)) : (app.explain(fault) ?? []));
     }
   }
 
@@ -116,8 +116,6 @@ export function show(place, app, signal) {
 function section(...children) {
   return el("section", {}, ...children);
 }
-
-const reason = (error) => (typeof error === "string" ? error : (error?.message ?? t("unknown")));
 
 /** Which of a table's buttons has the focus, to give it back after the table is drawn anew. */
 function focusedAction(list) {

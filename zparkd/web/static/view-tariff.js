@@ -28,14 +28,12 @@ export function show(place, app, signal) {
       el("button", { type: "button", onclick: read }, t("tariff.set.undo")),
     ),
   );
-  place.append(
-    section(t("tariff.current"), current),
-    section(
-      t("tariff.quote"),
-      quoteForm(app, () => draft.value, signal),
-    ),
-    app.may("admin") ? editor : [],
+  const quote = section(
+    t("tariff.quote"),
+    quoteForm(app, () => draft.value),
   );
+  place.append(section(t("tariff.current"), current), quote);
+  if (app.may("admin")) place.append(editor);
 
   async function read() {
     try {
@@ -44,6 +42,9 @@ export function show(place, app, signal) {
       draft.value = tariff.toml ?? "";
     } catch (fault) {
       put(current, app.explain(fault) ?? []);
+      if (fault.status !== 501) return;
+      quote.remove(); // there is nothing to quote by, and nothing to set
+      editor.remove();
     }
   }
 
@@ -132,7 +133,7 @@ function stepLine(step, since, coin) {
   return t(since ? "tariff.step.after" : "tariff.step.only", values);
 }
 
-function quoteForm(app, draft, signal) {
+function quoteForm(app, draft) {
   const begin = `${siteNow(app.session.timezone).slice(0, 10)}T08:00`;
   const type = el("input", {
     name: "camera_type",

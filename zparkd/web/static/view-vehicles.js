@@ -161,7 +161,7 @@ function eventsOf({ events }) {
 function eventEntry(event) {
   const lines = [
     event.verdict && mark("warn", word("verdict", event.verdict)),
-    event.counts_for && event.counts_for !== event.event_id
+    event.verdict && event.counts_for
       ? el("span", {}, `${t("vehicles.counts_for")} `, el("code", {}, event.counts_for))
       : null,
     event.forced && mark("warn", t("vehicles.forced")),
