@@ -6,6 +6,7 @@ judged by it.
 """
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -29,6 +30,7 @@ from zparkd.core.heads import Heads
 from zparkd.core.site import Peer
 from zparkd.daemon.config import Config
 
+_LONG_EVENTS = 200_000  # from so many on people wonder what it does
 _NOT_ASKED = Said("not compared", [])
 _AFTER_LOG = Said("not compared: the log differs", [])
 
@@ -132,6 +134,8 @@ def _look_at_stays(
     found: _Found,
     stays_known: "Future[Digests | None]",
 ) -> None:
+    if found.events > _LONG_EVENTS and sys.stderr.isatty():
+        click.echo("the log is sound; the stays take longer", err=True)
     log = Log(connection)
     digests = own_digests(work, log) if found.peers else iter(())
     stays = own_stays(work, log)
