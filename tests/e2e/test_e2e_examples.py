@@ -104,6 +104,9 @@ class Place(NamedTuple):
 FILES = {
     "p2p_config.json": '{"this_central": {"id": "central-1", "ip": "127.0.0.1", "p2p_port": 9000,'
     ' "api_port": 8000}, "peer_centrals": []}',
+    "passes.json": '[{"plate_id": "29A12345", "camera_type": "car", "valid_from": "2025-12-01",'
+    ' "valid_until": "2025-12-31", "holder": "a tenant"}]',
+    "staff.json": '[{"staff_id": "nv01", "name": "An"}]',
     "tariff.toml": '[[rate]]\ncamera_type = "car"\ncurrency = "VND"\n'
     "[[rate.step]]\nevery_minutes = 60\namount = 15000\n",
 }
