@@ -243,3 +243,30 @@ def test_a_vector_that_does_not_go_on_is_no_vector() -> None:
     with pytest.raises(ProtocolError, match="does not go on"):
         peers.vector(peer, page_of(peer, {THIRD: 1}, more=True))
     assert peer.arriving == {}
+
+
+def test_a_peer_that_comes_back_is_asked_at_once_whatever_was_lost_in_the_cut() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0, hears=("central-1",))
+    assert peers.next_asks({}, at(0)), "lost in the cut that begins now"
+    peers.next_asks({}, at(3_500))
+    assert peers.states["central-2"].rest_until_ms > 4_000
+    heartbeat(peers, "central-2", {OTHERS: 6}, 4_000, hears=("central-1",))
+    assert peers.next_asks({}, at(4_000))
+
+
+def test_a_peer_that_hears_us_again_is_asked_at_once() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0, hears=())
+    assert peers.next_asks({}, at(0)), "it does not arrive"
+    heartbeat(peers, "central-2", {OTHERS: 5}, 1_000, hears=())
+    assert not peers.next_asks({}, at(1_000))
+    heartbeat(peers, "central-2", {OTHERS: 5}, 2_000, hears=("central-1",))
+    assert peers.next_asks({}, at(2_000))
+
+
+def test_a_request_that_was_just_sent_is_waited_for_when_its_peer_is_first_heard() -> None:
+    peers = site("central-2")
+    assert peers.next_asks({}, at(0)), "the first probe"
+    heartbeat(peers, "central-2", {OTHERS: 5}, 20)
+    assert not peers.next_asks({}, at(20))

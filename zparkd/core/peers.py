@@ -77,6 +77,7 @@ class PeerNote(NamedTuple):
 _PROBE_EVERY_MS = 5_000
 _RETRY_MS = 100
 _REST_MS = 1_000
+_LOST_MS = 250
 _OFFSET_FROM_ROUND_TRIP_MS = 1_000
 
 
@@ -100,11 +101,14 @@ class Peers:
 
     def beat(self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now) -> None:
         """A heartbeat of this peer. Raises ProtocolError where it says that it holds too much."""
+        hears_us = us in beat.hears
+        if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.hears_us):
+            self._is_back(peer, now)
         peer.heard = now
         peer.beat_ms = timestamp
-        if us in beat.hears and not peer.hears_us:
+        if hears_us and not peer.hears_us:
             peer.probed_ms = None  # what it said of us before may be over: ask it now
-        peer.hears_us = us in beat.hears
+        peer.hears_us = hears_us
         peer.timezone = beat.timezone
         listed = read_heads(beat.heads)
         said = (beat.older, frozenset(listed))
@@ -119,6 +123,14 @@ class Peers:
             peer.heads.update(listed)
             peer.ahead.update(listed)
             self._check_number(peer, peer.heads)
+
+    @staticmethod
+    def _is_back(peer: PeerState, now: Now) -> None:
+        """A link works again: what went under way before is lost, and there is no cause to rest."""
+        if peer.asked is not None and now.mono_ms - peer.asked.at.mono_ms > _LOST_MS:
+            peer.asked = None
+            peer.timeouts += 1
+        peer.rest_until_ms = 0
 
     def vector(self, peer: PeerState, page: Page) -> None:
         """The next part of the vector of this peer, as it answered. Raises ProtocolError."""
