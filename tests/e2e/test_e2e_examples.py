@@ -147,7 +147,10 @@ def place() -> Iterator[Place]:
 
 def nobody_inside(place: Place) -> None:
     with place.central.edge("edge-1") as camera:
-        camera.open_barrier("29A12345", direction="EXIT", force=True, reason="the next example")
+        answer = camera.open_barrier(
+            "29A12345", direction="EXIT", force=True, reason="the next example", staff_id="nv01"
+        )
+    assert answer["success"], answer
 
 
 def peer_unknown(place: Place) -> None:
