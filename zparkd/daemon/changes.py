@@ -14,7 +14,8 @@ class Changes:
     def __init__(self, central: Central) -> None:
         self._central = central
         self._connected: set[str] = set()
-        self._catching_up: set[str] = set()
+        # Peers that came back with events that are not here, and how many those were at most.
+        self.catching_up: dict[str, int] = {}
         self._refused: dict[str, str] = {}
         self._clock_wrong = False
         self._namesake = False
@@ -29,7 +30,7 @@ class Changes:
         }
         if connected != self._connected:
             self._peers(connected)
-        if self._catching_up:
+        if self.catching_up:
             self._caught_up()
         for peer in peers.states.values():
             if peer.error is not None and peer.error != self._refused.get(peer.id):
@@ -40,19 +41,22 @@ class Changes:
         for id in sorted(connected - self._connected):
             say(Message.PEER_CONNECTED, peer=id)
             self._refused.pop(id, None)
-            self._catching_up.add(id)
+            self.catching_up[id] = 0
         for id in sorted(self._connected - connected):
-            self._catching_up.discard(id)
+            self.catching_up.pop(id, None)
             if id in self._central.peers.states:
                 say(Message.PEER_LOST, peer=id)
         self._connected = connected
 
     def _caught_up(self) -> None:
         peers, heads = self._central.peers, self._central.log.heads
-        for id in sorted(self._catching_up):
-            if peers.behind(peers.states[id], heads) == 0:
-                self._catching_up.discard(id)
+        for id in sorted(self.catching_up):
+            behind = peers.behind(peers.states[id], heads)
+            if behind == 0:
+                del self.catching_up[id]
                 say(Message.PEER_CAUGHT_UP, peer=id)
+            elif behind is not None:
+                self.catching_up[id] = max(behind, self.catching_up[id])
 
     def _look_for_namesake(self, now: Now) -> None:
         there = self._central.namesake.is_there(now)

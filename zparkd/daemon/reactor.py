@@ -303,7 +303,15 @@ class Reactor:
             self._config.security.allow_insecure,
             [str(refused) for refused in self._bus.refused(now.mono_ms)],
         )
-        return status(self._central, self._store, now, self._started, self._faults, security)
+        return status(
+            self._central,
+            self._store,
+            now,
+            self._started,
+            self._faults,
+            security,
+            catching_up=self._changes.catching_up,
+        )
 
     def _reload_command(self, _: Request) -> Answer:
         faults = self._reload()

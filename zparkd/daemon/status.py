@@ -3,9 +3,10 @@
 Reads only, and decides nothing; how it is shown is the reader's business.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from zparkd import __version__
@@ -47,11 +48,19 @@ def status(
     started: Now,
     faults: Faults,
     security: SecurityState = SecurityState(),
+    *,
+    catching_up: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The whole answer to the command `status`."""
+    """The whole answer to the command `status`.
+
+    `catching_up` are the peers that came back, and how many events they had beyond us then.
+    """
     settings = central.settings
     peers = central.peers
-    rows = [_peer(central, peer, peers.states[peer.id], now) for peer in settings.peers]
+    rows = [
+        _peer(central, peer, peers.states[peer.id], now, catching_up.get(peer.id, 0))
+        for peer in settings.peers
+    ]
     return {
         "success": True,
         "schema": SCHEMA,
@@ -89,21 +98,31 @@ def iso(ms: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
 
 
-def _peer(central: Central, peer: Peer, state: PeerState, now: Now) -> dict[str, Any]:
+def _peer(
+    central: Central, peer: Peer, state: PeerState, now: Now, had_more: int
+) -> dict[str, Any]:
     peers, heads = central.peers, central.log.heads
     heard = state.heard
+    behind = peers.behind(state, heads)
+    catching_up = had_more > 0 and bool(behind) and peers.connected(state, now.mono_ms)
     return {
         "peer_id": peer.id,
         "peer_ip": peer.address,
         "peer_port": peer.bus_port,
         "connected": peers.connected(state, now.mono_ms),
         "last_ping_time": iso(heard.wall_ms, central.settings.zone) if heard else None,
-        "behind": peers.behind(state, heads),
+        "behind": behind,
         "lag": peers.lag(state, heads),
         "clock_offset_ms": state.offset_ms,
         "error": state.error,
-        "state": _state(central, state, now),
+        "state": _progress(had_more, behind) if catching_up else _state(central, state, now),
+        "catching_up": {"missing": behind, "of": had_more} if catching_up else None,
     }
+
+
+def _progress(had_more: int, behind: int | None) -> str:
+    """How far catching up with a peer has come, in words."""
+    return f"catching up, {100 * (had_more - (behind or 0)) // had_more} %"
 
 
 def _state(central: Central, state: PeerState, now: Now) -> str:
