@@ -19,7 +19,15 @@ PEER = ETC / "peers.d" / "central-2.toml.example"
 EDGE = ETC / "edges.d" / "edge-1.toml.example"
 # Keys without a default of their own; those that follow from another have it in the file.
 FOLLOWING = {"sync_port": 9001, "edge_port": 9002}
-NO_DEFAULT = {"secret_key_file", "public_key", "next_public_key", "direction", "camera_type"}
+NO_DEFAULT = {
+    "secret_key_file",
+    "public_key",
+    "next_public_key",
+    "direction",
+    "camera_type",
+    "url",
+    "token_file",
+}
 SHOWN = re.compile(r"#(\w+ = .*)")
 
 

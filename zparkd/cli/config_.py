@@ -94,6 +94,7 @@ def _settings(loaded: Config) -> dict[str, Any]:
             "secret_key_file": loaded.security.secret_key_file
             and str(loaded.security.secret_key_file),
         },
+        "external_api": _external_api(loaded),
         "peers": [
             {
                 "id": peer.id,
@@ -116,6 +117,18 @@ def _settings(loaded: Config) -> dict[str, Any]:
             }
             for lane in loaded.lanes
         ],
+    }
+
+
+def _external_api(loaded: Config) -> dict[str, Any]:
+    api = loaded.external_api
+    if api is None:
+        return {"url": None}
+    return {
+        "url": api.url,
+        "interval_s": api.interval_s,
+        "timeout_s": api.timeout_s,
+        "token_file": api.token_file and str(api.token_file),
     }
 
 

@@ -114,6 +114,7 @@ class Central:
         self.clock = Clock(last_ms, now)
         self.peers = Peers(settings.site, stream)
         self.counters = Counters()
+        self.fetched_ms: int | None = None  # of the external API; None where there is none
         self._journal = Journal(log, stream, secret)
         self.reference = ReferenceChanges(log, self._journal, self.clock)
         self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
@@ -216,6 +217,7 @@ class Central:
                 self.peers.hears(now.mono_ms),
                 heads,
                 older,
+                self.fetched_ms,
             )
             output.published.append([wire.TOPIC_HEARTBEAT, self._header(now, beat)])
 

@@ -26,6 +26,10 @@ class HeldStay(NamedTuple):
 class ReferenceLog(Protocol):
     """The reference data that the events held here come to."""
 
+    @property
+    def changes(self) -> int:
+        """A number that is another one whenever any of it changed, or may have."""
+
     def tariff(self) -> SiteTariff | None:
         """The tariff that counts; None where none was ever set."""
 

@@ -12,6 +12,7 @@ from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
+from zparkd.core.fetching import Fetcher
 from zparkd.core.heads import Heads, count_missing, digest, newest, only_in
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
@@ -34,6 +35,8 @@ class PeerState:
     of a vector that comes in several pages.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down.
+    `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
+    that was last something else.
     """
 
     id: str
@@ -59,6 +62,8 @@ class PeerState:
     rest_until_ms: int = 0
     probed_ms: int | None = None
     dialled_ms: int | None = None
+    fetched_ms: int | None = None
+    fetch_noticed_ms: int = 0
 
     @property
     def error(self) -> str | None:
@@ -110,6 +115,8 @@ class Peers:
             peer.probed_ms = None  # what it said of us before may be over: ask it now
         peer.hears_us = hears_us
         peer.timezone = beat.timezone
+        if beat.fetched_ms != peer.fetched_ms:
+            peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
         listed = read_heads(beat.heads)
         said = (beat.older, frozenset(listed))
         if said != peer.verified:
@@ -287,6 +294,14 @@ class Peers:
     def connected(self, peer: PeerState, mono_ms: int) -> bool:
         """Whether the peer was heard lately, and hears us."""
         return self.fresh(peer, mono_ms) and peer.hears_us
+
+    def fetchers(self, mono_ms: int) -> list[Fetcher]:
+        """The connected peers that have the external API configured."""
+        return [
+            Fetcher(peer.id, peer.fetch_noticed_ms)
+            for peer in self.states.values()
+            if peer.fetched_ms is not None and self.connected(peer, mono_ms)
+        ]
 
     def hears(self, mono_ms: int) -> list[str]:
         """The peers heard lately."""

@@ -67,11 +67,13 @@ class Live(Struct, frozen=True):
     site: _Text
 
 
-class Beat(Struct, frozen=True):
+class Beat(Struct, frozen=True, omit_defaults=True):
     """`data` of HEARTBEAT.
 
     `wall_ms` is the uncorrected wall clock; `hears` are the centrals heard lately; `heads` are
     those of the newest epochs of each origin, and `older` is the digest over all others.
+    `fetched_ms` is when the sender last got all of the external API's documents, 0 for never;
+    it is left out where the sender has none configured.
     """
 
     site: _Text
@@ -81,6 +83,7 @@ class Beat(Struct, frozen=True):
     hears: Annotated[list[_Id], Meta(max_length=1024)]
     heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)]
     older: _Text
+    fetched_ms: _Number | None = None
 
 
 class Ask(Struct, frozen=True):

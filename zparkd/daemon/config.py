@@ -22,6 +22,7 @@ __all__ = [
     "SECTIONS",
     "Config",
     "ConfigError",
+    "ExternalApi",
     "Fault",
     "Listen",
     "Security",
@@ -68,6 +69,16 @@ class Security:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalApi:
+    """Where tariff, passes and staff are fetched from, how often, and how long it may take."""
+
+    url: str
+    interval_s: float
+    timeout_s: float
+    token_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid configuration; its paths are absolute, `path` is as it was given.
 
@@ -89,6 +100,7 @@ class Config:
     security: Security
     peers: tuple[Peer, ...] = ()
     lanes: tuple[Lane, ...] = ()
+    external_api: ExternalApi | None = None
     key_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def fault(self, key: str, text: str) -> Fault:
@@ -139,6 +151,7 @@ def load(path: Path) -> Config:
         security=Security(**got["security"]),
         peers=tuple(sorted((Peer(**peer) for _, peer in peers), key=lambda peer: peer.id)),
         lanes=tuple(sorted((Lane(**edge) for _, edge in edges), key=lambda lane: lane.id)),
+        external_api=ExternalApi(**external) if (external := got["external_api"])["url"] else None,
         key_lines={
             f"{section}.{key}": main.line((section, key))
             for section in SECTIONS

@@ -21,6 +21,7 @@ from zparkd.daemon.config_values import (
     as_rate,
     as_seconds,
     as_timezone,
+    as_url,
     matching,
     one_of,
 )
@@ -66,6 +67,12 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "mode": Key(one_of(SecurityMode), SecurityMode.CURVE),
         "allow_insecure": Key(as_flag, False),
         "secret_key_file": Key(as_path),
+    },
+    "external_api": {
+        "url": Key(as_url),
+        "interval_s": Key(as_seconds, 300.0),
+        "timeout_s": Key(as_seconds, 10.0),
+        "token_file": Key(as_path),
     },
 }
 PEER_KEYS: Mapping[str, Key] = {

@@ -14,6 +14,7 @@ import zoneinfo
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from zparkd.core.keys import key_bytes
 from zparkd.daemon.toml_places import shown
@@ -157,6 +158,25 @@ def as_path(value: object) -> Path:
     if not text or any(ord(char) < 32 or char == "\x7f" for char in text):
         raise ValueError(f"{shown(text)} is not a path; write the path of a file")
     return Path(text)
+
+
+def as_url(value: object) -> str:
+    """The address of an HTTP server, up to what all its documents have in common."""
+    text = as_text(value)
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not text.isprintable() or " " in text or not text.isascii():
+        raise ValueError(
+            f"{shown(text)} is not an HTTP address; write one such as http://192.168.1.10:8080/api"
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(
+            "has a user, a query or a fragment; write the address alone, and a token in token_file"
+        )
+    return text.rstrip("/")
 
 
 def as_public_key(value: object) -> str:

@@ -160,6 +160,14 @@ class Message(Enum):
         "pass of a {camera_type} from {valid_from} to {valid_until} {change}",
     )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
+    EXTERNAL_API_FAILED = Entry(
+        "6858734b2c05400d80ace38ed83091a1",
+        "WARNING",
+        "the external API can't be used: {reason}",
+    )
+    EXTERNAL_API_BACK = Entry(
+        "aba3568ba54a41caa41103e70548b3c6", "INFO", "the external API can be used again"
+    )
 
 
 def say(message: Message, fault: BaseException | None = None, /, **fields: object) -> None:

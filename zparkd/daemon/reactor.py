@@ -25,6 +25,7 @@ from zparkd.daemon.changes import Changes
 from zparkd.daemon.commands import Answer, Commands, Request
 from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults, secret_key
 from zparkd.daemon.damage import Damaged, is_damage
+from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.notify import Notifier, status_text
@@ -133,6 +134,8 @@ class Reactor:
             | reference_commands(central, self._clocks),
             self._committed,
         )
+        self._external = ExternalData(central, lambda: bus.wake_fd.send(b"\0"))
+        self._external.configure(config.external_api)
         self._handed = Handed()  # the command `edge`, whose answers are the gate's
 
     def stop(self) -> None:
@@ -174,6 +177,7 @@ class Reactor:
             self._bus.answer_control(token, self._commands.answer(body))
         for token, body in self._handed.refused():
             self._bus.answer_control(token, body)
+        self._external.turn(now, self._committed)
         self._notify.turned(now.mono_ms, self._state)
 
     def wait_ms(self, now: Now) -> int:
@@ -303,13 +307,15 @@ class Reactor:
             self._config.security.allow_insecure,
             [str(refused) for refused in self._bus.refused(now.mono_ms)],
         )
+        external_api = self._external.state(now)
         return status(
             self._central,
             self._store,
             now,
             self._started,
             self._faults,
-            security,
+            security=security,
+            external_api=external_api,
             catching_up=self._changes.catching_up,
         )
 
@@ -373,4 +379,5 @@ class Reactor:
             self._store.set_timezone(self._config.timezone)
             raise
         self._central.configure(settings_of(wanted))
+        self._external.configure(wanted.external_api)
         self._config = wanted

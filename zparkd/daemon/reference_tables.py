@@ -37,10 +37,12 @@ class ReferenceTables:
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
         self._run = connection.execute
         self._streams = streams
+        self.changes = 0
         self.reload()
 
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone."""
+        self.changes += 1
         self._tariff: SiteTariff | None = None
         self._tariff_known = False
         self._any_passes: bool | None = None
@@ -49,6 +51,7 @@ class ReferenceTables:
 
     def add(self, event: Event) -> None:
         """Project an event of reference data; those of gates change nothing here."""
+        self.changes += 1
         match event.reference:
             case TariffSet():
                 self._add_tariff(event, event.reference)
@@ -140,6 +143,17 @@ class ReferenceTables:
             (staff_id,),
         ).fetchone()
         return bool(row[0])
+
+    def counts(self) -> dict[str, int | None]:
+        """How many passes and staff there are, and when the last of them changed, in ms."""
+        row = self._run(
+            "SELECT (SELECT count(*) FROM passes WHERE NOT removed),"
+            " (SELECT max(timestamp) FROM passes),"
+            " (SELECT count(*) FROM staff WHERE NOT removed), (SELECT max(timestamp) FROM staff)"
+        ).fetchone()
+        return dict(
+            zip(("passes", "passes_changed_ms", "staff", "staff_changed_ms"), row, strict=True)
+        )
 
     def last_order(self, entry: Pass | Staff) -> int:
         """The `order` of the last change of an entry; 0 for one that never was."""

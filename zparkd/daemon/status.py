@@ -47,9 +47,10 @@ def status(
     now: Now,
     started: Now,
     faults: Faults,
-    security: SecurityState = SecurityState(),
     *,
+    security: SecurityState = SecurityState(),
     catching_up: Mapping[str, int] = MappingProxyType({}),
+    external_api: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The whole answer to the command `status`.
 
@@ -83,14 +84,38 @@ def status(
         "problems": [
             *_problems_of_security(security),
             *_problems_of_store(store),
+            *_problems_of_api(external_api),
             *_problems(central, now, faults),
         ],
+        "reference": _reference(store),
+        "external_api": external_api,
         "edges": [
             {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
             for edge_id, seen_ms in central.gate.memory.seen()
         ],
         "peers": rows,
     }
+
+
+def _reference(store: Store) -> dict[str, Any]:
+    """Which tariff counts, since when, and how many passes and staff there are."""
+    held = store.reference.tariff()
+    return {
+        "tariff_version": held.tariff.version if held is not None else None,
+        "tariff_set_ms": held.set_ms if held is not None else None,
+        **store.reference.counts(),
+    }
+
+
+def _problems_of_api(state: dict[str, Any] | None) -> Iterator[Problem]:
+    if state is not None and state["last_fault"] is not None:
+        age_s = state["age_s"]
+        age = "was never whole" if age_s is None else f"was last whole {age_s} s ago"
+        yield _problem(
+            "EXTERNAL_API",
+            f"{state['last_fault']}; what it gives {age}, and what is held goes on counting",
+            "mend the server or its documents, or external_api in zparkd.toml",
+        )
 
 
 def iso(ms: int, zone: tzinfo) -> str:
