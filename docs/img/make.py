@@ -116,6 +116,7 @@ def pictures(page: Page, site: LoopbackSite, url: str) -> None:
     page.see("Trực tiếp", ".live")
     live(site.centrals)
     page.see("29A-246.80", ".events")
+    page.see(str(site.centrals[0].status()["vehicles_inside"]), ".cards li:nth-child(2)")
     for name, view in VIEWS.items():
         page.js(f"location.hash = '#/{view}'")
         page.wait("document.querySelector('main h1')")

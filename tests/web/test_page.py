@@ -80,20 +80,18 @@ def test_a_stopped_daemon_is_shown_on_its_page_and_its_peers_and_so_is_its_retur
 
 
 def test_a_stopped_gateway_is_shown_and_so_is_its_return(
-    make_site: MakeSite, open_page: Open
+    pair: tuple[Gateway, Gateway], open_page: Open
 ) -> None:
     open_page.cuts_are_expected = True
-    site = make_site(1)
-    site.start()
-    gateway = open_page.serve(site.centrals[0])
+    central = pair[0].central
+    gateway = open_page.serve(central)
     page = open_page(gateway)
-    enter(site.centrals[0], "51A70002")
+    enter(central, "51A70002")
     page.see("51A70002", ".events")
-    port = gateway.port
     gateway.close()
     page.see("không liên lạc được với zparkd-web", "[role=alert]")
-    enter(site.centrals[0], "51A70003")
-    open_page.serve(site.centrals[0], "--port", str(port))
+    enter(central, "51A70003")
+    open_page.serve(central, "--port", str(gateway.port))
     page.see("Trực tiếp", ".live")
     page.see("51A70003", ".events")
 

@@ -58,6 +58,7 @@ SCHEMAS: dict[str, _Schema] = {
             "role": {"$ref": "#/components/schemas/Role"},
             "csrf": _STRING,
             "language": {"type": "string", "enum": ["vi", "en"]},
+            "timezone": _STRING,
         }
     ),
     "Login": _object({"user": _TEXT, "password": _TEXT}),

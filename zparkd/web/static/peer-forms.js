@@ -109,10 +109,9 @@ export function editPeer(peer, save) {
   const title = peer ? t("peers.edit.label", { peer: peer.id }) : t("peers.add");
   return dialog(title, fields, t("peers.save"), () => {
     const changed = { ...peer, id: id.value.trim(), ip: ip.value.trim(), p2p_port: portOf(port) };
-    delete changed.sync_port;
-    delete changed.public_key;
-    if (portOf(syncPort) !== undefined) changed.sync_port = portOf(syncPort);
-    if (key.value.trim()) changed.public_key = key.value.trim();
+    // What is not said stays as it is; null takes it away.
+    if (syncPort.value || peer?.sync_port) changed.sync_port = portOf(syncPort) ?? null;
+    if (key.value.trim() || peer?.public_key) changed.public_key = key.value.trim() || null;
     return save(changed);
   });
 }

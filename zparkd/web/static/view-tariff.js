@@ -160,6 +160,7 @@ function quoteForm(app, draft) {
     ["current", t("tariff.quote.current")],
     ["draft", t("tariff.quote.draft")],
   ]);
+  const lost = el("input", { type: "checkbox", name: "lost_ticket" });
   const result = el("div", { class: "quote", "aria-live": "polite" });
   return el(
     "form",
@@ -173,6 +174,7 @@ function quoteForm(app, draft) {
           exit: siteText(exit.value),
         };
         if (which.value === "draft") asked.toml = draft();
+        if (lost.checked) asked.lost_ticket = true;
         try {
           put(result, quoted(await post("/api/tariff/quote", asked)));
         } catch (fault) {
@@ -184,6 +186,7 @@ function quoteForm(app, draft) {
     field(t("col.entry"), entry),
     field(t("col.exit"), exit),
     app.may("admin") ? field(t("tariff.quote.which"), which) : null,
+    field(t("tariff.line.lost_ticket"), lost),
     el(
       "datalist",
       { id: "quoted-types" },
