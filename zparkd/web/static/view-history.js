@@ -55,6 +55,13 @@ function filterForm(filter) {
     edge: el("input", { name: "edge", value: filter.edge ?? "", maxlength: 64 }),
     type: el("input", { name: "type", value: filter.type ?? "", maxlength: 32, list: "types" }),
   };
+  const more = ["from", "to", "central", "edge", "type"];
+  const wide = window.matchMedia("(min-width: 40rem)").matches; // a phone has no room for all
+  const heads = [t("filter.from"), t("filter.to"), t("col.central"), t("col.edge"), t("col.type")];
+  const fields = more.map((name, index) => field(heads[index], inputs[name]));
+  const types = ["car", "motorbike"].map((type) =>
+    el("option", { value: type }, word("type", type)),
+  );
   return el(
     "form",
     {
@@ -70,22 +77,19 @@ function filterForm(filter) {
     },
     field(t("vehicles.plate"), inputs.plate),
     field(t("col.status"), inputs.inside),
-    field(t("filter.from"), inputs.from),
-    field(t("filter.to"), inputs.to),
-    field(t("col.central"), inputs.central),
-    field(t("col.edge"), inputs.edge),
-    field(t("col.type"), inputs.type),
-    el(
-      "datalist",
-      { id: "types" },
-      ["car", "motorbike"].map((type) => el("option", { value: type }, word("type", type))),
-    ),
     el(
       "div",
       { class: "actions" },
       el("button", { class: "main" }, t("history.show")),
       el("a", { href: "#/history" }, t("history.clear")),
     ),
+    el(
+      "details",
+      { class: "as-table more", open: wide || more.some((name) => filter[name]) },
+      el("summary", {}, t("history.more")),
+      el("div", { class: "filters" }, fields),
+    ),
+    el("datalist", { id: "types" }, types),
   );
 }
 
