@@ -87,7 +87,7 @@ export function plateLink(plateId, view = null) {
 export function nothing(words = t("none")) {
   return el(
     "span",
-    { class: "quiet" },
+    { class: "quiet nothing" },
     el("span", { "aria-hidden": "true" }, "—"),
     el("span", { class: "unseen" }, words),
   );

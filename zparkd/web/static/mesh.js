@@ -11,6 +11,7 @@ import { peerState, shapeAt } from "./marks.js";
 const BOX = { width: 224, height: 78 };
 const GAP = 16;
 const EDGE = 2; // room for the outline
+export const PULSE_MS = 700; // as long as the animation in views.css
 const NARROW = 780;
 
 /** The drawing of a status, `width` pixels wide; `stale` where it is an old one. */

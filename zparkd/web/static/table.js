@@ -35,13 +35,18 @@ function line(columns, row) {
     "tr",
     { role: "row" },
     columns.map((column, index) => {
-      const classes = [column.number && "number", column.wide && "wide", column.whole && "whole"]
-        .filter(Boolean)
-        .join(" ");
-      const shared = { class: classes || null, "data-head": column.head };
+      const content = column.cell(row);
+      const kinds = {
+        number: column.number,
+        wide: column.wide,
+        whole: column.whole,
+        void: content?.classList?.contains("nothing"), // left out where rows are cards
+      };
+      const classes = Object.keys(kinds).filter((kind) => kinds[kind]);
+      const shared = { class: classes.join(" ") || null, "data-head": column.head };
       return index === 0
-        ? el("th", { scope: "row", role: "rowheader", ...shared }, column.cell(row))
-        : el("td", { role: "cell", ...shared }, column.cell(row));
+        ? el("th", { scope: "row", role: "rowheader", ...shared }, content)
+        : el("td", { role: "cell", ...shared }, content);
     }),
   );
 }

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { drawnToWidth, el, put } from "./dom.js";
 import { clockOffset, clockTime, dayTime, has, money, number, shortTime, t, word } from "./i18n.js";
 import { kindMark, mark, peerState, plateLink } from "./marks.js";
-import { mesh, pulse } from "./mesh.js";
+import { mesh, pulse, PULSE_MS } from "./mesh.js";
 import { table } from "./table.js";
 
 const MOST_EVENTS = 24;
@@ -42,6 +42,9 @@ export function show(place, app, signal) {
     signal,
   );
 
+  let later = null;
+  let runningUntil = 0;
+
   const refreshInside = seldom(async () => {
     try {
       const { history, total } = await get(
@@ -63,12 +66,14 @@ export function show(place, app, signal) {
     status(status) {
       put(cards, summary(status, stale(app)));
       put(problems, problemList(status, stale(app)));
-      draw();
+      clearTimeout(later);
+      later = setTimeout(draw, Math.max(0, runningUntil - Date.now())); // let the dot arrive
       put(links, links.firstElementChild, linkTable(status, stale(app)));
     },
     event(event) {
       events.add(event);
       pulse(drawing, event.central);
+      runningUntil = Date.now() + PULSE_MS;
       refreshInside();
     },
   };

@@ -52,7 +52,8 @@ export function show(place, app, signal) {
   }
 
   function drawList() {
-    if (!held.config) return;
+    // A button that is being pressed must still be there when it is let go.
+    if (!held.config || list.querySelector("button:active")) return;
     put(heading, t("peers.list", { count: number(held.config.peer_centrals.length) }));
     const at = focusedAction(list);
     put(list, peerTable(held.config.peer_centrals, app, { edit, test, remove }));
