@@ -17,7 +17,7 @@ LANGUAGES = {
 # Looked up by a name that is made of these and a code; what the codes are is checked below.
 MADE_OF_CODES = (
     *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
-    *("tariff.line.", "fault.", "link.", "away.", "traffic.by."),
+    *("tariff.line.", "fault.", "conflicts.now.", "link.", "away.", "traffic.by."),
 )
 
 

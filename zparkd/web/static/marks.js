@@ -53,6 +53,10 @@ export function peerState(peer, away = false) {
   if (away) return ["none", t("peer.unknown")];
   if (peer.error) return ["bad", t("peer.refused")];
   if (!peer.connected) return ["bad", t(peer.last_ping_time ? "peer.lost" : "peer.never")];
+  if (peer.catching_up) {
+    const { missing, of } = peer.catching_up;
+    return ["busy", t("peer.catching_up", { percent: Math.floor((100 * (of - missing)) / of) })];
+  }
   if (peer.behind > 0) return ["busy", t("peer.syncing")];
   return ["good", t("peer.connected")];
 }

@@ -50,7 +50,7 @@ function listing(rows) {
       number: true,
       cell: (row) => (row.fee === null ? nothing() : money(row.fee, row.currency)),
     },
-    { head: t("conflicts.stay"), wide: true, cell: (row) => counted(row) },
+    { head: t("conflicts.stay"), wide: true, cell: (row) => [counted(row), would(row)] },
   ];
   return table(
     t("conflicts.caption", { count: number(rows.length) }),
@@ -63,6 +63,11 @@ function listing(rows) {
 function counted(row) {
   if (!row.stay) return nothing();
   return row.stay === row.event_id ? t("conflicts.itself") : el("code", {}, row.stay);
+}
+
+/** What a gate that knew all that is known now would have done otherwise. */
+function would(row) {
+  return row.now ? el("span", { class: "quiet under" }, word("conflicts.now", row.now)) : null;
 }
 
 /** What the kinds that stand in the list mean. */
