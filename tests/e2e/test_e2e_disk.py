@@ -19,6 +19,8 @@ from tests.e2e.harness import (
     wait_connected,
     wait_equal,
     wait_events,
+    zparkctl,
+    zparkd,
 )
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.client.edge import EdgeClient
@@ -138,6 +140,25 @@ def test_a_central_with_a_full_disk_asks_its_peer_at_a_calm_pace(make_site, smal
     make_room(small_disk)
     wait_equal(site.centrals, when=lambda h: len(h) > 200)
     assert alive(one, two)
+
+
+def test_a_database_that_can_not_be_written_is_said_at_the_start(make_site, small_disk) -> None:
+    site: LoopbackSite = make_site(1)
+    (one,) = site.centrals
+    on_disk(one, small_disk)
+    site.start()
+    enter(one, "29A00001")
+    one.stop()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    refused = zparkd(one.config)
+    assert refused.returncode == 1
+    assert f"zparkd: {small_disk / 'zparkd.db'}: " in refused.stderr
+    assert "Read-only file system" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert zparkctl(one.config, "history").returncode == 0, "what is there can be read"
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    one.start()
+    enter(one, "29A00002")
 
 
 def test_a_database_locked_by_a_reader_of_plain_sqlite_is_no_hindrance(make_site) -> None:

@@ -70,7 +70,30 @@ def is_damage(fault: Exception) -> bool:
 
 def read_only(database: Path) -> sqlite3.Connection:
     """A read-only connection without implicit transactions; rows can be read by name."""
-    address = f"{database.absolute().as_uri()}?mode=ro"
+    connection = _connected(database, "mode=ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or _is_written(database):
+            connection.close()
+            raise
+        # SQLite wants files beside it, also to read; nobody can make them here, nor change it.
+        connection.close()
+        return _connected(database, "mode=ro&immutable=1")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _connected(database: Path, how: str) -> sqlite3.Connection:
+    address = f"{database.absolute().as_uri()}?{how}"
     connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _is_written(database: Path) -> bool:
+    """Whether somebody may write to it: we, or who left a log of commits beside it."""
+    log = database.resolve().with_name(f"{database.resolve().name}-wal")
+    return log.exists() or os.access(database.resolve().parent, os.W_OK)
