@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 
 from tests.cli.conftest import Central
-from tests.core.vehicles import BIKE, Book, event_sets
+from tests.core.tariffs import flat
+from tests.core.vehicles import BIKE, T0_MS, Book, event_sets
 from zparkd.cli import shares
 from zparkd.core import limits
-from zparkd.core.events import Event
+from zparkd.core.events import Event, Kind, Personal, Position, write
+from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.daemon.store import Store
 
 EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "30"))
@@ -146,6 +148,53 @@ def test_a_damage_is_named_by_stream_and_range(kept: Central, damage: str, said:
     assert printed["success"] is False
     assert len(printed["differences"]) == len(result.stderr.splitlines()) - 1
     assert set(printed["differences"][0]) == {"origin", "epoch", "first", "last", "what", "peer"}
+
+
+@pytest.fixture
+def priced(central: Central) -> Central:
+    """A central with two tariffs, a pass that was changed, and staff of which one left."""
+    changes: list[tuple[Kind, Reference, Personal]] = [
+        (Kind.TARIFF, TariffSet(1, flat(1)), Personal("00")),
+        (Kind.TARIFF, TariffSet(2, flat(2)), Personal("00")),
+        *(
+            (Kind.PASS, PassChanged("car", "2025-12-01", day), Personal("00", "29A12345"))
+            for day in ("2025-12-30", "2025-12-31")
+        ),
+        (Kind.STAFF, StaffChanged(), Personal("00", staff_id="nv01", name="An")),
+        (Kind.STAFF, StaffChanged(removed=True), Personal("00", staff_id="nv01")),
+    ]
+    events: list[Event] = []
+    for seq, (kind, data, personal) in enumerate(changes, 1):
+        prev = events[-1].hash if events else ""
+        times = {"timestamp": T0_MS + seq, "order": T0_MS + seq}
+        at = Position("a", 1, seq)
+        events.append(write(at, kind, prev=prev, facts=data, personal=personal, **times))
+    keep(central.database, events)
+    return central
+
+
+def test_reference_data_is_what_its_events_come_to(priced: Central) -> None:
+    assert priced.run("verify").exit_code == 0, priced.run("verify").stderr
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (f"DELETE FROM tariffs WHERE at = {A} + 1", "a/1, 1: not what the table tariffs says"),
+        ("UPDATE tariffs SET version = 3", "a/1, 1 to 2: not what the table tariffs says"),
+        ("UPDATE passes SET valid_until = '2026'", "a/1, 4: not what the table passes says"),
+        ("UPDATE passes SET plate_id = '30F1'", "a/1, 4: not what the table passes says"),
+        (f"UPDATE staff SET removed = 0, at = {A} + 5", "a/1, 6: not what the table staff says"),
+    ],
+)
+def test_other_reference_data_is_named_by_its_event(
+    priced: Central, damage: str, said: str
+) -> None:
+    with closing(sqlite3.connect(priced.database)) as connection, connection:
+        connection.execute(damage)
+    result = priced.run("verify")
+    assert result.exit_code == 1
+    assert said in result.stderr
 
 
 def test_an_empty_database_is_sound(central: Central) -> None:

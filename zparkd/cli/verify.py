@@ -22,6 +22,7 @@ from zparkd.cli.differences import Difference, merged
 from zparkd.cli.log_check import Log
 from zparkd.cli.peer_line import NoUse, line_to
 from zparkd.cli.reach import Exit, fail, load_config
+from zparkd.cli.reference_check import check_reference
 from zparkd.cli.self_check import own_digests, own_log, own_stays
 from zparkd.cli.shares import Shares, shares
 from zparkd.cli.stay_check import stray_stays
@@ -86,9 +87,10 @@ class _Found:
 def verify(file: Path, as_json: bool) -> None:
     """Check this central's database with itself and with its peers; all may run meanwhile.
 
-    The hash chain of every stream is computed again, and all stays from all events. Each peer
-    is asked for digests: of the log up to where both have it, and of the stays once both hold
-    the same events. Where the log differs, the stays are not looked at.
+    The hash chain of every stream is computed again, and all stays, tariffs, passes and staff
+    from all events. Each peer is asked for digests: of the log up to where both have it, and of
+    the stays once both hold the same events. Where the log differs, the stays are not looked
+    at.
 
     Exit status 1 where anything differs, or no configured peer answered. Each difference is
     named by its stream and range.
@@ -139,12 +141,14 @@ def _look_at_stays(
     log = Log(connection)
     digests = own_digests(work, log) if found.peers else iter(())
     stays = own_stays(work, log)
+    reference = work.run(check_reference, [()])
     stays_known.set_result({one: digest for part in digests for one, digest in part.items()})
     found.stays = 0
     for part in stays:
         found.stays += part.stays
         found.differences += part.differences
     found.differences += stray_stays(connection)
+    found.differences += [one for part in reference for one in part]
 
 
 # --- peers ------------------------------------------------------------------------------------
