@@ -26,6 +26,7 @@ PLACED = [
     "etc/zparkd/zparkd.toml",
     "usr/local/lib/systemd/catalog/zparkd.catalog",
     "usr/local/lib/systemd/catalog/zparkd.vi.catalog",
+    "usr/local/lib/systemd/system/zparkd-web.service",
     "usr/local/lib/systemd/system/zparkd.service",
     "usr/local/lib/sysusers.d/zparkd.conf",
 ]
@@ -62,7 +63,29 @@ def test_all_is_put_in_its_place_and_the_next_command_told(tmp_path: Path) -> No
         path: stat.S_IMODE((tmp_path / path).stat().st_mode)
         for path in ("etc/zparkd", "etc/zparkd/peers.d", "var/lib/zparkd", "etc/zparkd/zparkd.toml")
     }
-    assert list(modes.values()) == [0o750, 0o750, 0o750, 0o640]
+    assert list(modes.values()) == [0o750, 0o770, 0o750, 0o640]
+
+
+def test_the_gateways_unit_is_placed_where_the_gateway_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "_has_gateway", lambda: False)
+    run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    unit = tmp_path / "usr/local/lib/systemd/system/zparkd-web.service"
+    assert not unit.exists()
+    monkeypatch.undo()
+    run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    assert "\nExecStart=/opt/zparkd/bin/zparkd-web -c /etc/zparkd/zparkd.toml" in unit.read_text()
+
+
+def test_the_daemon_may_write_peers_also_where_an_earlier_setup_kept_it_from_that(
+    tmp_path: Path,
+) -> None:
+    run("--root", tmp_path)
+    peers = tmp_path / "etc/zparkd/peers.d"
+    peers.chmod(0o750)
+    assert "updated  /etc/zparkd/peers.d" in run("--root", tmp_path).output
+    assert stat.S_IMODE(peers.stat().st_mode) == 0o770
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What systemd itself says of the unit: that it understands it, and how exposed it leaves us."""
+"""What systemd itself says of the units: that it understands them, and how exposed they leave us."""
 
 import os
 import re
@@ -10,6 +10,8 @@ import pytest
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNIT = SYSTEMD / "zparkd.service"
+GATEWAY = SYSTEMD / "zparkd-web.service"
+UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY], ids=lambda unit: unit.stem)
 EXPOSURE = 1.2
 
 needs_analyze = pytest.mark.skipif(
@@ -17,9 +19,9 @@ needs_analyze = pytest.mark.skipif(
 )
 
 
-def settings() -> dict[str, list[str]]:
+def settings(unit: Path = UNIT) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for line in UNIT.read_text("utf-8").splitlines():
+    for line in unit.read_text("utf-8").splitlines():
         if setting := re.fullmatch(r"(\w+)=(.*)", line):
             found.setdefault(setting[1], []).append(setting[2])
     return found
@@ -38,7 +40,7 @@ def analyze(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def verify(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
     """What systemd says of a unit whose programs exist."""
-    for program in ("zparkd", "zparkctl"):
+    for program in ("zparkd", "zparkctl", "zparkd-web"):
         text = text.replace(f"=/usr/bin/{program} ", f"={shutil.which('true')} ")
     unit = folder / UNIT.name
     unit.write_text(text)
@@ -46,8 +48,9 @@ def verify(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
 
 
 @needs_analyze
-def test_systemd_understands_all_of_it(tmp_path: Path) -> None:
-    done = verify(tmp_path, UNIT.read_text("utf-8"))
+@UNITS
+def test_systemd_understands_all_of_it(tmp_path: Path, unit: Path) -> None:
+    done = verify(tmp_path, unit.read_text("utf-8"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -67,12 +70,13 @@ def test_a_planted_mistake_is_found(tmp_path: Path, old: str, new: str) -> None:
 
 
 @needs_analyze
-def test_the_exposure_is_low_and_would_rise_with_a_line_less(tmp_path: Path) -> None:
+@UNITS
+def test_the_exposure_is_low_and_would_rise_with_a_line_less(tmp_path: Path, unit: Path) -> None:
     threshold = f"--threshold={EXPOSURE * 10:.0f}"
-    done = analyze("security", "--offline=true", threshold, str(UNIT))
+    done = analyze("security", "--offline=true", threshold, str(unit))
     assert done.returncode == 0, done.stdout
-    less = tmp_path / UNIT.name
-    less.write_text(UNIT.read_text("utf-8").replace("CapabilityBoundingSet=\n", ""))
+    less = tmp_path / unit.name
+    less.write_text(unit.read_text("utf-8").replace("CapabilityBoundingSet=\n", ""))
     assert analyze("security", "--offline=true", threshold, str(less)).returncode != 0
 
 
@@ -99,3 +103,12 @@ def test_what_zeromq_needs_is_let_through() -> None:
     unit = settings()
     assert "AF_NETLINK" in unit["RestrictAddressFamilies"][0].split()
     assert unit["SystemCallFilter"][-1] == "sched_setscheduler"
+
+
+def test_the_gateway_may_read_what_it_needs_and_not_the_key() -> None:
+    unit = settings(GATEWAY)
+    assert unit["DynamicUser"] == ["yes"]
+    assert unit["Group"] == settings()["Group"]
+    assert unit["InaccessiblePaths"] == ["-/etc/zparkd/central.key"]
+    assert unit["RestartPreventExitStatus"] == ["78"]
+    assert "ReadWritePaths" not in unit

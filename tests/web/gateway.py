@@ -21,7 +21,7 @@ def zparkd_web(
 ) -> "subprocess.CompletedProcess[str]":
     """Run zparkd-web to its end; `said` is what it reads."""
     return subprocess.run(
-        [sys.executable, "-m", "zparkd.web.main", "-c", str(central.config), *arguments],
+        [sys.executable, "-m", "zparkd.web.command", "-c", str(central.config), *arguments],
         input=said,
         capture_output=True,
         text=True,
@@ -40,7 +40,7 @@ class Gateway:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "zparkd.web.main", "-c", str(central.config)),
+                    *(sys.executable, "-m", "zparkd.web.command", "-c", str(central.config)),
                     *("--port", "0", *options),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ STATE = Path("/var/lib/zparkd")
 # What the unit hides from the daemon: programs and Python must be somewhere else.
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
+_SHARED_MODE = 0o770  # where the daemon puts the peers that people add at the gateway
 _ID = SECTIONS["central"]["id"]
 _SITE = SECTIONS["central"]["site"]
 _ADDRESS = SECTIONS["listen"]["address"]
@@ -121,14 +123,17 @@ class _Machine:
         """Remember what was done, to tell it."""
         self.done.append((what, str(path)))
 
-    def folder(self, path: Path, owner: str) -> None:
-        """Make a directory that only its owner may change, and the daemon may read."""
+    def folder(self, path: Path, owner: str, mode: int = _DIR_MODE) -> None:
+        """Make a directory that the daemon may read, and with _SHARED_MODE also write to."""
         place = self.at(path)
         if place.is_dir():
-            self.note("kept", path)
+            lacking = mode & ~place.stat().st_mode
+            if lacking & 0o070:
+                place.chmod(mode)
+            self.note("updated" if lacking & 0o070 else "kept", path)
             return
         place.mkdir(parents=True)
-        place.chmod(_DIR_MODE)
+        place.chmod(mode)
         if self.root is None:
             shutil.chown(place, owner, USER)
         self.note("made", path)
@@ -157,18 +162,24 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     machine.program_file(users, (DATA / "systemd" / "zparkd.sysusers").read_bytes())
     if machine.root is None:
         _make_user(machine, users)
-    unit = (DATA / "systemd" / "zparkd.service").read_text("utf-8")
-    unit = unit.replace("=/usr/bin/zparkd ", f"={programs}/zparkd ")
-    unit = unit.replace("=/usr/bin/zparkctl ", f"={programs}/zparkctl ")
-    machine.program_file(lib / "systemd" / "system" / "zparkd.service", unit.encode())
+    for name in ("zparkd.service", *(("zparkd-web.service",) if _has_gateway() else ())):
+        unit = (DATA / "systemd" / name).read_text("utf-8")
+        unit = unit.replace("=/usr/bin/", f"={programs}/")
+        machine.program_file(lib / "systemd" / "system" / name, unit.encode())
     for catalog in sorted((DATA / "systemd").glob("*.catalog")):
         machine.program_file(lib / "systemd" / "catalog" / catalog.name, catalog.read_bytes())
     folder = DEFAULT_PATH.parent
-    for made in (folder, folder / "peers.d", folder / "edges.d"):
-        machine.folder(made, "root")
+    machine.folder(folder, "root")
+    machine.folder(folder / "peers.d", "root", _SHARED_MODE)
+    machine.folder(folder / "edges.d", "root")
     machine.folder(STATE, USER)
     for sample in sorted((DATA / "etc").glob("*.d/*.example")):
         machine.program_file(folder / sample.parent.name / sample.name, sample.read_bytes())
+
+
+def _has_gateway() -> bool:
+    """Whether the extra [web] is installed."""
+    return find_spec("uvicorn") is not None
 
 
 def _make_user(machine: _Machine, users: Path) -> None:
