@@ -31,6 +31,7 @@ from zparkd.core.sessions import Projection, project
 from zparkd.core.site import Settings
 from zparkd.daemon.main import main as zparkd
 from zparkd.daemon.store import Store
+from zparkd.web.main import main as zparkd_web
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -494,6 +495,9 @@ def check_options(command: click.Command, words: Iterable[str]) -> None:
             return
 
 
+PROGRAMS = {"zparkctl": zparkctl, "zparkd": zparkd, "zparkd-web": zparkd_web}
+
+
 def test_commands_are_shown() -> None:
     pages = [page for page, _ in all_commands()]
     assert {"README.md", "CONTRIBUTING.md", "edges.md"} <= set(pages)
@@ -504,9 +508,8 @@ def test_a_command_shown_exists(page: str, words: list[str]) -> None:
     program, *arguments = words
     if "/" in program and not program.startswith((".venv/", "/")):
         assert (ROOT / program).is_file(), program
-    if program.removeprefix("bin/") in ("zparkctl", "zparkd"):
-        command = zparkctl if program.endswith("zparkctl") else zparkd
-        check_options(command, arguments)
+    if program.removeprefix("bin/") in PROGRAMS:
+        check_options(PROGRAMS[program.removeprefix("bin/")], arguments)
     for word in arguments:
         if re.match(r"(etc|tests|zparkd)/", word):
             assert (ROOT / word.partition("::")[0]).exists(), word

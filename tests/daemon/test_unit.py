@@ -1,4 +1,4 @@
-"""What systemd itself says of the units: that it understands them, and how exposed they leave us."""
+"""What systemd says of the units: that it understands them, and how exposed they leave us."""
 
 import os
 import re

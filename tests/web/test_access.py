@@ -218,6 +218,9 @@ def test_on_loopback_everyone_is_admin_until_somebody_has_credentials(gateway: G
         "user": None,
         "role": "admin",
         "csrf": "",
+        "central": "central-1",
+        "site": "lot-a",
+        "timezone": "Asia/Ho_Chi_Minh",
         "language": "vi",
     }
     add_user(gateway.central, "lan", Role.VIEWER)

@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e.harness import ask, rows
 from tests.web.gateway import Gateway
+from zparkd.core.requests import Code
+from zparkd.web.answers import STATUS_OF
 
 
 def post(gateway: Gateway, path: str, body: object, **headers: str):
@@ -99,3 +101,7 @@ def test_the_rate_of_an_edge_is_bounded_here_too(gateway: Gateway) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = set(threads.map(see, range(800)))
     assert answers == {200, 429}
+
+
+def test_each_refusal_of_the_gate_has_a_status() -> None:
+    assert set(STATUS_OF) == set(Code)

@@ -31,6 +31,7 @@ STATUS_OF = {
 _STATUS_OF_COMMAND = {
     "bad_request": HTTPStatus.BAD_REQUEST,
     "bad_config": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "bad_document": HTTPStatus.UNPROCESSABLE_ENTITY,
     "unwritable": HTTPStatus.FORBIDDEN,
     "unknown_peer": HTTPStatus.NOT_FOUND,
 }
@@ -44,7 +45,7 @@ class Problem(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.more = more
+        self.more: Mapping[str, object] = more
         self.error: Mapping[str, object] = {"code": code, "message": message}
         self.headers: dict[str, str] = {}
 

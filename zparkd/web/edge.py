@@ -4,10 +4,12 @@ The rules and the answers are those of the edge port; only what "no" looks like 
 `Idempotency-Key` is the `request_id`: a call repeated with it has no second effect.
 """
 
+from http import HTTPStatus
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core.requests import Code, RequestType
+from zparkd.core.requests import RequestType
 from zparkd.web import asked
 from zparkd.web.answers import STATUS_OF, Problem, answer, bad, said_no
 from zparkd.web.daemon import Daemon
@@ -47,6 +49,7 @@ async def _ask(request: Request, type: RequestType) -> Response:
         return answer(given)
     error = given["error"]
     more = {name: value for name, value in given.items() if name not in ("success", "error")}
-    refused = Problem(STATUS_OF[Code(error["code"])], error["code"], error["message"], **more)
+    status = STATUS_OF.get(error["code"], HTTPStatus.BAD_REQUEST)
+    refused = Problem(status, error["code"], error["message"], **more)
     refused.error = error
     raise refused

@@ -52,6 +52,7 @@ async def session(request: Request) -> Response:
     """Who is asking, and what a page needs to ask on."""
     access: Access = request.app.state.access
     who = access.who(request)
+    config = request.app.state.site.config
     return answer(
         {
             "success": True,
@@ -59,8 +60,10 @@ async def session(request: Request) -> Response:
             "user": who.name if who is not None else None,
             "role": who.role if who is not None else Role.VIEWER,
             "csrf": who.session.csrf if who is not None and who.session is not None else "",
+            "central": config.central_id,
+            "site": config.site,
+            "timezone": config.timezone,
             "language": _language(request.headers.get("accept-language", "")),
-            "timezone": request.app.state.site.config.timezone,
         }
     )
 

@@ -215,10 +215,19 @@ PATHS: dict[str, dict[str, _Operation]] = {
         )
     },
     "/api/tariff": {
-        "get": _operation("What the site charges.", None, no=(501,)),
-        "put": _operation("Set what the site charges.", None, no=(413, 501)),
+        "get": _operation("What the site charges.", _ref("Tariff")),
+        "put": _operation(
+            "Set what the site charges, as JSON or TOML.",
+            _ref("Tariff"),
+            body={"type": "object", "properties": {"rate": _list("Rate")}, "required": ["rate"]},
+            no=(413, 422),
+        ),
     },
-    "/api/tariff/quote": {"post": _operation("What a stay would cost.", None, no=(413, 501))},
+    "/api/tariff/quote": {
+        "post": _operation(
+            "What a stay would cost.", _ref("Quote"), body=_ref("QuoteRequest"), no=(413, 422)
+        )
+    },
     "/api/stream": {
         "get": _operation(
             "Events and status as they come. `Last-Event-ID` resumes.",
@@ -232,6 +241,9 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/openapi.json": {"get": _operation("This document.", {"type": "object"}, guarded=False)},
 }
 
+PATHS["/api/tariff"]["put"]["requestBody"]["content"]["application/toml"] = {
+    "schema": {"type": "string"}
+}
 PATHS["/api/parking/history"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
 
 DOCUMENT: dict[str, Any] = {

@@ -16,6 +16,9 @@ _WHOLE_OR_NULL: _Schema = {"type": ["integer", "null"]}
 _NUMBER_OR_NULL: _Schema = {"type": ["number", "null"]}
 _FLAG: _Schema = {"type": "boolean"}
 _TEXT: _Schema = {"type": "string", "maxLength": limits.TEXT_CHARACTERS}
+_AMOUNT: _Schema = {"type": "integer", "minimum": 0, "maximum": limits.AMOUNT_MAX}
+_CLOCK: _Schema = {"type": "string", "examples": ["06:00"]}
+_MOMENT: _Schema = {"type": "string", "examples": ["2025-12-02 10:30:00"]}
 _PORT: _Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
@@ -57,6 +60,9 @@ SCHEMAS: dict[str, _Schema] = {
             "user": _STRING_OR_NULL,
             "role": {"$ref": "#/components/schemas/Role"},
             "csrf": _STRING,
+            "central": _STRING,
+            "site": _STRING,
+            "timezone": _STRING,
             "language": {"type": "string", "enum": ["vi", "en"]},
             "timezone": _STRING,
         }
@@ -258,6 +264,45 @@ SCHEMAS: dict[str, _Schema] = {
             "time": _STRING,
             "fee": _WHOLE_OR_NULL,
         }
+    ),
+    "Tariff": _object(
+        {
+            **_YES,
+            "version": _WHOLE_OR_NULL,
+            "toml": _STRING,
+            "rate": {"type": "array", "items": {"$ref": "#/components/schemas/Rate"}},
+            "set_by": _STRING_OR_NULL,
+            "set_at": _STRING_OR_NULL,
+        }
+    ),
+    "Rate": _object(
+        {"camera_type": _matching(CAMERA_TYPE.pattern)},
+        currency=_matching("[A-Z]{3}"),
+        free_minutes=_AMOUNT,
+        round_to=_AMOUNT,
+        cap_24h=_AMOUNT,
+        lost_ticket=_AMOUNT,
+        step={
+            "type": "array",
+            "items": _object({"every_minutes": _AMOUNT, "amount": _AMOUNT}, until_minutes=_AMOUNT),
+        },
+        window={
+            "type": "array",
+            "items": _object({"from": _CLOCK, "to": _CLOCK, "amount": _AMOUNT}),
+        },
+    ),
+    "Quote": _object(
+        {**_YES, "fee": _WHOLE, "currency": _STRING, "minutes": _WHOLE},
+        breakdown={
+            "type": "array",
+            "items": _object({"rule": _STRING, "amount": _WHOLE}),
+        },
+    ),
+    "QuoteRequest": _object(
+        {"entry": _MOMENT, "exit": _MOMENT},
+        camera_type=_matching(CAMERA_TYPE.pattern),
+        lost_ticket=_FLAG,
+        toml=_STRING,
     ),
     "Health": _object({**_YES, "status": {"const": "OK"}}),
 }
