@@ -64,7 +64,6 @@ SCHEMAS: dict[str, _Schema] = {
             "site": _STRING,
             "timezone": _STRING,
             "language": {"type": "string", "enum": ["vi", "en"]},
-            "timezone": _STRING,
         }
     ),
     "Login": _object({"user": _TEXT, "password": _TEXT}),
