@@ -71,6 +71,7 @@ def test_show_fills_in_the_defaults(central: Central) -> None:
         "mode": "plain",
         "allow_insecure": True,
         "secret_key_file": None,
+        "known_keys": {},
     }
     assert [peer["sync_port"] for peer in printed["peers"]] == [9201]
     assert printed["edges"] == [

@@ -4,12 +4,16 @@ A `Driven` central is asked as an edge asks it. `meet()` lets centrals talk to e
 each holds all that the others hold; before that, and after it, they are cut off.
 """
 
+import hashlib
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import zmq
+from zmq.utils import z85
 
 from zparkd.core.central import (
     Central,
@@ -22,6 +26,7 @@ from zparkd.core.central import (
 )
 from zparkd.core.clock import Now
 from zparkd.core.events import Event, Kind, Position, Stream, read
+from zparkd.core.signing import Identity
 from zparkd.core.site import Lane, Peer, Settings
 from zparkd.daemon.store import Store
 
@@ -32,6 +37,32 @@ EDGE = "edge-1"
 HOUR_S = 3600
 
 Answer = dict[str, Any]
+
+
+def secret(name: str) -> bytes:
+    """The secret key that goes by this name; a central's first one goes by its id."""
+    return hashlib.blake2b(name.encode(), digest_size=32).digest()
+
+
+def identity(name: str) -> Identity:
+    numbers = itertools.count()
+
+    def chance(size: int) -> bytes:
+        text = f"{name} {next(numbers)} {next(_drawn)}".encode()
+        return hashlib.blake2b(text, digest_size=size).digest()
+
+    return Identity(secret(name), chance)
+
+
+def public_key(name: str) -> str:
+    return zmq.curve_public(z85.encode(secret(name))).decode()
+
+
+def peer_of(id: str, keyed: bool, key: str | None = None) -> Peer:
+    return Peer(id, "127.0.0.1", 9000, 9001, public_key(key or id) if keyed else None)
+
+
+_drawn = itertools.count()
 
 
 class Driven:
@@ -45,8 +76,12 @@ class Driven:
         lanes: Iterable[Lane] = (),
         per_s: float = 0,
         wall_ms: int = T0_MS,
+        key: str | None = None,
+        epoch: int = 1,
     ) -> None:
+        """With a `key` (see `secret`) it signs; peers then have keys too."""
         self.id = id
+        self.key = key
         self.wall_ms = wall_ms
         self.mono_ms = 1_000
         self.settings = Settings(
@@ -54,14 +89,14 @@ class Driven:
             site="lot-a",
             timezone="Asia/Ho_Chi_Minh",
             zone=ZoneInfo("Asia/Ho_Chi_Minh"),
-            peers=tuple(Peer(peer, "127.0.0.1", 9000, 9001) for peer in peers),
+            peers=tuple(peer_of(peer, key is not None) for peer in peers),
             lanes=tuple(lanes),
             heartbeat_ms=1000,
             peer_timeout_ms=3000,
             edge_requests_per_s=per_s,
         )
         self.store = Store(Path(":memory:"), id, "lot-a", "Asia/Ho_Chi_Minh")
-        self.epoch = 0
+        self.epoch = epoch - 1
         self.start()
 
     def start(self) -> None:
@@ -74,7 +109,9 @@ class Driven:
             self.id.encode().ljust(32),
             self.store.last_stamp(self.id),
             self.now,
+            identity=identity(self.key) if self.key is not None else None,
         )
+        self.store.commit()
 
     @property
     def now(self) -> Now:

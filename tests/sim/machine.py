@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import orjson
+from zmq.utils import z85
 
 import zparkd.daemon.main
 import zparkd.daemon.reactor
@@ -22,9 +24,11 @@ from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
 from zparkd.core.events import Event, Kind
+from zparkd.core.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.daemon.bus import Drained
 from zparkd.daemon.reactor import Reactor, StorageFailed
+from zparkd.daemon.security import Keys
 from zparkd.daemon.status import status
 from zparkd.daemon.store import Store
 
@@ -37,6 +41,14 @@ START_WALL_MS = 1_800_000_000_000
 IN_MEMORY = Path(":memory:")
 MONOTONIC_AT_BOOT_MS = 5_000
 STORED_COPIES = 6
+
+
+def _secret(id: str) -> bytes:
+    return Random(f"key of {id}").randbytes(32)
+
+
+def _public_key(id: str) -> str:
+    return z85.encode(Identity(_secret(id), bytes).public).decode()
 
 
 class PowerCut(BaseException):
@@ -127,7 +139,7 @@ def _io_error() -> sqlite3.OperationalError:
 class Sockets:
     """What `daemon.bus` is to a reactor: queues with bounds, filled by the network."""
 
-    keys = None
+    keys = Keys()
 
     def __init__(self, machine: "Machine", queue: int) -> None:
         self._machine = machine
@@ -215,7 +227,7 @@ class Sockets:
     def of_several_keys(self) -> set[str]:
         return set()
 
-    def reconfigure(self, listen: Any, peers: tuple[Peer, ...], keys: None) -> None:
+    def reconfigure(self, listen: Any, peers: tuple[Peer, ...], keys: Keys) -> None:
         wanted = {peer.id for peer in peers}
         for socket, peer_id in list(self.waiting):
             if socket in ("page", "bus") and peer_id not in wanted:
@@ -266,7 +278,7 @@ class Machine:
         self.disk = Disk.opened(self, self.on_disk)
         self.sockets = Sockets(self, world.plan.queue)
         central = zparkd.daemon.main.central_of(
-            self._config(), self.disk, self.clocks(), world.chance.getrandbits
+            self._config(), self.disk, self.clocks(), world.chance.getrandbits, self._identity()
         )
         world.ledger.opens(self.name, central.peers.own)
         world.ledger.committed(self.name, [], self.disk.heads)
@@ -310,14 +322,22 @@ class Machine:
     # --- configuration -----------------------------------------------------------------------
 
     def _config(self) -> Any:
-        peers = tuple(Peer(id, "127.0.0.1", 9000, 9001) for id in sorted(self.peers))
+        keys = {id: _public_key(id) if self.world.plan.keys else None for id in self.peers}
+        peers = tuple(Peer(id, "127.0.0.1", 9000, 9001, keys[id]) for id in sorted(self.peers))
         return replace(self.world.config, central_id=self.id, peers=peers)
+
+    def _identity(self) -> Identity | None:
+        """Who it signs as; a twin has the key of the other, as a copied machine has."""
+        chance = Random(f"{self.world.plan.seed} {self.name} {self.runs}")
+        return Identity(_secret(self.id), chance.randbytes) if self.world.plan.keys else None
 
     def reconfigure(self) -> None:
         """Apply what `peers` is now, as a changed file would."""
         if self.reactor is not None:
             reactor = self.reactor
-            self._guarded(lambda: reactor._committed(lambda: reactor._apply(self._config(), None)))
+            self._guarded(
+                lambda: reactor._committed(lambda: reactor._apply(self._config(), Keys()))
+            )
 
     def clocks(self) -> Now:
         """What its clocks show now."""

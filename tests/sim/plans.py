@@ -73,6 +73,7 @@ class Plan:
     twin: bool = False
     late: bool = False
     wrong_from_start: bool = False
+    keys: bool = False
 
     def configured(self, config: Config) -> Config:
         """A configuration with this plan's rhythm."""
@@ -83,7 +84,9 @@ class Plan:
         parts = [f"seed {self.seed}: {self.count} centrals, {self.topology.name.lower()}"]
         parts += [f"{self.scenes} scenes, {self.faults} faults in {self.live_ms / 1000:g} s"]
         parts += [
-            name for name in ("rogue", "twin", "late", "wrong_from_start") if getattr(self, name)
+            name
+            for name in ("rogue", "twin", "late", "wrong_from_start", "keys")
+            if getattr(self, name)
         ]
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
@@ -136,6 +139,11 @@ def plan_of(seed: int) -> Plan:
         plan.twin = draw.random() < 0.2
     if count >= 3 and topology is Topology.MESH and draw.random() < 0.05:
         return Plan(seed, count, wrong_from_start=True, live_ms=14_000)
+    if seed % 3 == 0:
+        plan.keys = True
+        plan.bounds["SIGNED_EVENTS"] = (
+            1 if {"PAGE_EVENTS", "PAGE_BYTES"} & plan.bounds.keys() else 5
+        )
     return plan
 
 

@@ -93,6 +93,7 @@ def _settings(loaded: Config) -> dict[str, Any]:
             "allow_insecure": loaded.security.allow_insecure,
             "secret_key_file": loaded.security.secret_key_file
             and str(loaded.security.secret_key_file),
+            "known_keys": dict(loaded.security.known_keys),
         },
         "external_api": _external_api(loaded),
         "peers": [

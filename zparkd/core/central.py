@@ -8,25 +8,28 @@ sent. The caller owes it an open transaction, and sends nothing before that is c
 No socket, clock, thread or randomness is known here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import orjson
 
 from zparkd import __version__
-from zparkd.core import digests, limits, wire
+from zparkd.core import digests, limits, pages, wire
 from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
-from zparkd.core.errors import ProtocolError
+from zparkd.core.errors import Forged, ProtocolError
 from zparkd.core.events import Event, Stream
 from zparkd.core.gate import Gate
+from zparkd.core.intake import Intake
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
 from zparkd.core.namesake import Namesake
 from zparkd.core.peers import Peers, PeerState, beat_heads
+from zparkd.core.proof import Proof
 from zparkd.core.reference_changes import ReferenceChanges
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
+from zparkd.core.signing import Identity
 from zparkd.core.site import Settings
 from zparkd.core.wire import Ask, Beat, Compare, Digests, Live, Message, Page
 
@@ -103,12 +106,20 @@ class Central:
     """The rules of one central, over one log."""
 
     def __init__(
-        self, settings: Settings, log: Log, stream: Stream, secret: bytes, last_ms: int, now: Now
+        self,
+        settings: Settings,
+        log: Log,
+        stream: Stream,
+        secret: bytes,
+        last_ms: int,
+        now: Now,
+        *,
+        identity: Identity | None = None,
     ) -> None:
-        """Start a run that writes `stream`, a new one.
+        """Start a run that writes `stream`, a new one. What it writes at once is to be committed.
 
         `last_ms` is the time stamp of this central's newest event, 0 for none; `secret` 32
-        random bytes.
+        random bytes. With an `identity` all is signed, and nothing else is taken from peers.
         """
         self.log = log
         self.clock = Clock(last_ms, now)
@@ -122,6 +133,9 @@ class Central:
         self._started = now
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
+        self.proof = Proof(log, self._journal)
+        self._intake = Intake(log, self.peers, self.proof, settings.site, self.namesake.took)
+        self.proof.identify(settings, identity)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -131,6 +145,12 @@ class Central:
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._next_flush_ms = 0  # peers that came or went are written down at once
         self._next_beat_ms = 0  # and told at once, in the new rhythm
+
+        self.proof.configure(settings)
+
+    def identify(self, identity: Identity | None) -> None:
+        """Sign as this identity from now on, our own past too; with None nothing is signed."""
+        self.proof.identify(self.settings, identity)
 
     # --- one turn ----------------------------------------------------------------------------
 
@@ -170,7 +190,8 @@ class Central:
 
     def undone(self) -> None:
         """The transaction of the last step was rolled back: forget what it noted of it."""
-        self._journal.take_unsent()
+        self._journal.forget()
+        self.proof.undone()
         self.gate.memory.forget_opens()
         self.peers.undone()
         self.namesake.undone()
@@ -200,15 +221,20 @@ class Central:
             return False
         return all(self.peers.behind(peer, self.log.heads) == 0 for peer in answered)
 
+    def seal(self) -> None:
+        """Sign what was recorded. Owed before each commit of what did not come from `step`."""
+        self._journal.seal()
+
     def _publish(self, now: Now, output: Output) -> None:
+        self._journal.seal()
         output.recorded = self._journal.take_unsent()
         if output.recorded:
             body = wire.write_body((event.skeleton, event.sealed) for event in output.recorded)
-            live = self._header(now, Live(self.settings.site))
+            live = self._header(now, self.proof.live(self.settings.site))
             output.published.append([wire.TOPIC_EVENTS, live, body])
         if now.mono_ms >= self._next_beat_ms:
             self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
-            heads, older = beat_heads(self.log.heads)
+            heads, older = beat_heads(self.proof.shown_heads())
             beat = Beat(
                 self.settings.site,
                 self.settings.timezone,
@@ -218,6 +244,7 @@ class Central:
                 heads,
                 older,
                 self.fetched_ms,
+                self.proof.identity_key,
             )
             output.published.append([wire.TOPIC_HEARTBEAT, self._header(now, beat)])
 
@@ -252,13 +279,13 @@ class Central:
             if isinstance(read.data, Beat):
                 self.peers.beat(peer, read.data, read.timestamp, self.settings.id, now)
             elif isinstance(read.data, Live) and read.body is not None:
-                self._take(peer, wire.read_body(read.body))
+                self._take(peer, read.data, read.body)
             else:
                 raise ProtocolError("published what is not for the bus")
             peer.bus_fault = None
         except ProtocolError as fault:
             peer.bus_fault = str(fault)
-            self.counters.faults += 1
+            self._fault(peer, fault)
 
     def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
         peer = self.peers.states.get(message.peer_id)
@@ -277,7 +304,8 @@ class Central:
                 self.peers.vector(peer, page)
             # Events count also where the page is late, or what it answers is forgotten.
             body = read.body or b"[]"
-            taken = self._take(peer, wire.read_body(wire.unpack(body) if page.packed else body))
+            taken = self._take(peer, page, wire.unpack(body) if page.packed else body)
+            self._intake.recertify(peer, wire.read_certificates(page))
             behind = self.peers.behind(peer, self.log.heads)
             in_parts = page.heads and page.more  # of its vector: the rest of it may explain
             if asked is not None and asked.streams and not taken and behind and not in_parts:
@@ -286,8 +314,21 @@ class Central:
             peer.sync_fault = None
         except ProtocolError as fault:
             peer.sync_fault = str(fault)
-            self.counters.faults += 1
+            self._fault(peer, fault)
             self.peers.rest(peer, now)
+
+    def _take(self, peer: PeerState, data: Live | Page, body: bytes) -> int:
+        """Append what continues our streams; how many events did. Raises ProtocolError."""
+        signed, certificates = wire.read_signed(data), wire.read_certificates(data)
+        try:
+            return self._intake.take(peer, wire.read_body(body), signed, certificates)
+        finally:
+            self.counters.unreadable = self._intake.unreadable
+
+    def _fault(self, peer: PeerState, fault: ProtocolError) -> None:
+        self.counters.faults += 1
+        if isinstance(fault, Forged):
+            peer.forged = str(fault)
 
     def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
         """The message of a peer that is who we think it is."""
@@ -298,25 +339,6 @@ class Central:
         if message.data.site != self.settings.site:
             raise ProtocolError(f"site {message.data.site}")
         return message
-
-    def _take(self, peer: PeerState, events: Iterable[Event]) -> int:
-        """Append what continues our streams; how many events did. Raises ProtocolError."""
-        taken = 0
-        heads = self.log.heads
-        for event in events:
-            position = event.position
-            stream = position.stream
-            self.peers.sees(peer, stream, position.seq)
-            if position.seq != heads.get(stream, 0) + 1 or stream == self.peers.own:
-                continue
-            if event.prev != self.log.head_hash(stream):
-                raise ProtocolError(f"sent an event that does not continue {stream}")
-            if event.personal is None:
-                self.counters.unreadable += 1
-            self.log.append(event)
-            self.namesake.took(event)
-            taken += 1
-        return taken
 
     # --- what peers ask ----------------------------------------------------------------------
 
@@ -350,27 +372,11 @@ class Central:
             return [self._header(now, said)]
         if error is not None:
             return [self._header(now, Page(site, ask.id, now.wall_ms, error=error))]
-        heads, more = self._vector_part(ask)
-        body, packed = wire.pack(self._page_body(ask))
-        return [self._header(now, Page(site, ask.id, now.wall_ms, packed, heads, more)), body]
+        return self._page(now, ask)
 
-    def _vector_part(self, ask: Ask) -> tuple[list[tuple[str, int, int]] | None, bool]:
-        if ask.vector is None:
-            return None, False
-        rest = sorted(item for item in self.log.heads.items() if item[0] > ask.vector)
-        part = rest[: limits.STREAMS_PER_VECTOR]
-        return wire.write_heads(part), len(part) < len(rest)
-
-    def _page_body(self, ask: Ask) -> bytes:
-        events: list[tuple[bytes, bytes]] = []
-        size = 0
-        for position in wire.read_positions(ask.after):
-            room = limits.PAGE_EVENTS - len(events)
-            if room <= 0 or size >= limits.PAGE_BYTES:
-                break
-            for event in self.log.page(
-                position.stream, position.seq, room, limits.PAGE_BYTES - size
-            ):
-                events.append(event)
-                size += len(event[0]) + len(event[1])
-        return wire.write_body(events)
+    def _page(self, now: Now, ask: Ask) -> Frames:
+        heads, more = pages.vector_part(self.proof.shown_heads(), ask)
+        page = pages.contents(self.log, ask, signed=self.proof.signer is not None)
+        body, packed = wire.pack(wire.write_body(page.events))
+        data = Page(self.settings.site, ask.id, now.wall_ms, packed, heads, more)
+        return [self._header(now, self.proof.page(data, ask, page, self.settings.id)), body]

@@ -10,3 +10,10 @@ Faults of configuration and of storage belong to the daemon.
 
 class ProtocolError(Exception):
     """What a peer sent can't be used. The text says what is wrong with it."""
+
+
+class Forged(ProtocolError):
+    """What a peer sent is not by whom it says: it lies, or was lied to, or has an old key of one.
+
+    Nobody makes that by accident on the way, so it stays in sight of the operator.
+    """

@@ -27,6 +27,9 @@ PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this
 PAGE_EVENTS = 1000
 PAGE_INFLATED_BYTES = 4 * 1024 * 1024  # a page that unpacks to more is refused
 COMPRESS_FROM_BYTES = 4 * 1024
+SIGNED_EVENTS = 256  # of one stream without a signature between them, at most
+SIGNED_BYTES = 256 * 1024  # and so many bytes of them, so that a page reaches the next signature
+SIGNATURES_PER_MESSAGE = 4_096
 STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the next
 STREAMS_PER_VECTOR = 20_000
 STREAMS_OF_A_PEER = 100_000  # that a peer may say it holds; one that says more is at fault
@@ -129,4 +132,6 @@ ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person t
 assert (AMOUNT_MAX + 1) * (PRICED_DAYS_MAX + 2) * 24 * 60 < FEE_MAX
 assert TARIFF_BYTES + 4096 < EVENT_BYTES
 assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
+assert SIGNED_EVENTS < PAGE_EVENTS
+assert SIGNED_BYTES + 2 * EVENT_BYTES < PAGE_BYTES
 assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

@@ -11,6 +11,7 @@ from zparkd.core.events import Event, Position, Stream, VehicleKey
 from zparkd.core.peers import PeerNote
 from zparkd.core.reference import Pass, SiteTariff, Staff
 from zparkd.core.sessions import Stay
+from zparkd.core.signing import Certificate, SignedHead
 
 # A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
 SharedRow = tuple[str | int | float | None, ...]
@@ -107,5 +108,34 @@ class Log(Protocol):
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
 
+    @property
+    def signed(self) -> "Signed":
+        """Who vouches for what is held."""
+
     def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
         """Write down what each peer holds; rows of other peers go."""
+
+
+class Signed(Protocol):
+    """Signatures of what a log holds; all that is written is part of the log's transaction."""
+
+    def sign(self, head: SignedHead) -> None:
+        """Keep the signature of an event that is held."""
+
+    def signed_head(self, stream: Stream, after: int, up_to: int) -> SignedHead | None:
+        """The last signature after one position of a stream and not beyond another."""
+
+    def certify(self, certificate: Certificate) -> None:
+        """Keep who vouches for the key of a stream that is held.
+
+        Where it is another key than before, the signatures by that one are dropped.
+        """
+
+    def certificate(self, stream: Stream) -> Certificate | None:
+        """Who vouches for the key of a stream; None where nobody does."""
+
+    def pin(self, origin: str, identity_key: bytes) -> None:
+        """Write down which identity speaks for an origin."""
+
+    def pinned(self, origin: str) -> frozenset[bytes]:
+        """The identity that was written down for an origin, if any."""

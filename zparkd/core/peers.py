@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
@@ -19,11 +21,12 @@ from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
 @dataclass(slots=True)
 class Asked:
-    """A sync request under way."""
+    """A sync request under way; `certificates_by` is the identity whose certificates it is for."""
 
     id: int
     at: Now
     streams: frozenset[Stream]
+    certificates_by: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -34,7 +37,9 @@ class PeerState:
     asking what is missing costs nothing where nothing is. `arriving` is the part that is here
     of a vector that comes in several pages.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
-    here, 0 for none, and `saved` whether one was ever written down.
+    here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
+    certifies its streams with, and `certified_by` the one of the certificates that are here;
+    `forged` is the last that it sent and that was not by whom it said.
     `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
     that was last something else.
     """
@@ -51,6 +56,9 @@ class PeerState:
     bus_fault: str | None = None
     sync_fault: str | None = None
     link_fault: str | None = None
+    forged: str | None = None
+    identity: bytes | None = None
+    certified_by: bytes | None = None
     synced_ms: int = 0
     saved: bool = False
     asked: Asked | None = None
@@ -117,6 +125,7 @@ class Peers:
         peer.timezone = beat.timezone
         if beat.fetched_ms != peer.fetched_ms:
             peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
+        peer.identity = beat.identity or None
         listed = read_heads(beat.heads)
         said = (beat.older, frozenset(listed))
         if said != peer.verified:
@@ -171,6 +180,7 @@ class Peers:
         peer.asked = None
         peer.timeouts = 0
         peer.replied_ms = now.mono_ms
+        peer.certified_by = asked.certificates_by or peer.certified_by
         round_trip_ms = peer.round_trip_ms = now.mono_ms - asked.at.mono_ms
         if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
             peer.offset_ms = page.wall_ms - (now.wall_ms - round_trip_ms // 2)
@@ -229,10 +239,12 @@ class Peers:
             return None
         after = dict(list(after.items())[: limits.STREAMS_PER_REQUEST])
         peer.probed_ms = now.mono_ms
-        peer.asked = Asked(self._next_ask, now, frozenset(after))
+        new = peer.identity if peer.identity != peer.certified_by else None
+        peer.asked = Asked(self._next_ask, now, frozenset(after), new)
         vector = max(peer.arriving, default=Stream("", 0)) if wanted else None
         self._next_ask += 1
-        return Ask(self.site, peer.asked.id, write_heads(after.items()), vector)
+        certificates = True if new is not None else UNSET
+        return Ask(self.site, peer.asked.id, write_heads(after.items()), vector, certificates)
 
     def _may_be_on_its_way(self, peer: PeerState, stream: Stream, held: int, now: Now) -> bool:
         """Whether a stream that a third party is ahead in may still come from its origin."""

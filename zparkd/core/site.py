@@ -4,7 +4,8 @@ Plain values only. They are read from files by `zparkd.daemon.config`; nothing h
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from enum import StrEnum
 
@@ -68,6 +69,7 @@ class Settings:
     """What a central is told, all of it replaceable while it runs but for `id` and `site`.
 
     `zone` is the site's time zone, `timezone` its name. `edge_requests_per_s` 0 means no limit.
+    `known_keys` are further keys by which the events of these origins are good.
     """
 
     id: str
@@ -79,3 +81,4 @@ class Settings:
     heartbeat_ms: int
     peer_timeout_ms: int
     edge_requests_per_s: float
+    known_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -14,12 +14,13 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Position, Stream, read
 from zparkd.core.heads import Heads
+from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.site import CENTRAL_ID
 
 VERSION = 1
@@ -51,6 +52,26 @@ _Range = tuple[_Id, Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)], _Seq, _Seq]
 _Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
 
 
+_Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
+_Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
+_Most = Meta(max_length=limits.SIGNATURES_PER_MESSAGE)
+_SignedHeads = Annotated[
+    list[
+        tuple[
+            _Id,
+            Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)],
+            Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)],
+            _Signature,
+        ]
+    ],
+    _Most,
+]
+_Certificates = Annotated[
+    list[tuple[_Id, Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)], _Key, _Key, _Signature]],
+    _Most,
+]
+
+
 class Header(Struct, frozen=True):
     """The first frame of every message."""
 
@@ -62,9 +83,15 @@ class Header(Struct, frozen=True):
 
 
 class Live(Struct, frozen=True):
-    """`data` of EVENTS: the body holds what was just committed."""
+    """`data` of EVENTS: the body holds what was just committed.
+
+    Where centrals have keys, `signed` are heads in it, the last of each stream among them, and
+    `certificates` say whose keys signed them.
+    """
 
     site: _Text
+    signed: _SignedHeads | UnsetType = UNSET
+    certificates: _Certificates | UnsetType = UNSET
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):
@@ -74,6 +101,7 @@ class Beat(Struct, frozen=True, omit_defaults=True):
     those of the newest epochs of each origin, and `older` is the digest over all others.
     `fetched_ms` is when the sender last got all of the external API's documents, 0 for never;
     it is left out where the sender has none configured.
+    `identity` is the key by which its streams are certified.
     """
 
     site: _Text
@@ -84,26 +112,28 @@ class Beat(Struct, frozen=True, omit_defaults=True):
     heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)]
     older: _Text
     fetched_ms: _Number | None = None
+    identity: _Key | UnsetType = UNSET
 
 
 class Ask(Struct, frozen=True):
     """`data` of SYNC_REQUEST: the events after these positions.
 
     `vector`, where it is given, asks for the heads of all streams after that one too; the
-    beginning is `["", 0]`.
+    beginning is `["", 0]`. `certificates` asks for those of all streams of who is asked.
     """
 
     site: _Text
     id: _Number
     after: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_REQUEST)]
     vector: tuple[_Text, _Number] | None = None
+    certificates: bool | UnsetType = UNSET
 
 
 class Page(Struct, frozen=True):
     """`data` of SYNC_RESPONSE: the body holds events; `packed` says that it is deflated.
 
     `heads` are the heads that were asked for, and `more` says that others follow after them;
-    `error` says why there is no answer.
+    `error` says why there is no answer. `signed` and `certificates` as in EVENTS.
     """
 
     site: _Text
@@ -113,6 +143,8 @@ class Page(Struct, frozen=True):
     heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)] | None = None
     more: bool = False
     error: _Text | None = None
+    signed: _SignedHeads | UnsetType = UNSET
+    certificates: _Certificates | UnsetType = UNSET
 
 
 class Compare(Struct, frozen=True):
@@ -232,6 +264,33 @@ def read_body(body: bytes) -> Iterable[Event]:
         raise ProtocolError("an event without its personal part")
     for i in range(0, len(parts), 2):
         yield read(bytes(parts[i]), bytes(parts[i + 1]))
+
+
+def write_signed(heads: Iterable[SignedHead]) -> _SignedHeads:
+    """Signed heads as they stand in a message: a signature in base64."""
+    return [(*head.position, head.signature) for head in heads]
+
+
+def write_certificates(certificates: Iterable[Certificate]) -> _Certificates:
+    """Certificates as they stand in a message: keys and signature in base64."""
+    return [(*certificate.stream, *certificate[1:]) for certificate in certificates]
+
+
+def read_signed(data: Live | Page) -> dict[Stream, list[SignedHead]]:
+    """The signed heads in a message, by stream."""
+    found: dict[Stream, list[SignedHead]] = {}
+    for origin, epoch, seq, signature in data.signed or ():
+        head = SignedHead(Position(origin, epoch, seq), signature)
+        found.setdefault(Stream(origin, epoch), []).append(head)
+    return found
+
+
+def read_certificates(data: Live | Page) -> dict[Stream, Certificate]:
+    """The certificates in a message, by stream."""
+    return {
+        Stream(origin, epoch): Certificate(Stream(origin, epoch), *rest)
+        for origin, epoch, *rest in data.certificates or ()
+    }
 
 
 def write_heads(heads: Iterable[tuple[Stream, int]]) -> list[tuple[str, int, int]]:

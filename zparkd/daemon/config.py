@@ -61,11 +61,15 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """How traffic is protected; `allow_insecure` permits plain mode beyond loopback."""
+    """How traffic is protected; `allow_insecure` permits plain mode beyond loopback.
+
+    `known_keys` are further keys by which events of an origin are good: see `core.trust`.
+    """
 
     mode: SecurityMode
     allow_insecure: bool
     secret_key_file: Path | None
+    known_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

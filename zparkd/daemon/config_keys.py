@@ -14,6 +14,7 @@ from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 from zparkd.daemon.config_values import (
     as_address,
     as_flag,
+    as_known_keys,
     as_listen_address,
     as_path,
     as_port,
@@ -67,6 +68,7 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "mode": Key(one_of(SecurityMode), SecurityMode.CURVE),
         "allow_insecure": Key(as_flag, False),
         "secret_key_file": Key(as_path),
+        "known_keys": Key(as_known_keys, {}),
     },
     "external_api": {
         "url": Key(as_url),

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zparkd.core.keys import key_bytes
+from zparkd.core.site import CENTRAL_ID
 from zparkd.daemon.toml_places import shown
 
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
@@ -193,6 +194,19 @@ def as_public_key(value: object) -> str:
             " that `zparkctl keygen --public FILE` prints there"
         ) from None
     return text
+
+
+def as_known_keys(value: object) -> dict[str, tuple[str, ...]]:
+    """For some centrals a list of public keys each."""
+    write = 'write such as { central-4 = ["..."] }'
+    if not isinstance(value, dict):
+        raise ValueError(f"{shown(value)} is no table; {write}")
+    for id, keys in value.items():
+        if not CENTRAL_ID.fullmatch(id):
+            raise ValueError(f"{shown(id)} is no id of a central; {write}")
+        if not isinstance(keys, list):
+            raise ValueError(f"{id} has no list of keys; {write}")
+    return {id: tuple(map(as_public_key, keys)) for id, keys in value.items()}
 
 
 def is_loopback(address: str) -> bool:

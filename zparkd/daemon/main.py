@@ -19,6 +19,7 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events import Stream
+from zparkd.core.signing import Identity
 from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
 from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
 from zparkd.daemon.damage import Damaged
@@ -26,6 +27,7 @@ from zparkd.daemon.log import complain, in_journal, start_log
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, security_keys, settings_of
 from zparkd.daemon.schema import SchemaError
+from zparkd.daemon.security import identity_of
 from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
 from zparkd.daemon.watch import Watch
 
@@ -93,7 +95,7 @@ def main(file: Path | None) -> None:
 
 
 def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
-    central = central_of(config, store, read_clocks(), secrets.randbits)
+    central = central_of(config, store, read_clocks(), secrets.randbits, identity_of(bus.keys))
     reactor = Reactor(config, store, bus, central, watch)
     # A flag alone does not wake a poll: the signal's byte on this descriptor does.
     signal.set_wakeup_fd(bus.wake_fd.fileno(), warn_on_full_buffer=False)
@@ -129,9 +131,16 @@ def _say_what_is_missing(store: Store) -> None:
 
 
 def central_of(
-    config: Config, store: Store, now: Now, random_bits: Callable[[int], int]
+    config: Config,
+    store: Store,
+    now: Now,
+    random_bits: Callable[[int], int],
+    identity: Identity | None = None,
 ) -> Central:
-    """A new run of the central whose log is in `store`; `random_bits(n)` makes n of them."""
+    """A new run of the central whose log is in `store`; `random_bits(n)` makes n of them.
+
+    With an `identity` it signs what it records, and what it recorded before.
+    """
     central = Central(
         settings_of(config),
         store,
@@ -139,7 +148,9 @@ def central_of(
         random_bits(256).to_bytes(32),
         store.last_stamp(config.central_id),
         now,
+        identity=identity,
     )
+    store.commit()
     central.peers.restore(store.peer_notes())
     return central
 

@@ -34,7 +34,7 @@ from zparkd.daemon.peer_files import write_peers
 from zparkd.daemon.peer_test import peer_test
 from zparkd.daemon.recorded import say_recorded
 from zparkd.daemon.reference_commands import reference_commands
-from zparkd.daemon.security import Keys, keys_of
+from zparkd.daemon.security import Keys, identity_of, keys_of
 from zparkd.daemon.status import Faults, SecurityState, status
 from zparkd.daemon.store import Store
 from zparkd.daemon.watch import Watch
@@ -86,6 +86,7 @@ def settings_of(config: Config) -> Settings:
         heartbeat_ms=round(config.heartbeat_s * 1000),
         peer_timeout_ms=round(config.peer_timeout_s * 1000),
         edge_requests_per_s=config.edge_requests_per_s,
+        known_keys=config.security.known_keys,
     )
 
 
@@ -217,6 +218,7 @@ class Reactor:
         """What `work` returns, once it is on the disk; None where it was undone instead."""
         try:
             result = work()
+            self._central.seal()
             wrote = self._store.commit()
         except Exception as fault:
             self._undo(fault)
@@ -372,12 +374,16 @@ class Reactor:
     def _apply(self, wanted: Config, keys: Keys) -> None:
         if wanted == self._config and keys == self._bus.keys:
             return
+        before = self._bus.keys
         self._store.set_timezone(wanted.timezone)
         try:
             self._bus.reconfigure(wanted.listen, wanted.peers, keys)
         except BindError:
             self._store.set_timezone(self._config.timezone)
             raise
+        renewed = keys.own != before.own
         self._central.configure(settings_of(wanted))
         self._external.configure(wanted.external_api)
+        if renewed:
+            self._central.identify(identity_of(keys))
         self._config = wanted

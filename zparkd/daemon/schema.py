@@ -14,6 +14,9 @@ that is newer than this software is refused, never guessed at.
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
     arrivals   the events, numbered in the order in which they came to be held here
+    signatures   of heads, by the key of their stream
+    certificates whose key the key of a stream is
+    pinned       the identity of an origin that is no configured peer
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
@@ -304,7 +307,23 @@ CREATE TABLE outages (
 CREATE INDEX outages_under_way ON outages (peer) WHERE over_ms IS NULL;
 """
 
-MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE, _OUTAGES)
+_SIGNATURES = """
+CREATE TABLE signatures (
+    at        INTEGER PRIMARY KEY REFERENCES events (at),
+    signature BLOB NOT NULL
+);
+
+CREATE TABLE certificates (
+    stream       INTEGER PRIMARY KEY REFERENCES streams (no),
+    stream_key   BLOB NOT NULL,
+    identity_key BLOB NOT NULL,
+    signature    BLOB NOT NULL
+);
+
+CREATE TABLE pinned (origin TEXT PRIMARY KEY, identity_key BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE, _OUTAGES, _SIGNATURES)
 
 
 class SchemaError(Exception):

@@ -13,6 +13,7 @@ key is added later. Only `self_test` gets 400, so that it knows at once.
 """
 
 import ipaddress
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ import zmq
 
 from zparkd.core import limits
 from zparkd.core.keys import fingerprint, key_bytes
+from zparkd.core.signing import Identity
 from zparkd.core.site import Lane, Peer
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.sockets import Context, Domain, KeyPair, Socket, key_pair
@@ -62,6 +64,13 @@ def keys_of(
     centrals[key_bytes(own.public.decode())] = central_id
     edges = {key_bytes(key): lane.id for lane in lanes for key in lane.public_keys}
     return Keys(own, {Domain.BUS: centrals, Domain.SYNC: centrals, Domain.EDGE: edges})
+
+
+def identity_of(keys: Keys) -> Identity | None:
+    """Who we sign as; None where there are no keys."""
+    if keys.own is None:
+        return None
+    return Identity(key_bytes(keys.own.secret.decode()), secrets.token_bytes)
 
 
 @dataclass(slots=True)

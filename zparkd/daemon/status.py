@@ -231,6 +231,13 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             f"{central.counters.set_aside} messages since the start could not be handled",
             "they are in the table set_aside; report them with the log",
         )
+    if central.proof.unsigned:
+        origins = ", ".join(sorted({stream.origin for stream in central.proof.unsigned}))
+        yield _problem(
+            "UNSIGNED_PAST",
+            f"what {origins} recorded without keys is here, and can't be handed on",
+            "start them once with keys: each signs its own past, and hands it on itself",
+        )
     for peer in central.settings.peers:
         yield from _problems_of_peer(central, peer, now)
 
@@ -238,6 +245,12 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
 def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
     state = central.peers.states[peer.id]
     where = f"{peer.id} at {peer.address}"
+    if state.forged is not None:
+        yield _problem(
+            "FORGED",
+            f"{where} {state.forged}; it was refused, and fetched elsewhere",
+            f"who has been at {peer.id}? If a central changed its key, does every peers.d have it?",
+        )
     if state.error is not None:
         yield _problem("PEER_ERROR", f"{where}: {state.error}", _hint(state, peer))
     elif central.up_ms(now) < central.settings.peer_timeout_ms:

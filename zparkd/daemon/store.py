@@ -25,6 +25,7 @@ from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
+from zparkd.daemon.signatures import Signatures
 from zparkd.daemon.streams import Streams
 
 _IN_MEMORY = Path(":memory:")
@@ -77,6 +78,7 @@ class Store:
             self.set_timezone(timezone)
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
+            self.signed = Signatures(self._connection, self._streams, self._begin)
             self.reference = ReferenceTables(self._connection, self._streams)
             if path != _IN_MEMORY:
                 self._mark = Mark(path, self._said_from(said))

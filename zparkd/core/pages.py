@@ -1,0 +1,63 @@
+"""The pages that answer sync requests: events of whatever origin, as they are held.
+
+A page ends with the event that passes a limit. Where centrals have keys it ends with a signed
+head of each stream, so that who gets it needs to check one signature a stream, and stores
+nothing that is not signed. An origin signs often enough for that: see `limits.SIGNED_EVENTS`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from zparkd.core import limits, wire
+from zparkd.core.heads import Heads
+from zparkd.core.log import Log
+from zparkd.core.signing import Certificate, SignedHead
+from zparkd.core.wire import Ask
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a page holds: events as they are written, and who vouches for them."""
+
+    events: list[tuple[bytes, bytes]] = field(default_factory=list)
+    signed: list[SignedHead] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+
+
+def contents(log: Log, ask: Ask, *, signed: bool) -> Contents:
+    """The events that are asked for, as many as fit; with `signed` none but those that are."""
+    page = Contents()
+    size = 0
+    for position in wire.read_positions(ask.after):
+        room = limits.PAGE_EVENTS - len(page.events)
+        if room <= 0 or size >= limits.PAGE_BYTES:
+            break
+        stream = position.stream
+        events = list(log.page(stream, position.seq, room, limits.PAGE_BYTES - size))
+        if signed and events:
+            certificate = log.signed.certificate(stream)
+            head = log.signed.signed_head(stream, position.seq, position.seq + len(events))
+            if certificate is None or head is None:
+                continue
+            del events[head.position.seq - position.seq :]
+            page.signed.append(head)
+            page.certificates.append(certificate)
+        page.events += events
+        size += sum(len(skeleton) + len(sealed) for skeleton, sealed in events)
+    return page
+
+
+def own_certificates(log: Log, origin: str) -> Iterable[Certificate]:
+    """The certificates of all streams of an origin, the newest first."""
+    streams = sorted((s for s in log.heads if s.origin == origin), reverse=True)
+    found = (log.signed.certificate(stream) for stream in streams)
+    return [one for one in found if one is not None][: limits.SIGNATURES_PER_MESSAGE]
+
+
+def vector_part(heads: Heads, ask: Ask) -> tuple[list[tuple[str, int, int]] | None, bool]:
+    """The next heads of those that are asked for, and whether there are more of them."""
+    if ask.vector is None:
+        return None, False
+    rest = sorted(item for item in heads.items() if item[0] > ask.vector)
+    part = rest[: limits.STREAMS_PER_VECTOR]
+    return wire.write_heads(part), len(part) < len(rest)

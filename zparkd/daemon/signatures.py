@@ -1,0 +1,82 @@
+"""Who vouches for what is held: signatures of heads, certificates of streams, pinned identities.
+
+Tables only: what is worth keeping is decided by the rules. See `core.log.Signed`.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+from zparkd.core.events import Position, Stream
+from zparkd.core.signing import Certificate, SignedHead
+from zparkd.daemon.schema import SEQ_BITS
+from zparkd.daemon.streams import Streams
+
+
+class Signatures:
+    """Answers the questions about signatures that the rules ask of a log."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, streams: Streams, begin: Callable[[], None]
+    ) -> None:
+        """`begin` opens the transaction of a change."""
+        self._run = connection.execute
+        self._streams = streams
+        self._begin = begin
+
+    def sign(self, head: SignedHead) -> None:
+        """Keep the signature of an event that is held."""
+        self._begin()
+        at = self._streams.at(head.position)
+        self._run("INSERT OR REPLACE INTO signatures VALUES (?,?)", (at, head.signature))
+
+    def signed_head(self, stream: Stream, after: int, up_to: int) -> SignedHead | None:
+        """The last signature after one position of a stream and not beyond another."""
+        base = self._streams.at(Position(*stream, 0))
+        if base is None:
+            return None
+        row = self._run(
+            "SELECT at, signature FROM signatures WHERE at > ? AND at <= ?"
+            " ORDER BY at DESC LIMIT 1",
+            (base + after, base + up_to),
+        ).fetchone()
+        return SignedHead(self._streams.position(row[0]), row[1]) if row is not None else None
+
+    def certify(self, certificate: Certificate) -> None:
+        """Keep who vouches for the key of a stream that is held.
+
+        Where it is another key than before, the signatures by that one are dropped.
+        """
+        before = self.certificate(certificate.stream)
+        if before == certificate:
+            return
+        self._begin()
+        base = self._streams.at(Position(*certificate.stream, 0))
+        assert base is not None
+        if before is not None and before.stream_key != certificate.stream_key:
+            end = base + (1 << SEQ_BITS)
+            self._run("DELETE FROM signatures WHERE at > ? AND at < ?", (base, end))
+        self._run(
+            "INSERT OR REPLACE INTO certificates VALUES (?,?,?,?)",
+            (base >> SEQ_BITS, *certificate[1:]),
+        )
+
+    def certificate(self, stream: Stream) -> Certificate | None:
+        """Who vouches for the key of a stream; None where nobody does."""
+        base = self._streams.at(Position(*stream, 0))
+        if base is None:
+            return None
+        row = self._run(
+            "SELECT stream_key, identity_key, signature FROM certificates WHERE stream=?",
+            (base >> SEQ_BITS,),
+        ).fetchone()
+        return Certificate(stream, *row) if row is not None else None
+
+    def pin(self, origin: str, identity_key: bytes) -> None:
+        """Write down which identity speaks for an origin."""
+        self._begin()
+        self._run("INSERT INTO pinned VALUES (?,?)", (origin, identity_key))
+
+    def pinned(self, origin: str) -> frozenset[bytes]:
+        """The identity that was written down for an origin, if any."""
+        rows = self._run("SELECT identity_key FROM pinned WHERE origin=?", (origin,))
+        return frozenset(key for (key,) in rows)
