@@ -185,12 +185,16 @@ def exits_end_the_open_stay(events: list[Event], wanted: Projection) -> None:
         if judged.verdict is not Verdict.ENDED_NOTHING:
             continue
         event = by_position[position]
-        named = by_position.get(event.names) if event.names is not None else None
-        vehicle = named.vehicle if named is not None else event.vehicle
-        assert vehicle is not None
+        vehicle = vehicle_of(event, by_position)
         at = place(event, by_position)
-        inside = [stay for stay in stays[vehicle] if stay[0] < at < stay[1]]
+        inside = [stay for stay in stays.get(vehicle, []) if stay[0] < at < stay[1]]
         assert not inside, f"an exit ended nothing: {position}, though {vehicle} was inside"
+
+
+def vehicle_of(event: Event, by_position: dict[Position, Event]) -> VehicleKey | None:
+    """The vehicle to which an event belongs: that of the entry it names, if it is here."""
+    named = by_position.get(event.names) if event.names is not None else None
+    return named.vehicle if event.kind == Kind.EXIT and named is not None else event.vehicle
 
 
 def place(event: Event, by_position: dict[Position, Event]) -> SortKey:
@@ -217,12 +221,13 @@ def nothing_acknowledged_is_lost(world: World, events: list[Event]) -> None:
 def no_act_counts_twice(world: World, events: list[Event], wanted: Projection) -> None:
     """Of all events of one request and one vehicle, one counts."""
     counting: Counter[tuple[str, str, VehicleKey]] = Counter()
+    by_position = {event.position: event for event in events}
     for event in events:
-        facts, vehicle = event.facts, event.vehicle
+        facts, vehicle = event.facts, vehicle_of(event, by_position)
         if event.kind not in ACTS or facts is None or facts.request_id is None or vehicle is None:
             continue
         judged = wanted.judged.get(event.position)
-        if judged is None or judged.verdict is not Verdict.REPEATED:
+        if judged is None or judged.verdict not in (Verdict.REPEATED, Verdict.WAITING):
             counting[facts.edge_id, facts.request_id, vehicle] += 1
     twice = [act for act, count in counting.items() if count > 1]
     assert not twice, f"counts twice: {twice}"

@@ -398,7 +398,8 @@ class Machine:
         world.note(self.name, f"records {event.kind} {event.event_id} at {event.position}")
         facts, vehicle = event.facts, event.vehicle
         assert facts is not None
-        if vehicle is not None and event.order <= self.disk.last_order(vehicle):
+        before = self.disk.last_order(vehicle) if vehicle is not None else 0
+        if before >= event.order and before < limits.TIME_SHOWN_MS_MAX:
             world.ledger.breaks(f"order falls: {event.position} is before what it follows")
         if facts.request_id is not None and event.kind != Kind.SEEN:
             before = self.disk.acts(facts.edge_id, facts.request_id)

@@ -208,7 +208,7 @@ class Rogue:
         events = self._streams.setdefault(stream, [])
         if not self.tells_news:
             return events[-3:]
-        other, data, personal = meaningless(random)
+        other, data, personal = self._lie() if random.random() < 0.4 else meaningless(random)
         sealed = orjson.dumps(personal)
         prev = digest(events[-1][0]) if events else ""
         stamp_ms = self._world.true_ms()
@@ -217,6 +217,29 @@ class Rogue:
         )
         events.append((skeleton, sealed))
         return events[-random.randint(1, 4) :]
+
+    def _lie(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """What a central could say, and none did: of vehicles that there are, of real events."""
+        random, world = self._random, self._world
+        positions = sorted(world.ledger.hashes)
+        data: dict[str, Any] = {
+            "edge_id": "e",
+            "camera_type": random.choice(["car", "car", "motorbike"]),
+            "marked": random.random() < 0.2,
+            "forced": random.random() < 0.3,
+        }
+        if positions and random.random() < 0.7:
+            data |= {"names": [*random.choice(positions[-20:])], "entry_ms": world.true_ms() - 999}
+        if world.cameras.acts and random.random() < 0.3:
+            act = random.choice(world.cameras.acts).request
+            data |= {name: act[name] for name in ("edge_id", "request_id") if name in act}
+        kind = random.choice(["ENTRY_PENDING", "ENTRY_CONFIRMED", "EXIT", "EXIT"])
+        if kind == "EXIT":
+            data |= {"fee": random.randrange(9) * 1000, "currency": "VND"}
+        stamp_ms = world.true_ms() + random.choice([0, 0, -5_000, 5_000, -(10**8), 10**8])
+        order = max(stamp_ms, world.true_ms() + random.choice([0, 0, -3_000, 3_000]))
+        skeleton = {"type": f"VEHICLE_{kind}", "timestamp": stamp_ms, "order": order}
+        return skeleton, data, {**SALT, "plate_id": f"29A{random.randrange(6):05d}"}
 
     def _forged(self) -> list[Wired]:
         """An event in the name of a central: at its next place with a wrong chain, or beyond it."""
