@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from zparkd.cli.differences import Difference, Range, adjoining, chunks, narrowed
+from zparkd.cli.differences import Difference, Range, chunks, named
 from zparkd.cli.log_check import Log
 from zparkd.cli.peer_line import PeerLine
 from zparkd.cli.tables import plural
@@ -62,7 +62,7 @@ def compare_log(peer_id: str, line: PeerLine, log: Log, own: Digests, peer: Peer
         if (own.get(one) or log.digest(Of.EVENTS, one)) != digest
     ]
     what = f"not the event that {peer_id} holds"
-    differences = [Difference(*narrowed(run, differs), what, peer_id) for run in adjoining(wrong)]
+    differences = [Difference(*one, what, peer_id) for one in named(wrong, differs)]
     return Said(DIFFERS if differences else EQUAL, differences)
 
 
@@ -81,9 +81,7 @@ def compare_stays(
         suspects = [one for one, digest in theirs.items() if own.get(one) != digest]
         wrong = [one for one in suspects if moments.differs(one)]
         what = f"the stay that began here is not the one that {peer_id} shows"
-        differences = [
-            Difference(*narrowed(run, moments.differs), what, peer_id) for run in adjoining(wrong)
-        ]
+        differences = [Difference(*one, what, peer_id) for one in named(wrong, moments.differs)]
     except _NeverEqual as fault:
         return Said(f"not compared: {fault}", [])
     return Said(DIFFERS if differences else EQUAL, differences)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from zparkd.core import limits
 from zparkd.core.events import Stream
 
+_RUNS_NARROWED = 20
+
 
 class Range(NamedTuple):
     """Positions of one stream, from the first to the last seq."""
@@ -65,7 +67,21 @@ def merged(differences: Iterable[Difference]) -> list[Difference]:
     return sorted(found, key=lambda one: (one.peer or "", one[:5]))
 
 
-def adjoining(ranges: Iterable[Range]) -> Iterator[list[Range]]:
+def named(ranges: Iterable[Range], differs: Callable[[Range], bool]) -> list[Range]:
+    """Where ranges that differ do so, each run of them as one range.
+
+    The first runs are narrowed down to the positions. Where there are many more, it matters little
+    where each begins, and asking would take long.
+    """
+    return [
+        _narrowed(run, differs)
+        if number < _RUNS_NARROWED
+        else Range(*run[0].stream, run[0].first, run[-1].last)
+        for number, run in enumerate(_adjoining(ranges))
+    ]
+
+
+def _adjoining(ranges: Iterable[Range]) -> Iterator[list[Range]]:
     """Ranges in order, those that follow each other in a list each."""
     run: list[Range] = []
     for one in sorted(ranges):
@@ -77,7 +93,7 @@ def adjoining(ranges: Iterable[Range]) -> Iterator[list[Range]]:
         yield run
 
 
-def narrowed(run: list[Range], differs: Callable[[Range], bool]) -> Range:
+def _narrowed(run: list[Range], differs: Callable[[Range], bool]) -> Range:
     """From the first position at which a run of differing ranges differs, to the last."""
     first, last = run[0], run[-1]
     low, high = first.first, first.last
