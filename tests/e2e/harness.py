@@ -15,7 +15,7 @@ import orjson
 import zmq
 
 from zparkd.cli.loopback import LOCAL_COLUMNS, LoopbackCentral, wait_for
-from zparkd.client.edge import EdgeClient, NoAnswer
+from zparkd.client.edge import NoAnswer
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0  # the machine may be busy; a test that fails waits this long, no other does
@@ -171,7 +171,7 @@ class HonestEdge(threading.Thread):
 
     def __init__(self, central: LoopbackCentral) -> None:
         super().__init__(daemon=True)
-        self._endpoint = central.endpoint
+        self._central = central
         self._over = threading.Event()
         self.slowest_s = 0.0
         self.answered = 0
@@ -179,7 +179,7 @@ class HonestEdge(threading.Thread):
 
     def run(self) -> None:
         number = 0
-        with EdgeClient("honest", [self._endpoint], timeout_s=10, attempts=1) as camera:
+        with self._central.edge("honest", timeout_s=10, attempts=1) as camera:
             while not self._over.is_set():
                 started = time.monotonic()
                 try:

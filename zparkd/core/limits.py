@@ -38,11 +38,13 @@ RANGES_PER_REQUEST = 512  # of one request for digests
 DIGEST_EVENTS = 500  # whose digest is asked for at once: what one such request costs the loop
 PAGES_PER_TURN = 4  # sync pages read from disk in one turn, so that edges wait for few
 SYNC_REQUESTS_WAITING = 256  # not yet served; more are dropped, and asked again
+SYNC_REQUESTS_OF_ONE = 16  # of these, of one central
 ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
 REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are more often
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- sockets ---------------------------------------------------------------------------------
+OPEN_FILES = 8_192  # asked of the system at the start; each connection is one
 SOCKETS = 4_096  # of the daemon; each peer has three
 BUS_QUEUE = 1_000  # messages waiting for one connection; a reader that lags misses the rest
 SYNC_QUEUE = 16

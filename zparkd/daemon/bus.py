@@ -187,7 +187,7 @@ class Bus:
                 take(request)
         for frames, asker in self._heard(Domain.CONTROL):
             if len(frames) == 3 and not frames[1]:
-                drained.controls.append(Control((frames[0], b""), frames[2], asker or ""))
+                drained.controls.append(Control((frames[0], b""), frames[2], _asker(asker)))
         return drained
 
     def _heard(self, domain: Domain) -> Iterator[tuple[Frames, str | None]]:
@@ -278,6 +278,14 @@ class Bus:
                 return False
             raise
         return True
+
+
+def _asker(who: str | None) -> str:
+    """Who sent a command, as the kernel told ZeroMQ: `localhost:uid:gid:pid`."""
+    match (who or "").split(":"):
+        case [_, uid, _, pid]:
+            return f"uid {uid}, pid {pid}"
+    return "who is not known"
 
 
 def _user_id(frame: zmq.Frame) -> str | None:

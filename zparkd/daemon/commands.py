@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from zparkd.daemon.messages import Message, say
+
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 Command = Callable[[Request], Answer]
@@ -49,6 +51,10 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
     return orjson.dumps({"v": PROTOCOL_VERSION, "id": id, **answer})
 
 
+# All others may change something, and so are logged with who asked.
+READING = frozenset({"status", "peer.test", "tariff.show", "pass.list", "staff.list"})
+
+
 class Commands:
     """The table of commands. `run` calls one so that what it wrote is on the disk, or undone."""
 
@@ -58,8 +64,8 @@ class Commands:
         self._table = table
         self._run = run
 
-    def answer(self, body: bytes) -> bytes:
-        """The answer to one request, whatever its bytes are."""
+    def answer(self, body: bytes, asker: str = "who is not known") -> bytes:
+        """The answer to one request, whatever its bytes are; `asker` is who sent it."""
         asked = read(body)
         command = self._table.get(asked.name) if asked.name is not None else None
         if asked.name is None or asked.id is None:
@@ -71,4 +77,7 @@ class Commands:
             answer = self._run(lambda: known(asked.request)) or no(
                 "failed", "the daemon's log says why"
             )
+            if asked.name not in READING:
+                done = "done" if answer.get("success") is True else "refused"
+                say(Message.COMMAND, command=asked.name, asker=asker, outcome=done)
         return envelope(asked.id, answer)

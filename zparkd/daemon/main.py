@@ -4,6 +4,7 @@ The parts are put together here, and nowhere else.
 """
 
 import gc
+import resource
 import secrets
 import signal
 import sqlite3
@@ -62,6 +63,7 @@ def main(file: Path | None) -> None:
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
     start_log()
+    _allow_files()
     try:
         store = Store(config.storage_path, config.central_id, config.site, config.timezone)
     except NotOurs as refused:
@@ -92,6 +94,14 @@ def main(file: Path | None) -> None:
         watch.stop()
         bus.close()
         store.close()
+
+
+def _allow_files() -> None:
+    """Have room for connections: what a shell gives by default is used up by a few hundred."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.OPEN_FILES if hard == resource.RLIM_INFINITY else min(limits.OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:

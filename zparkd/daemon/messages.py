@@ -124,6 +124,10 @@ class Message(Enum):
         "ERROR",
         "another process records events as {central}; stop one of the two",
     )
+    # --- what people ask for
+    COMMAND = Entry(
+        "84803267527d4e4587fd728584810880", "INFO", "{command} {outcome}, asked for by {asker}"
+    )
     # --- vehicles
     VEHICLE_IN = Entry(
         "bdc2bc697c8f4c3c87a0a5c80469636f",

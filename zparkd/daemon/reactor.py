@@ -9,14 +9,13 @@ of it runs in one thread; `core` decides, `store` remembers, `bus` carries.
 import functools
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from zparkd.core import limits
-from zparkd.core.central import Central, FromEdge, Incoming, Output, SyncRequest, Token
+from zparkd.core.central import Central, FromEdge, Incoming, Output, Token
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
@@ -37,6 +36,7 @@ from zparkd.daemon.reference_commands import reference_commands
 from zparkd.daemon.security import Keys, identity_of, keys_of
 from zparkd.daemon.status import Faults, SecurityState, status
 from zparkd.daemon.store import Store
+from zparkd.daemon.waiting import Waiting
 from zparkd.daemon.watch import Watch
 
 
@@ -118,7 +118,7 @@ class Reactor:
         self._stopping = False
         self._reload_asked = False
         self._faults = Faults()
-        self._to_serve: deque[SyncRequest] = deque(maxlen=limits.SYNC_REQUESTS_WAITING)
+        self._to_serve = Waiting()
         self._changes = Changes(central)
         self._outages = Outages(central, store)
         self._notify = Notifier()
@@ -170,12 +170,13 @@ class Reactor:
         self._bus.poll(self.wait_ms(now), edges)
         self._bus.await_company(limits.COMPANY_MS)
         drained = self._bus.drain()
+        askers = {asked.token: asked.asker for asked in drained.controls}
         commands = self._handed.take((asked.token, asked.body) for asked in drained.controls)
         self._turn([*drained.messages, *self._handed.due(edges)])
         for peer_id, fault in drained.link_faults.items():
             self._central.peers.states[peer_id].link_fault = fault
         for token, body in commands:
-            self._bus.answer_control(token, self._commands.answer(body))
+            self._bus.answer_control(token, self._commands.answer(body, askers[token]))
         for token, body in self._handed.refused():
             self._bus.answer_control(token, body)
         self._external.turn(now, self._committed)

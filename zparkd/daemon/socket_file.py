@@ -12,9 +12,13 @@ _PATIENCE_S = 1.0
 def make_way(path: Path) -> None:
     """See that a Unix socket can be made there; ZeroMQ itself would remove whatever it finds.
 
-    Raises OSError where somebody listens at `path`, or it is something else than a socket.
+    Raises OSError where somebody listens at `path`, or it is something else than a socket, or
+    others could put theirs in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.parent.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise OSError(errno.EPERM, f"others may change {path.parent}; chmod o-w {path.parent}")
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError(errno.EEXIST, "what is there is no socket")
