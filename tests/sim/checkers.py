@@ -7,11 +7,15 @@ its own words.
 
 from collections import Counter, defaultdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.sim.machine import Disk, Machine
+from tests.sim.office import tariffs_of
 from tests.sim.world import World
 from zparkd.core import limits
+from zparkd.core.charges import reckoned
 from zparkd.core.events import Event, Kind, Position, SortKey, VehicleKey, read
+from zparkd.core.reference_fold import project_reference
 from zparkd.core.sessions import ACTS, Projection, Verdict, project
 
 LOCAL_COLUMNS = ("id", "sync_status")
@@ -38,7 +42,9 @@ def check(world: World) -> None:
         same_events(machine, events)
         same_stays(machine, wanted, judged)
         assert history(machine) == shown, f"histories differ: {machine.name}"
+        same_reference_data(machine, events)
         memory_is_bounded(world, machine)
+    fees_can_be_reckoned_again(world, events)
     nothing_acknowledged_is_lost(world, events)
     no_act_counts_twice(world, events, wanted)
     answers_agree(world)
@@ -104,6 +110,38 @@ def same_events(machine: Machine, wanted: list[Event]) -> None:
         same = (event.skeleton, event.sealed) == (other.skeleton, other.sealed)
         assert same, f"{machine.name} has other bytes at {event.position}"
     assert sum(disk_of(machine).heads.values()) == len(events), f"gap: {machine.name}"
+
+
+# --- reference data ------------------------------------------------------------------------------
+
+
+def same_reference_data(machine: Machine, events: list[Event]) -> None:
+    """Tariff, passes and staff kept step by step are those of the whole set, from scratch."""
+    disk, wanted = disk_of(machine), project_reference(events)
+    held = disk.reference.tariff()
+    counting = held.tariff.set_by if held is not None else None
+    assert counting == wanted.tariff, f"tariffs differ: {machine.name} has that of {counting}"
+    for table, entries in (("passes", wanted.passes), ("staff", wanted.staff)):
+        rows = disk._connection.execute(f"SELECT at FROM {table}")
+        kept = sorted(disk._streams.position(at) for (at,) in rows)
+        assert kept == sorted(entries.values()), f"{table} differ: {machine.name} has {kept}"
+
+
+def fees_can_be_reckoned_again(world: World, events: list[Event]) -> None:
+    """Each exit was charged what its tariff, its times and its pass come to, and says how."""
+    tariffs = tariffs_of(events)
+    for event in events:
+        facts = event.facts
+        if event.kind != Kind.EXIT or facts is None or facts.breakdown is None:
+            continue
+        named = Position(*facts.tariff) if facts.tariff is not None else None
+        if named not in tariffs:
+            continue  # it was lost with the disk of the one central that had it
+        zone = ZoneInfo(world.timezone)
+        fee = reckoned(facts, event.timestamp, tariffs[named], zone)
+        assert fee == facts.fee, f"fee wrong: {event.position} charged {facts.fee}, not {fee}"
+        said = sum(int(line["amount"]) for line in facts.breakdown)
+        assert said == facts.fee, f"fee wrong: {event.position} says {facts.breakdown}"
 
 
 # --- stays ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tests.sim.office import GUARD
 from zparkd.core.central import FromEdge
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class GateLife:
 
     def _forced(self) -> None:
         direction = self._life.choice(["ENTRY", "EXIT"])
-        self._open(direction, force=True, reason="the guard says so")
+        self._open(direction, force=True, reason="the guard says so", staff_id=GUARD)
 
     def _both_sides(self) -> None:
         """A request goes to two centrals, which may not hear each other."""
@@ -109,7 +110,9 @@ class GateLife:
 
     def _manual(self) -> None:
         machine = self._life.choice(self._world.centrals)
-        self._world.cameras.ask(machine, 1, type="BARRIER_OPEN", force=True, reason="an ambulance")
+        self._world.cameras.ask(
+            machine, 1, type="BARRIER_OPEN", force=True, reason="an ambulance", staff_id=GUARD
+        )
 
     def _too_late(self) -> None:
         self._open("ENTRY", captured_ms=1_799_990_000_000)

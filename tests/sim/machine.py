@@ -335,9 +335,7 @@ class Machine:
         """Apply what `peers` is now, as a changed file would."""
         if self.reactor is not None:
             reactor = self.reactor
-            self._guarded(
-                lambda: reactor._committed(lambda: reactor._apply(self._config(), Keys()))
-            )
+            self.guarded(lambda: reactor._committed(lambda: reactor._apply(self._config(), Keys())))
 
     def clocks(self) -> Now:
         """What its clocks show now."""
@@ -366,14 +364,15 @@ class Machine:
             return
         self.turns += 1
         reactor = self.reactor
-        self._guarded(reactor.once)
+        self.guarded(reactor.once)
         if self.reactor is reactor:
             if len(self.sockets):
                 self.wake()
             else:
                 self.wake(max(1, reactor.wait_ms(self.clocks())))
 
-    def _guarded(self, work: Callable[[], Any]) -> None:
+    def guarded(self, work: Callable[[], Any]) -> None:
+        """Do something that may end in a power cut."""
         try:
             work()
         except PowerCut:
@@ -397,7 +396,10 @@ class Machine:
             return
         world.note(self.name, f"records {event.kind} {event.event_id} at {event.position}")
         facts, vehicle = event.facts, event.vehicle
-        assert facts is not None
+        if facts is None:
+            assert event.reference is not None
+            world.stamped(self, event)
+            return
         before = self.disk.last_order(vehicle) if vehicle is not None else 0
         if before >= event.order and before < limits.TIME_SHOWN_MS_MAX:
             world.ledger.breaks(f"order falls: {event.position} is before what it follows")

@@ -25,6 +25,7 @@ from zparkd.core.peers import Peers
 from zparkd.core.sessions import Fold, _opened
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reactor import Reactor
+from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.store import Store
 
 
@@ -243,6 +244,22 @@ def exits_end_the_stay_they_name() -> AbstractContextManager[Any]:
     return patch.object(Fold, "_exit", by_name)
 
 
+def last_to_arrive_counts() -> AbstractContextManager[Any]:
+    """A change of a pass or of staff counts because it came, not because it is later."""
+    return patch.object(ReferenceTables, "_is_last", lambda self, event, held: True)
+
+
+def first_tariff_stays() -> AbstractContextManager[Any]:
+    """A tariff that was met once is not looked for again."""
+    tariff = ReferenceTables.tariff
+
+    def remembered(self: Any) -> Any:
+        self._tariff_known = self._tariff is not None
+        return tariff(self)
+
+    return patch.object(ReferenceTables, "tariff", remembered)
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A planted fault, seeds of which one meets it, and a pattern of what is said then."""
@@ -273,6 +290,8 @@ MUTANTS = {
         Mutant(never_ask_for_the_vector, "heads differ", (25, 30, 44, 46)),
         Mutant(ask_all_the_time, "storm", (0, 1)),
         Mutant(remember_every_edge, "memory grows", (17, 30, 31, 38)),
+        Mutant(last_to_arrive_counts, "passes differ|staff differ", (34, 39, 49, 59)),
+        Mutant(first_tariff_stays, "tariffs differ", (4, 9, 14, 24)),
         Mutant(exits_end_the_stay_they_name, "an exit ended nothing", (2, 8, 10, 13)),
     )
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim.gate_life import GateLife
 from tests.sim.network import Weather
+from tests.sim.office import Office
 from zparkd.daemon.config import Config
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Plan:
     late: bool = False
     wrong_from_start: bool = False
     keys: bool = False
+    changes: int = 0
 
     def configured(self, config: Config) -> Config:
         """A configuration with this plan's rhythm."""
@@ -88,11 +90,13 @@ class Plan:
             for name in ("rogue", "twin", "late", "wrong_from_start", "keys")
             if getattr(self, name)
         ]
+        parts += [f"{self.changes} changes"] if self.changes else []
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
         return ", ".join(parts)
 
 
+OFFICE_EVERY = 5  # seeds: in so many there is one with changes of tariff, passes and staff
 BOUNDS = {
     "PAGE_EVENTS": (2, 7, 50),
     "PAGE_BYTES": (600, 5_000),
@@ -134,6 +138,7 @@ def plan_of(seed: int) -> Plan:
         rogue=draw.random() < 0.2,
         rogue_stays=draw.random() < 0.5,
         late=draw.random() < 0.15,
+        changes=12 if seed % OFFICE_EVERY == OFFICE_EVERY - 1 else 0,
     )
     if count >= 4 and topology is Topology.MESH:
         plan.twin = draw.random() < 0.2
@@ -180,6 +185,7 @@ def live(world: "World") -> None:
     gates = GateLife(world, plan.plates)
     for _ in range(plan.scenes):
         world.at(fate.randrange(plan.live_ms), gates.scene)
+    Office(world, plan.plates).live(plan.changes)
     faults = Faults(world)
     for _ in range(plan.faults if plan.kinds else 0):
         kind = fate.choice(plan.kinds)

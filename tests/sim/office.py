@@ -1,0 +1,90 @@
+"""What happens in the office meanwhile: tariffs are set, lists of passes and staff imported.
+
+At any central, also on both sides of a cut. It draws from a chance of its own, so that a seed
+whose plan has no such changes goes as it always did.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tests.core.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, flat
+from zparkd.core.central import FromEdge
+from zparkd.core.events import Event, Position
+from zparkd.core.tariff import BUILT_IN, Tariff
+from zparkd.core.tariff_document import read_tariff
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+GUARD = "nv01"  # is on every list: the gates name him when they override
+_LOST = {"rate": [AIRPORT["rate"][0] | {"lost_ticket": 50_000}]}
+TARIFFS = (AIRPORT, CENTRE, DAY_AND_NIGHT, _LOST, flat(1_000), flat(2_000))
+
+
+class Office:
+    """Changes of reference data, drawn from the seed."""
+
+    def __init__(self, world: "World", plates: int) -> None:
+        self._world = world
+        self._draw = Random(f"{world.plan.seed} office")
+        self._plates = [f"29A{number:05d}" for number in range(plates)]
+
+    def live(self, changes: int) -> None:
+        """Have so many changes happen while the world lives."""
+        for _ in range(changes):
+            self._world.at(self._draw.randrange(self._world.plan.live_ms), self._change)
+
+    def _change(self) -> None:
+        draw = self._draw
+        machine = draw.choice(self._world.centrals)
+        kind = draw.choice(["tariff.set", "tariff.set", "pass.import", "staff.import", "exit"])
+        match kind:
+            case "tariff.set":
+                _tell(machine, kind, document=draw.choice(TARIFFS))
+            case "pass.import":
+                few = draw.sample(self._plates, draw.randint(0, len(self._plates)))
+                _tell(machine, kind, entries=[self._pass(plate) for plate in few])
+            case "staff.import":
+                names = [GUARD, *draw.sample(["nv02", "nv03", "nv04"], draw.randint(0, 3))]
+                staff = [{"staff_id": id, "name": draw.choice("AB")} for id in names]
+                _tell(machine, kind, entries=staff if draw.random() < 0.8 else [])
+            case "exit":
+                fields = {"plate_id": draw.choice(self._plates), "direction": "EXIT"}
+                fields |= {"lost_ticket": draw.random() < 0.5}
+                detected = draw.random() < 0.5
+                if detected:
+                    seen = {"type": "DETECTION", "edge_id": "office", **fields}
+                    machine.ask(FromEdge((b"-1",), orjson.dumps(seen)))
+                opened = {"type": "BARRIER_OPEN", "edge_id": "office", **fields}
+                self._world.after(
+                    draw.randint(1, 3_000),
+                    lambda: machine.ask(FromEdge((b"-1",), orjson.dumps(opened))),
+                )
+
+    def _pass(self, plate: str) -> dict[str, Any]:
+        day = self._draw.choice(["2027-01-15", "2027-01-16", "2027-12-31"])
+        since = self._draw.choice(["2027-01-01", "2027-01-15"])
+        who = {"plate_id": plate, "camera_type": "car", "holder": self._draw.choice("AB")}
+        return who | {"valid_from": since, "valid_until": day}
+
+
+def _tell(machine: "Machine", command: str, **fields: Any) -> None:
+    """As zparkctl would, if the central is there."""
+    reactor = machine.reactor
+    if reactor is None:
+        return
+    body = orjson.dumps({"v": 1, "id": 1, "command": command, **fields})
+    machine.guarded(lambda: reactor._commands.answer(body))
+
+
+def tariffs_of(events: list[Event]) -> dict[Position | None, Tariff]:
+    """Every tariff that was ever set, by its position; the built-in one at None."""
+    found: dict[Position | None, Tariff] = {None: BUILT_IN}
+    for event in events:
+        data = event.reference
+        if data is not None and hasattr(data, "document"):
+            found[event.position] = Tariff(data.version, read_tariff(data.document))
+    return found
