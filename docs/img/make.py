@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from tests.e2e.harness import enter, leave, wait_connected, wait_events
 from tests.web.browser import Browser, Page, chromium
 from tests.web.gateway import Gateway
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
+from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, zparkctl
 from zparkd.core.central import Central, FromEdge
 from zparkd.core.clock import Now
 from zparkd.core.events import Stream
@@ -98,6 +98,40 @@ def live(centrals: list[LoopbackCentral]) -> None:
     enter(one, "29A24680", "vao-1", plate_view="29A-246.80", **why)
 
 
+TARIFF = """
+[[rate]]
+camera_type = "car"
+free_minutes = 10
+cap_24h = 200000
+lost_ticket = 50000
+[[rate.step]]
+until_minutes = 60
+every_minutes = 60
+amount = 15000
+[[rate.step]]
+every_minutes = 30
+amount = 5000
+
+[[rate]]
+camera_type = "motorbike"
+[[rate.window]]
+from = "06:00"
+to = "22:00"
+amount = 5000
+[[rate.window]]
+from = "22:00"
+to = "06:00"
+amount = 10000
+"""
+
+
+def charge(central: LoopbackCentral) -> None:
+    """Set a tariff for the site."""
+    file = central.folder / "tariff.toml"
+    file.write_text(TARIFF)
+    zparkctl(central.config, "tariff", "set", str(file))
+
+
 def shoot(page: Page, name: str, size: tuple[int, int]) -> None:
     """One picture, once the page stands still."""
     page.resize(*size)
@@ -114,17 +148,27 @@ def pictures(page: Page, site: LoopbackSite, url: str) -> None:
     page.colours("light")
     page.go(url)
     page.see("Trực tiếp", ".live")
+    charge(site.centrals[0])
     live(site.centrals)
     page.see("29A-246.80", ".events")
-    page.see(str(site.centrals[0].status()["vehicles_inside"]), ".cards li:nth-child(2)")
+    site.wait_equal()
+    now = site.centrals[0].status()
+    for number in (now["vehicles_inside"], now["events"]):
+        page.see(f"{number:,}".replace(",", "."), ".cards")
+    page.wait("!/(thiếu|gửi) [1-9]/.test(document.querySelector('.mesh').textContent)")
     for name, view in VIEWS.items():
         page.js(f"location.hash = '#/{view}'")
         page.wait("document.querySelector('main h1')")
+        if name == "tariff":
+            page.see("Phiên bản", "main")
+            page.click("form button.main")
+            page.see("Cách tính", ".quote")
         shoot(page, name, DESK)
         shoot(page, f"{name}-phone", PHONE)
         if name in DARK:
             page.colours("dark")
             shoot(page, f"{name}-dark", DESK)
+            shoot(page, f"{name}-phone-dark", PHONE)
             page.colours("light")
     page.resize(*DESK)
     page.js("location.hash = '#/peers'")

@@ -172,7 +172,7 @@ function frame(title, width, height, draw) {
 /** The next round number, for the top of a scale; even, so that its half is whole. */
 function ceiling(value) {
   const size = 10 ** Math.floor(Math.log10(value));
-  const steps = [1, 2, 4, 5, 6, 8, 10].map((step) => step * size);
+  const steps = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * size);
   const round = steps.find((step) => step >= value);
   return round < 2 ? 2 : round;
 }

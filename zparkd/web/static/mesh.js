@@ -106,7 +106,7 @@ function peerBox(peer, x, y, width, stale) {
     svg("text", { class: "name", x: 12, y: 22 }, cut(peer.peer_id, width)),
     shapeAt(kind, 20, 39, 15),
     svg("text", { x: 34, y: 44 }, words),
-    peer.connected && !stale
+    peer.connected && !peer.catching_up && !stale
       ? svg("text", { class: "quiet end", x: width - 12, y: 44 }, clock)
       : null,
     svg("text", { class: "quiet", x: 12, y: 65 }, flow),

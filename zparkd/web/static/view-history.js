@@ -3,7 +3,7 @@
 
 import { address, get } from "./api.js";
 import { choice, el, field, put } from "./dom.js";
-import { dayTime, duration, money, number, t, word } from "./i18n.js";
+import { clockTime, dayTime, duration, money, number, t, word } from "./i18n.js";
 import { nothing, plateLink, remarks, stayMark } from "./marks.js";
 import { table } from "./table.js";
 
@@ -96,14 +96,14 @@ function filterForm(filter) {
 function listing(rows, total, page, filter) {
   const columns = [
     { head: t("col.plate"), cell: (row) => plateLink(row.plate_id, row.plate_view) },
-    { head: t("col.type"), cell: (row) => word("type", row.camera_type) },
+    { head: t("col.type"), cell: (row) => word("type", row.camera_type), whole: true },
     { head: t("col.status"), cell: (row) => stayMark(row), whole: true },
-    { head: t("col.entry"), cell: (row) => when(row.entry_time, row.camera_name) },
+    { head: t("col.entry"), cell: (row) => when(dayTime(row.entry_time), row.camera_name) },
     {
       head: t("col.exit"),
       cell: (row) =>
         row.exit_time
-          ? when(row.exit_time, `${row.exit_central ?? ""}/${row.exit_edge_id ?? ""}`)
+          ? when(exitTime(row), `${row.exit_central ?? ""}/${row.exit_edge_id ?? ""}`)
           : nothing(),
     },
     {
@@ -145,8 +145,14 @@ function listing(rows, total, page, filter) {
   ];
 }
 
+/** The day of the exit is said only where it is another one. */
+function exitTime(row) {
+  const sameDay = row.exit_time.slice(0, 10) === row.entry_time.slice(0, 10);
+  return sameDay ? clockTime(row.exit_time) : dayTime(row.exit_time);
+}
+
 function when(time, at) {
-  return [el("span", { class: "nowrap" }, dayTime(time)), el("span", { class: "quiet under" }, at)];
+  return [el("span", { class: "nowrap" }, time), el("span", { class: "quiet under place" }, at)];
 }
 
 function turn(words, page, filter) {
