@@ -107,7 +107,16 @@ DAMAGES = [
     (f"DELETE FROM events WHERE at > {B}", "stream b/1, 1 to 4: missing"),
     (
         f"UPDATE events SET skeleton = replace(skeleton, '25000', '15000') WHERE at = {B} + 1",
-        "stream b/1, 2: does not continue the event before it",
+        "stream b/1, 1: changed: the chain breaks here",
+    ),
+    (
+        f"UPDATE events SET skeleton = replace(skeleton, 'prev', 'pref') WHERE at = {A} + 2",
+        "stream a/1, 2: can't be read",
+    ),
+    (
+        f'UPDATE events SET skeleton = replace(skeleton, \'"prev":"\', \'"prev":"00\')'
+        f" WHERE at = {A} + 3",
+        "stream a/1, 3: changed: the chain breaks here",
     ),
     (
         f"UPDATE events SET sealed = replace(sealed, '29A', '29B') WHERE at = {A} + 1",

@@ -7,7 +7,7 @@ can be looked at by several processes.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -116,11 +116,15 @@ class Log:
 
 
 class Checked(NamedTuple):
-    """What was found in some ranges: their digests, how many events, and what is wrong."""
+    """What was found in some ranges: their digests, how many events, and what is wrong.
+
+    `broken` are events that do not continue the one before them: see `changed`.
+    """
 
     digests: dict[Range, str]
     events: int
     differences: list[Difference]
+    broken: list[Position]
 
 
 def check_log(connection: sqlite3.Connection, number: int, ranges: list[Range]) -> Checked:
@@ -128,7 +132,7 @@ def check_log(connection: sqlite3.Connection, number: int, ranges: list[Range]) 
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples: there may be millions
     run = cursor.execute
-    found = Checked({}, 0, [])
+    found = Checked({}, 0, [], [])
     before: str | None = ""
     if ranges[0].first > 1:
         row = run(
@@ -141,7 +145,7 @@ def check_log(connection: sqlite3.Connection, number: int, ranges: list[Range]) 
             " WHERE at BETWEEN ? AND ? ORDER BY at",
             (number << SEQ_BITS | one.first, number << SEQ_BITS | one.last),
         ).fetchall()
-        parts, wrong = _check_range(one, rows, before)
+        parts, wrong = _check_range(one, rows, before, found.broken)
         before = parts[-2] if rows and rows[-1][0] & SEQ_MASK == one.last else None
         found.digests[one] = digests.of_parts(parts)
         found.differences.extend(wrong)
@@ -153,11 +157,12 @@ def check_log(connection: sqlite3.Connection, number: int, ranges: list[Range]) 
 
 
 def _check_range(
-    one: Range, rows: list[_Row], before: str | None
+    one: Range, rows: list[_Row], before: str | None, broken: list[Position]
 ) -> tuple[list[str], list[Difference]]:
     """The digests of all parts of the events of a range, and what is wrong with them.
 
-    `before` is the hash of the event before the range, None where that is missing.
+    `before` is the hash of the event before the range, None where that is missing; to `broken` are
+    added the events that do not continue the one before them.
     """
     due = one.first
     parts: list[str] = []
@@ -173,8 +178,9 @@ def _check_range(
         parts += (hash, seal)
         # As zparkd writes it, which spares reading it; a changed byte breaks the next link.
         if f'"prev":"{before}","sealed":"{seal}"'.encode() not in skeleton:
-            wrong = _wrong_link(Position(*one.stream, seq), skeleton, seal, before)
-            found += (Difference(*one.stream, seq, seq, what) for what in wrong)
+            position = Position(*one.stream, seq)
+            wrong = _wrong_link(position, skeleton, seal, before, broken)
+            found += (Difference(*position, seq, what) for what in wrong)
         before = hash
     if due <= one.last:
         found.append(Difference(*one.stream, due, one.last, "missing"))
@@ -182,7 +188,7 @@ def _check_range(
 
 
 def _wrong_link(
-    position: Position, skeleton: bytes, seal: str, before: str | None
+    position: Position, skeleton: bytes, seal: str, before: str | None, broken: list[Position]
 ) -> Iterator[str]:
     """What is wrong with a link of the chain that is not written as zparkd writes it."""
     try:
@@ -193,9 +199,22 @@ def _wrong_link(
     if event.sealed != seal:
         yield "its personal part is not the one that it seals"
     if event.prev != before and before is not None:
-        yield "does not continue the event before it"
+        broken.append(position)
     if Position(event.source_central, event.epoch, event.seq) != position:
         yield "an event that belongs elsewhere"
+
+
+def changed(broken: Iterable[Position]) -> Iterator[Difference]:
+    """The events that are not what they were, by the links of the chain that are broken.
+
+    An event that the next one continues is whole, so it says rightly what came before it: then the
+    one before has changed. An event with a broken link on both sides has changed itself.
+    """
+    links = set(broken)
+    for link in links:
+        itself = link._replace(seq=link.seq + 1) in links
+        seq = link.seq if itself else link.seq - 1
+        yield Difference(*link.stream, seq, seq, "changed: the chain breaks here")
 
 
 def _without_vehicle(run: _Run, one: Range, at: int) -> Iterator[Difference]:

@@ -19,7 +19,7 @@ import click
 from zparkd.cli.compare import Digests, Said, compare_log, compare_stays, peers_log
 from zparkd.cli.database import read_only, reading
 from zparkd.cli.differences import Difference, merged
-from zparkd.cli.log_check import Log
+from zparkd.cli.log_check import Log, changed
 from zparkd.cli.peer_line import NoUse, line_to
 from zparkd.cli.reach import Exit, fail, load_config
 from zparkd.cli.reference_check import check_reference
@@ -27,6 +27,7 @@ from zparkd.cli.self_check import own_digests, own_log, own_stays
 from zparkd.cli.shares import Shares, shares
 from zparkd.cli.stay_check import stray_stays
 from zparkd.cli.tables import plural, print_json, printable
+from zparkd.core.events import Position
 from zparkd.core.heads import Heads
 from zparkd.core.site import Peer
 from zparkd.daemon.config import Config
@@ -115,10 +116,13 @@ def _look(config: Config, connection: sqlite3.Connection) -> _Found:
         checked = own_log(work, log)  # begins at once: processes come before threads
         with _asking(config, found.peers, log.heads) as (log_known, stays_known):
             digests: Digests = {}
+            broken: list[Position] = []
             for part in checked:
                 digests |= part.digests
                 found.events += part.events
                 found.differences += part.differences
+                broken += part.broken
+            found.differences += changed(broken)
             log_known.set_result(digests)
             if found.log_differs():
                 stays_known.set_result(None)
