@@ -90,9 +90,10 @@ class Stream:
             self._newest = newest
         if newest == self._newest:
             return
-        for number, message in await self._messages(self._newest, newest):
-            self._tell(message)
-            self._newest = number
+        messages = await self._messages(self._newest, newest)
+        if messages:  # in one piece: what many pages cost is how often each is sent something
+            self._tell(b"".join(message for _, message in messages))
+            self._newest = messages[-1][0]
 
     async def _messages(self, after: int, upto: int) -> list[tuple[int, bytes]]:
         rows = await self._database.read(
