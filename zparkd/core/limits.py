@@ -47,6 +47,7 @@ THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own o
 OPEN_FILES = 8_192  # asked of the system at the start; each connection is one
 SOCKETS = 4_096  # of the daemon; each peer has three
 BUS_QUEUE = 1_000  # messages waiting for one connection; a reader that lags misses the rest
+ASKS_WAITING = 1  # sync requests to one peer that is not connected; more are not sent
 SYNC_QUEUE = 16
 EDGE_QUEUE = 1_000
 CONTROL_QUEUE = 100

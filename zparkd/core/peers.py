@@ -266,7 +266,7 @@ class Peers:
         peer.rest_until_ms = 0
 
     def not_sent(self, peer_id: str) -> None:
-        """The request could not be sent: the peer is not there."""
+        """The request could not be sent: the peer is not there, and another one waits for it."""
         peer = self.states.get(peer_id)
         if peer is not None and peer.probed_ms is not None:
             peer.asked = None

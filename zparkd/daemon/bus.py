@@ -249,7 +249,7 @@ class Bus:
         self._ports[Domain.BUS].send_multipart(frames)
 
     def ask(self, peer_id: str, frames: Frames) -> bool:
-        """Send a sync request; False where the peer is not there."""
+        """Send a sync request; False where the peer is not there and one waits for it already."""
         link = self._links.get(peer_id)
         return link is not None and self._sent(link.sync, frames)
 

@@ -105,9 +105,16 @@ def guard(made: Socket, domain: Domain, own: KeyPair | None) -> None:
 def dial(
     made: Socket, address: str, port: int, own: KeyPair | None, server_key: str | None
 ) -> None:
-    """Connect; with keys, only to who has `server_key`."""
+    """Connect; with keys, only to who has `server_key`.
+
+    Not with IMMEDIATE, however well "ask nobody who is not there" would suit: when a connection
+    ends it takes the queue of what has arrived away, and where the first part of a message was
+    read already, ZeroMQ aborts the process. So what is asked of who is not there waits, one
+    request and no more.
+    """
+    if made.type == zmq.DEALER:
+        made.sndhwm = limits.ASKS_WAITING
     made.ipv6 = ":" in address
-    made.immediate = 1  # ask nobody who is not there
     made.connect_timeout = _CONNECT_MS
     made.handshake_ivl = limits.DIAL_HANDSHAKE_MS
     # Each its own pace, so that peers do not all come back in the same moment.
