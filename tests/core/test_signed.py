@@ -1,5 +1,6 @@
 """Events are in the name of who signed them: a relaying peer can't invent, alter or take away."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -284,10 +285,8 @@ def test_after_a_change_of_key_a_newcomer_checks_the_whole_past_with_todays() ->
     one.store.commit()
     success(one.open(plate_id="29A33333"))
     meet(one, two)
-    for _ in range(130):  # the next question to a peer comes after five seconds
-        meet(one, two, turns=400)
-        if all(certified(two, stream) == identity("new").public for stream in of(two, ONE)):
-            break
+    new = identity("new").public
+    wait_until(lambda: all(certified(two, one_of) == new for one_of in of(two, ONE)), one, two)
     newcomer = keyed(THREE, TWO)
     settle(newcomer, known_keys={ONE: (public_key("new"),)})
     meet(two, newcomer)
@@ -316,6 +315,18 @@ def test_a_central_that_lost_its_disk_takes_its_past_from_peers(key: str) -> Non
     assert all_of(again) == all_of(one)
     again.start()
     assert certified(again, Stream(ONE, 1)) == identity(key).public
+    settle(again, known_keys={})
+    wait_until(lambda: certified(two, Stream(ONE, 1)) == identity(key).public, again, two)
+
+
+def wait_until(condition: Callable[[], bool], *centrals: Driven) -> None:
+    """Let centrals talk until something is so; the next question comes after five seconds."""
+    for _ in range(200):
+        if condition():
+            return
+        success(centrals[0].detect())
+        meet(*centrals)
+    raise AssertionError("it is not so")
 
 
 # --- a plain past ------------------------------------------------------------------------------

@@ -179,3 +179,26 @@ def test_a_camera_changes_its_key_by_the_recipe(pair: LoopbackSite, machines: Ma
     with calling(one, EDGE, old) as caller:
         caller.wait_refused()
         assert not caller.admitted
+
+
+def test_a_stolen_camera_is_cut_off_by_the_recipe(pair: LoopbackSite, machines: Machines) -> None:
+    one = pair.centrals[0]
+    with calling(one, EDGE, secret_in(one.key_of("gate-1"))) as thief:
+        assert thief.answer() is not None
+        for step in recipe("A stolen camera"):
+            machines.run(step)
+        cut_off(thief)
+
+
+def test_nothing_of_a_stolen_central_is_taken_after_the_recipe(
+    pair: LoopbackSite, machines: Machines
+) -> None:
+    stolen, two = pair.centrals
+    for step in recipe("A stolen central"):
+        machines.run(step)
+    with stolen.edge("gate-1") as camera:
+        assert camera.open_barrier("66X66666", direction="ENTRY")["success"] is True
+    with calling(two, SYNC, secret_in(stolen.folder / "central.key")) as thief:
+        thief.wait_refused()
+        assert not thief.admitted
+    assert two.status()["events"] == 0

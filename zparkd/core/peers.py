@@ -147,6 +147,7 @@ class Peers:
             peer.asked = None
             peer.timeouts += 1
         peer.rest_until_ms = 0
+        peer.certified_by = None  # it may have started anew, and have made certificates
 
     def vector(self, peer: PeerState, page: Page) -> None:
         """The next part of the vector of this peer, as it answered. Raises ProtocolError."""
