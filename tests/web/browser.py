@@ -148,6 +148,7 @@ class Page:
         self._context = context
         self.faults: list[str] = []
         self.requests: list[str] = []
+        self._loads = 0
 
     def __enter__(self) -> Self:
         return self
@@ -175,12 +176,26 @@ class Page:
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
             entry = params["entry"]
             self.faults.append(f"{entry['text']} {entry.get('url', '')}")
+        elif method == "Page.loadEventFired":
+            self._loads += 1
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
 
     def go(self, url: str) -> None:
         """Open an address."""
         self.call("Page.navigate", url=url)
+
+    def reload(self) -> None:
+        """Open the same address anew, and wait until it is another page."""
+        before = self._loads
+        until = time.monotonic() + PATIENCE_S
+        self.call("Page.reload")
+        while self._loads == before:
+            if time.monotonic() > until:
+                raise BrowserFault(f"not loaded anew within {PATIENCE_S:g} s")
+            with contextlib.suppress(BrowserFault):  # between two pages there is none to ask
+                self.js("1")
+            time.sleep(0.02)
 
     def js(self, script: str) -> Any:
         """The value of an expression in the page. Raises BrowserFault where it throws."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.harness import QUICK, wait_connected
-from tests.web.browser import Browser, chromium
+from tests.web.browser import Browser, BrowserFault, chromium
 from tests.web.gateway import Gateway
 from tests.web.pages import Open
 from zparkd.cli.loopback import LoopbackSite
@@ -48,10 +48,15 @@ def browser() -> Iterator[Browser]:
     program = chromium()
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with (
-        tempfile.TemporaryDirectory(prefix="zp-profile-", ignore_cleanup_errors=True) as profile,
-        Browser(program, Path(profile)) as running,
-    ):
+    with ExitStack() as stack:
+        profile = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="zp-profile-", ignore_cleanup_errors=True)
+        )
+        running = stack.enter_context(Browser(program, Path(profile)))
+        try:
+            running.call("Browser.getVersion")
+        except (BrowserFault, OSError) as fault:
+            pytest.skip(f"{program} does not run here: {fault}")
         yield running
 
 

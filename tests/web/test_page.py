@@ -191,7 +191,7 @@ def test_the_language_switches_at_once_and_is_remembered(
     page.see("Now", "h1")
     page.see("Live", ".live")
     assert page.js("document.documentElement.lang") == "en"
-    page.js("location.reload()")
+    page.reload()
     page.see("Vehicles inside", ".cards")
 
 
@@ -220,7 +220,7 @@ def test_the_colours_are_those_of_the_machine_until_others_are_chosen(
     assert light != dark
     page.choose("#theme", "light")
     assert page.js(ground) == light
-    page.js("location.reload()")
+    page.reload()
     page.see("Trực tiếp", ".live")
     assert page.js(ground) == light
 

@@ -37,7 +37,6 @@ def told(pair: tuple[Gateway, Gateway]) -> Gateway:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_fits_a_phone_and_a_desk(told: Gateway, open_page: Open, view: str) -> None:
-    open_page.cuts_are_expected = view == "tariff"  # until a tariff can be set
     page = open_page(told, view)
     page.see(VIEWS[view], "h1")
     page.wait("!document.querySelector('main').innerText.includes('Đang tải')")

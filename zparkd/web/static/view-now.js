@@ -10,6 +10,8 @@ import { table } from "./table.js";
 const MOST_EVENTS = 24;
 const FEWEST_EVENTS = 12; // taken from the history, so that the list does not begin empty
 const INSIDE = 10;
+const REFRESH_MS = 2000;
+const MOST_KNOWN = 500;
 
 export function show(place, app, signal) {
   const cards = el("ul", { class: "cards" });
@@ -212,6 +214,7 @@ function eventList() {
       return;
     }
     known.add(key);
+    if (known.size > MOST_KNOWN) known.delete(known.values().next().value);
     waiting.remove();
     list.prepend(eventLine(event));
     while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();
@@ -261,20 +264,27 @@ async function fillFromHistory(events, signal) {
   for (const event of told.slice(-FEWEST_EVENTS)) events.add(event);
 }
 
-/** At once, and then at most once a second, however often it is asked for. */
+/**
+ * At once, and then seldom, however often it is asked for: all pages of a site hear of the same
+ * event in the same moment, and each asks again. A page that nobody sees asks when it is seen.
+ */
 function seldom(work, signal) {
   let timer = null;
   let again = false;
-  return function ask() {
-    if (timer) {
+  function ask() {
+    if (timer || document.hidden) {
       again = true;
       return;
     }
+    again = false;
     work();
+    const wait = REFRESH_MS * (1 + Math.random());
     timer = setTimeout(() => {
       timer = null;
       if (again && !signal.aborted) ask();
-      again = false;
-    }, 1000);
-  };
+    }, wait);
+  }
+  const seen = () => again && ask();
+  document.addEventListener("visibilitychange", seen, { signal });
+  return ask;
 }

@@ -104,7 +104,7 @@ export function show(place, app, signal) {
 
   read();
   readSync();
-  const timer = setInterval(readSync, 5000);
+  const timer = setInterval(() => document.hidden || readSync(), 5000);
   signal.addEventListener("abort", () => clearInterval(timer));
   return {
     status(status) {

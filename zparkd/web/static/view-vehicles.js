@@ -148,18 +148,25 @@ function decided(stay) {
 
 /** Each event as one line of a story: when, what, who saw it, and what it counts for. */
 function eventsOf({ events }) {
+  // A car and a motorbike may share a plate.
+  const types = new Set(events.map((event) => event.camera_type));
   return el(
     "section",
     {},
     el("h2", {}, t("vehicles.story")),
     events.length === 0
       ? el("p", { class: "empty" }, t("vehicles.story.none"))
-      : el("ol", { class: "story" }, events.map(eventEntry)),
+      : el(
+          "ol",
+          { class: "story" },
+          events.map((event) => eventEntry(event, types.size > 1)),
+        ),
   );
 }
 
-function eventEntry(event) {
+function eventEntry(event, withType) {
   const lines = [
+    withType && el("span", {}, word("type", event.camera_type)),
     event.verdict && mark("warn", word("verdict", event.verdict)),
     event.verdict && event.counts_for
       ? el("span", {}, `${t("vehicles.counts_for")} `, el("code", {}, event.counts_for))
