@@ -66,6 +66,18 @@ def shown(**more: object) -> str:
     return click.unstyle(screen(answer(**more), NOW))
 
 
+def test_reference_data_is_shown_where_there_is_any() -> None:
+    held = {"tariff_version": 3, "passes": 1214, "staff": 12}
+    api = {"last_good": ago(minutes=5), "fetches": True, "last_fault": None}
+    assert "\n\ntariff: version 3, passes: 1,214, staff: 12\n\n" in shown(reference=held)
+    whole = "\nexternal API: last whole 5 min ago, asked by this central\n\n"
+    assert whole in shown(reference=held, external_api=api)
+    api |= {"last_good": None, "fetches": False}
+    never = "\n\nexternal API: last whole never, asked by another central\n\n"
+    assert never in shown(reference={"tariff_version": None, "passes": 0}, external_api=api)
+    assert "tariff" not in shown(reference={"tariff_version": None, "passes": 0, "staff": 0})
+
+
 def test_the_screen_of_a_healthy_central() -> None:
     peers = [
         peer("central-2"),

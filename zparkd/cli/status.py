@@ -75,7 +75,8 @@ def _looked_again(file: Path) -> dict[str, Any]:
 
 def screen(answer: Mapping[str, Any], now: datetime) -> str:
     """What `zparkctl status` shows a person of the daemon's `answer`, at `now`."""
-    parts = [_itself(answer), _peers(answer, now), _edges(answer, now), _problems(answer)]
+    parts = [_itself(answer), _peers(answer, now), _edges(answer, now)]
+    parts += [*_reference(answer, now), _problems(answer)]
     return "\n\n".join(parts)
 
 
@@ -150,6 +151,22 @@ def _edges(answer: Mapping[str, Any], now: datetime) -> str:
         count = tables.count(len(more))
         shown += f"\nand {count} more, the last of them seen {since} (--json lists all)"
     return shown
+
+
+def _reference(answer: Mapping[str, Any], now: datetime) -> list[str]:
+    """Tariff, passes and staff, where there are any, and how old what is fetched is."""
+    held, api = answer.get("reference") or {}, answer.get("external_api")
+    lines = []
+    if any(held.get(name) for name in ("tariff_version", "passes", "staff")):
+        version = held.get("tariff_version")
+        tariff = f"version {version}" if version is not None else NONE
+        lists = (f"{name}: {tables.count(held.get(name))}" for name in ("passes", "staff"))
+        lines.append(", ".join([f"tariff: {tariff}", *lists]))
+    if api is not None:
+        whole = _ago(api.get("last_good"), now)
+        by = "by this central" if api.get("fetches") else "by another central"
+        lines.append(f"external API: last whole {whole}, asked {by}")
+    return ["\n".join(tables.paragraph(line, rest="  ") for line in lines)] if lines else []
 
 
 def _problems(answer: Mapping[str, Any]) -> str:
