@@ -22,6 +22,11 @@ class Signatures:
         self._run = connection.execute
         self._streams = streams
         self._begin = begin
+        self._known: dict[Stream, Certificate] = {}  # what was read, or written, of the table
+
+    def reload(self) -> None:
+        """Read the tables again: a transaction was undone."""
+        self._known.clear()
 
     def sign(self, head: SignedHead) -> None:
         """Keep the signature of an event that is held."""
@@ -59,9 +64,13 @@ class Signatures:
             "INSERT OR REPLACE INTO certificates VALUES (?,?,?,?)",
             (base >> SEQ_BITS, *certificate[1:]),
         )
+        self._known[certificate.stream] = certificate
 
     def certificate(self, stream: Stream) -> Certificate | None:
         """Who vouches for the key of a stream; None where nobody does."""
+        known = self._known.get(stream)
+        if known is not None:
+            return known
         base = self._streams.at(Position(*stream, 0))
         if base is None:
             return None
@@ -69,7 +78,9 @@ class Signatures:
             "SELECT stream_key, identity_key, signature FROM certificates WHERE stream=?",
             (base >> SEQ_BITS,),
         ).fetchone()
-        return Certificate(stream, *row) if row is not None else None
+        if row is not None:
+            self._known[stream] = known = Certificate(stream, *row)
+        return known
 
     def pin(self, origin: str, identity_key: bytes) -> None:
         """Write down which identity speaks for an origin."""

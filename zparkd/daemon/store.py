@@ -176,6 +176,7 @@ class Store:
         if self._connection.in_transaction:
             self._run("ROLLBACK")
         self._streams.reload()
+        self.signed.reload()
         self._projection.reload()
         self.reference.reload()
         self._saved = None
