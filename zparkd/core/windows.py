@@ -8,14 +8,15 @@ be in two pieces, and is still one.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from zparkd.core import limits
 
-_DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1)  # without zone, like all local times here
+_MINUTE_MS = 60_000
+_DAY_MS = 24 * 60 * _MINUTE_MS
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-_LAST_MS = limits.TIME_SHOWN_MS_MAX - 3 * 24 * 3600 * 1000  # so that a day later is still a date
+_LAST_MS = limits.TIME_SHOWN_MS_MAX - 3 * _DAY_MS  # so that its date is one in every zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,67 +35,53 @@ def first_touches(window: Window, entry_ms: int, exit_ms: int, zone: tzinfo) -> 
     """
     entry_ms = min(entry_ms, _LAST_MS)
     exit_ms = min(max(exit_ms, entry_ms + 1), _LAST_MS + 1)
-    day = _local(entry_ms, zone).date() - _DAY
-    last = _local(exit_ms, zone).date()
-    touched = []
-    while day <= last:
-        for begin, end in _pieces(window, day, zone):
-            if begin < exit_ms and end > entry_ms:
-                touched.append(max(begin, entry_ms))
-                break
-        day += _DAY
-    return touched
-
-
-def _pieces(window: Window, day: date, zone: tzinfo) -> Iterator[tuple[int, int]]:
-    """The pieces of time in ms, [begin, end), in which clocks show the window of a date."""
-    since = _on(day, window.since)
-    to = _on(day, window.to)
+    since, to = _of_day(window.since), _of_day(window.to)
     if to <= since:
-        to += _DAY
-    before, after = _offset_ms(since, zone, fold=0), _offset_ms(to, zone, fold=1)
-    if before == after:
-        yield _ms(since) - before, _ms(to) - before
-        return
-    turn = _turn(_ms(since) - before, _ms(to) - after, zone, before)
-    pieces = (
-        (_ms(since) - before, min(_ms(to) - before, turn)),
-        (max(_ms(since) - after, turn), _ms(to) - after),
-    )
-    yield from ((begin, end) for begin, end in pieces if begin < end)
+        to += _DAY_MS
+    touched: dict[int, int] = {}  # by the number of the day on which the occurrence began
+    for begin, end, ahead in _parts(entry_ms, exit_ms, zone):
+        first_day = (begin + ahead - to) // _DAY_MS + 1
+        last_day = (end - 1 + ahead - since) // _DAY_MS
+        for day in range(first_day, last_day + 1):
+            touched.setdefault(day, max(begin, day * _DAY_MS + since - ahead))
+    return list(touched.values())
 
 
-def _turn(first_ms: int, last_ms: int, zone: tzinfo, before: int) -> int:
-    """The moment at which the offset of the zone stops being `before`, around these moments."""
-    day_ms = 24 * 3600 * 1000
-    low, high = min(first_ms, last_ms) - day_ms, max(first_ms, last_ms) + day_ms
+def _parts(begin_ms: int, end_ms: int, zone: tzinfo) -> Iterator[tuple[int, int, int]]:
+    """A time in parts (begin, end, how far site clocks are ahead of UTC), all in ms.
+
+    They are looked at once a day: no zone sets its clocks twice in one.
+    """
+    begin, at, ahead = begin_ms, begin_ms, _ahead(begin_ms, zone)
+    while at < end_ms:
+        later = min(at + _DAY_MS, end_ms)
+        then = _ahead(later, zone)
+        if then != ahead:
+            turn = _turn(at, later, zone, ahead)
+            if turn < end_ms:
+                yield begin, turn, ahead
+                begin, ahead = turn, then
+        at = later
+    yield begin, end_ms, ahead
+
+
+def _turn(low: int, high: int, zone: tzinfo, ahead: int) -> int:
+    """The first moment, after `low`, at which site clocks are not `ahead` by so much any more."""
     while high - low > 1:
         middle = (low + high) // 2
-        if _ms(_local(middle, zone)) - middle == before:
+        if _ahead(middle, zone) == ahead:
             low = middle
         else:
             high = middle
     return high
 
 
-def _on(day: date, clock: str) -> datetime:
-    if clock == "24:00":
-        return datetime.combine(day, time()) + _DAY
-    return datetime.combine(day, time(int(clock[:2]), int(clock[3:])))
-
-
-def _local(ms: int, zone: tzinfo) -> datetime:
-    """What site clocks show, without zone."""
-    shown = (datetime(1970, 1, 1, tzinfo=UTC) + ms * _MS).astimezone(zone)
-    return shown.replace(tzinfo=None, fold=0)
-
-
-def _offset_ms(local: datetime, zone: tzinfo, fold: int) -> int:
-    """How far site clocks are ahead of UTC when they show this, the first or second time."""
-    offset = local.replace(tzinfo=zone, fold=fold).utcoffset()
+def _ahead(ms: int, zone: tzinfo) -> int:
+    offset = (_EPOCH + ms * _MS).astimezone(zone).utcoffset()
     assert offset is not None
     return offset // _MS
 
 
-def _ms(local: datetime) -> int:
-    return (local - _EPOCH) // _MS
+def _of_day(clock: str) -> int:
+    """Ms since midnight, by the clock."""
+    return (int(clock[:2]) * 60 + int(clock[3:])) * _MINUTE_MS
