@@ -10,15 +10,16 @@ leaves the others as they were.
 
 import functools
 import heapq
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
-import zparkd.daemon.changes
 import zparkd.daemon.reactor
 from tests.sim.cameras import Cameras
 from tests.sim.ledger import Heads, Ledger
@@ -104,7 +105,7 @@ class World:
         with ExitStack() as undo:
             for name, value in self.plan.bounds.items():
                 undo.enter_context(patch.object(limits, name, value))
-            for module in (zparkd.daemon.reactor, zparkd.daemon.changes):
+            for module in _that_say():
                 undo.enter_context(patch.object(module, "say", self._said))
             undo.enter_context(patch.object(zparkd.daemon.reactor, "say_recorded", _unsaid))
             yield self
@@ -267,6 +268,13 @@ class World:
     def all_know(self) -> bool:
         """Whether each central knows that it holds all that its peers hold, and they all of its."""
         return all(machine.knows_all_is_here() for machine in self.centrals)
+
+
+def _that_say() -> list[ModuleType]:
+    """The modules of the daemon that write lines of the log."""
+    names = sorted(name for name in sys.modules if name.startswith("zparkd.daemon."))
+    own = "zparkd.daemon.messages"
+    return [sys.modules[it] for it in names if it != own and hasattr(sys.modules[it], "say")]
 
 
 def _unsaid(_: Any) -> None:

@@ -9,9 +9,12 @@ What a clock that ran ahead stamped in an earlier run is beyond now, and no proo
 for a while after the last proof, and ends by itself once the other was stopped.
 """
 
+from collections.abc import Mapping
+
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.events import Event, Stream
+from zparkd.core.peers import Peers
 
 
 class Namesake:
@@ -49,3 +52,14 @@ class Namesake:
         """Whether there was proof lately."""
         seen_ms = self._seen_ms
         return seen_ms is not None and now.mono_ms - seen_ms <= limits.NAMESAKE_SHOWN_MS
+
+
+def overtaken_by(peers: Peers, ours: Mapping[Stream, int]) -> list[str]:
+    """The peers that hold more of the stream that only we write: nobody ever should.
+
+    A machine that is set back while it runs, memory and all, goes on in its stream from an
+    earlier position, which is the one way to use a position twice.
+    """
+    head = ours.get(peers.own, 0)
+    states = peers.states.values()
+    return [peer.id for peer in states if peer.heads and peer.heads.get(peers.own, 0) > head]

@@ -14,6 +14,7 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
+from zparkd.core.namesake import overtaken_by
 from zparkd.core.peers import PeerState
 from zparkd.core.site import Peer
 from zparkd.daemon.store import Store
@@ -212,12 +213,7 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             "this central's wall clock can't be right; events are marked",
             "set the clock (timedatectl)",
         )
-    if central.namesake.is_there(now):
-        yield _problem(
-            "DUPLICATE_ID",
-            f"another process records events as {central.settings.id}, since this one started",
-            "stop one of the two, or give it an id and a database of its own",
-        )
+    yield from _problems_of_identity(central, now)
     if central.counters.unreadable:
         yield _problem(
             "UNREADABLE_EVENTS",
@@ -240,6 +236,24 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
         )
     for peer in central.settings.peers:
         yield from _problems_of_peer(central, peer, now)
+
+
+def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
+    if central.namesake.is_there(now):
+        yield _problem(
+            "DUPLICATE_ID",
+            f"another process records events as {central.settings.id}, since this one started",
+            "stop one of the two, or give it an id and a database of its own",
+        )
+    overtaken = overtaken_by(central.peers, central.log.heads)
+    if overtaken:
+        yield _problem(
+            "STREAM_OVERTAKEN",
+            f"{', '.join(overtaken)} has events of this run that are not here: this machine was set"
+            " back to an older state while it ran, or runs twice",
+            "restart zparkd at once: it begins a new stream; what it records before that may never"
+            " reach the others",
+        )
 
 
 def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
