@@ -1,10 +1,19 @@
 """Whom a request is meant for, where it comes from, and what a browser may do with the answer."""
 
+import shutil
+import signal
 import socket
+import ssl
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.web.gateway import Gateway, zparkd_web
+from zparkd.cli.loopback import wait_for
 
 OPEN = {"edge_id": "e", "plate_id": "29A12345"}
 
@@ -155,3 +164,47 @@ def test_a_port_that_is_taken_and_a_configuration_at_fault_are_said(gateway: Gat
         gateway.central.config.write_text(text)
     assert bad.returncode == 78
     assert "central.id: is missing" in bad.stderr
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is missing")
+def test_https_with_a_certificate_and_a_cookie_for_https_alone(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    chain, key = tmp_path / "gate.pem", tmp_path / "gate.key"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    made += ["-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", key, "-out", chain]
+    subprocess.run(
+        [*made, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
+    )
+    with Gateway(gateway.central, "--certificate", str(chain), "--key", str(key)) as secure:
+        assert secure.url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(chain))
+        with httpx.Client(base_url=secure.url, verify=trusting, trust_env=False) as browser:
+            assert browser.get("/healthz").status_code == 200
+            origin = {"Origin": secure.url}
+            asked = browser.post("/api/edge/detection", json=OPEN, headers=origin)
+            assert asked.status_code == 200
+    alone = zparkd_web(gateway.central, "--certificate", str(chain))
+    assert alone.returncode == 2
+
+
+def test_a_head_of_the_stream_ends(gateway: Gateway) -> None:
+    assert gateway.http.head("/api/stream").status_code == 200
+
+
+def test_a_daemon_that_hangs_holds_nobody_up_for_long(gateway: Gateway) -> None:
+    gateway.central.signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(24) as threads:
+            began = time.monotonic()
+            calls = [threads.submit(gateway.get, "/api/p2p/status") for _ in range(8)]
+            calls += [
+                threads.submit(gateway.http.post, "/api/edge/detection", json=OPEN)
+                for _ in range(16)
+            ]
+            assert {call.result().status_code for call in calls} == {503}
+            assert time.monotonic() - began < 15
+            assert gateway.get("/api/parking/history").status_code == 200
+    finally:
+        gateway.central.signal(signal.SIGCONT)
+    wait_for("it answers again", lambda: gateway.get("/api/p2p/status").status_code == 200)

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from tests.e2e.harness import peer_row
 from tests.web.conftest import MakeSite
 from tests.web.gateway import Gateway
 from zparkd.cli.loopback import LoopbackCentral, free_ports, wait_for
+from zparkd.daemon.config import SecurityMode
 
 
 def config_of(gateway: Gateway) -> dict[str, Any]:
@@ -215,3 +217,33 @@ def test_a_folder_that_the_daemon_may_not_write_is_said(gateway: Gateway, tmp_pa
         kept.rename(folder)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "unwritable")
     assert "nothing was changed" in answer.json()["error"]["message"]
+
+
+def test_with_keys_in_use_all_of_it_works_and_a_wrong_key_is_told(make_site: MakeSite) -> None:
+    with make_site(2, links=[], mode=SecurityMode.CURVE) as site:
+        here, there = site.centrals
+        there.knows(here)
+        site.start()
+        with Gateway(here) as gateway:
+            config = config_of(gateway)
+            without = put(gateway, {**config, "peer_centrals": [as_peer(there)]})
+            assert without.status_code == 422
+            assert "public_key" in without.json()["error"]["message"]
+
+            with_key = {**as_peer(there), "public_key": there.public_key}
+            assert put(gateway, {**config, "peer_centrals": [with_key]}).status_code == 200
+            wait_for("connected", lambda: peer_row(here, "central-2")["connected"])
+            again = put(gateway, {**config, "peer_centrals": [as_peer(there)]})
+            assert again.json()["config"]["peer_centrals"] == [with_key], "its key stays"
+            test = "/api/p2p/test-connection?peer_id=central-2"
+            assert gateway.http.post(test).json()["success"] is True
+            body = {"edge_id": "desk", "plate_id": "29A12345"}
+            assert gateway.http.post("/api/edge/barrier/open", json=body).json()["success"] is True
+
+            other = {**with_key, "public_key": here.public_key}
+            assert put(gateway, {**config, "peer_centrals": [other]}).status_code == 422
+            other["public_key"] = zmq.curve_keypair()[0].decode()
+            assert put(gateway, {**config, "peer_centrals": [other]}).status_code == 200
+            refused = gateway.http.post(test)
+            assert (refused.status_code, refused.json()["success"]) == (504, False)
+            assert "keys" in refused.json()["error"]["message"]

@@ -30,7 +30,7 @@ class ControlClient:
         with ControlClient(Path("/run/zparkd/control.sock")) as daemon:
             print(daemon.call("status")["vehicles_inside"])
 
-    A call waits at most `timeout_s` seconds. It belongs to the thread that uses it.
+    A call waits at most `timeout_s` seconds. Several threads may call at once.
     """
 
     def __init__(self, path: Path, timeout_s: float = 2.0) -> None:

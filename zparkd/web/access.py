@@ -7,6 +7,7 @@ credentials names anybody, everyone has to be somebody.
 
 import functools
 import hmac
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from zparkd.web.answers import Problem
 from zparkd.web.credentials import Credentials, CredentialsError, Role, read
 from zparkd.web.sessions import Session, Sessions
 
+_LOG = logging.getLogger("zparkd.web")
 COOKIE = "zparkd_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _EVERY_S = 1.0  # how often the file is looked at
@@ -108,8 +110,10 @@ def needs(role: Role, endpoint: Endpoint) -> Endpoint:
                 "forbidden",
                 f"this takes the role {role}, and {who.name} has {who.role}",
             )
-        request.state.who = who
-        return await endpoint(request)
+        response = await endpoint(request)
+        if role is Role.ADMIN:
+            _LOG.info("%s %s: by %s", request.method, request.url.path, who.name or "this machine")
+        return response
 
     return guarded
 

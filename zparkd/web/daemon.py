@@ -18,6 +18,7 @@ from zparkd.web.answers import Problem, bad, said_no
 
 _FRESH_S = 0.1  # so long a status serves all who ask
 _PATIENCE_S = 2.0
+_QUEUE_S = 1.0  # so long a call may wait for those before it, besides its own time
 
 
 class Daemon:
@@ -26,7 +27,8 @@ class Daemon:
     def __init__(self, control: Path) -> None:
         self._control = control
         self._threads = ThreadPoolExecutor(limits.WEB_CONTROL_THREADS, "control")
-        self._mine = threading.local()
+        self._lock = threading.Lock()
+        self._clients: dict[float, ControlClient] = {}
         self._under_way = 0
         self._status: dict[str, Any] | None = None
         self._status_at_s = 0.0
@@ -50,9 +52,16 @@ class Daemon:
         self._under_way += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(
-                self._threads, self._call, command, timeout_s, arguments
-            )
+            async with asyncio.timeout(timeout_s + _QUEUE_S):
+                return await loop.run_in_executor(
+                    self._threads, self._call, command, timeout_s, arguments
+                )
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "daemon_unreachable",
+                f"zparkd did not come to it in {timeout_s:g} s; whether it was done is not known",
+            ) from None
         except DaemonUnreachable as fault:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "daemon_unreachable", str(fault)
@@ -63,12 +72,10 @@ class Daemon:
             self._under_way -= 1
 
     def _call(self, command: str, timeout_s: float, arguments: dict[str, Any]) -> dict[str, Any]:
-        clients: dict[float, ControlClient] | None = getattr(self._mine, "clients", None)
-        if clients is None:
-            clients = self._mine.clients = {}
-        if timeout_s not in clients:
-            clients[timeout_s] = ControlClient(self._control, timeout_s)
-        client = clients[timeout_s]
+        with self._lock:
+            if timeout_s not in self._clients:
+                self._clients[timeout_s] = ControlClient(self._control, timeout_s)
+            client = self._clients[timeout_s]
         answer = client.call(command, **arguments)
         return {key: value for key, value in answer.items() if key not in ("v", "id")}
 

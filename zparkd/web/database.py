@@ -50,7 +50,12 @@ class Database:
         self._under_way += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._work, work)
+            async with asyncio.timeout(2 * limits.WEB_READ_S):
+                return await loop.run_in_executor(self._threads, self._work, work)
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "other reads take long; ask again later"
+            ) from None
         finally:
             self._under_way -= 1
 

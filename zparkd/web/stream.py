@@ -9,6 +9,7 @@ is sent is let go: it comes back by itself.
 import asyncio
 import contextlib
 import hashlib
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from zparkd.web.daemon import Daemon
 from zparkd.web.database import Database
 from zparkd.web.site import Site
 
+_LOG = logging.getLogger("zparkd.web")
 _LOOK_S = 0.1
 _STATUS_EVERY_S = 1.0
 _STATUS_AT_LEAST_S = 5.0
@@ -68,7 +70,11 @@ class Stream:
         try:
             while True:
                 if self._pages:
-                    await self._look()
+                    try:
+                        await self._look()
+                    except Exception:  # a mistake of ours must not silence all pages for ever
+                        _LOG.exception("the stream failed")
+                        await asyncio.sleep(_STATUS_EVERY_S)
                 else:
                     self._newest, self._said_at_s = None, 0.0
                 await asyncio.sleep(_LOOK_S)
@@ -221,12 +227,15 @@ async def stream(request: Request) -> Response:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{limits.WEB_PAGES} pages are open already"
         )
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if request.method == "HEAD":  # which would never end
+        return Response(media_type="text/event-stream", headers=headers)
     said = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
     last = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
     return StreamingResponse(
         _as_long_as_it_may(request, stream.messages(last)),
         media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers=headers,
     )
 
 

@@ -1,0 +1,60 @@
+"""Requests of edges over the control socket: taken up, held until edges are served, answered."""
+
+import orjson
+import pytest
+
+from zparkd.core import limits
+from zparkd.daemon.handed import Handed
+
+TOKEN = (b"asker", b"")
+
+
+def command(**fields: object) -> bytes:
+    return orjson.dumps({"v": 1, "id": "x", **fields})
+
+
+def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
+    handed = Handed()
+    request = {"type": "PING", "edge_id": "e"}
+    assert handed.take([(TOKEN, command(command="edge", request=request))]) == []
+    assert handed.due(edges=False) == []
+    [due] = handed.due(edges=True)
+    assert orjson.loads(due.body) == request
+    assert handed.due(edges=True) == []
+    answered = handed.answered(due.token, b'{"success": false}')
+    assert answered is not None
+    assert answered[0] == TOKEN
+    assert orjson.loads(answered[1]) == {
+        "v": 1,
+        "id": "x",
+        "success": True,
+        "answer": {"success": False},
+    }
+    assert handed.answered(due.token, b"{}") is None
+
+
+def test_other_commands_and_garbage_are_passed_on() -> None:
+    handed = Handed()
+    others = [(TOKEN, command(command="status")), (TOKEN, b"\xff"), (TOKEN, b"[]")]
+    assert handed.take(others) == others
+    assert handed.answered((b"edge", b""), b"{}") is None
+
+
+@pytest.mark.parametrize("request_", [None, 1, "PING", [], ["x"]])
+def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
+    handed = Handed()
+    handed.take([(TOKEN, command(command="edge", request=request_))])
+    assert handed.due(edges=True) == []
+    [(token, answer)] = handed.refused()
+    assert token == TOKEN
+    assert orjson.loads(answer)["error"]["code"] == "bad_request"
+    assert handed.refused() == []
+
+
+def test_only_so_many_wait() -> None:
+    handed = Handed()
+    one = (TOKEN, command(command="edge", request={}))
+    handed.take([one] * (limits.HANDED_WAITING + 1))
+    assert len(handed.due(edges=True)) == limits.HANDED_WAITING
+    [(_, answer)] = handed.refused()
+    assert orjson.loads(answer)["error"]["code"] == "busy"
