@@ -285,7 +285,7 @@ class Central:
             peer.bus_fault = None
         except ProtocolError as fault:
             peer.bus_fault = str(fault)
-            self._fault(peer, fault)
+            self._fault(peer, fault, now)
 
     def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
         peer = self.peers.states.get(message.peer_id)
@@ -314,7 +314,7 @@ class Central:
             peer.sync_fault = None
         except ProtocolError as fault:
             peer.sync_fault = str(fault)
-            self._fault(peer, fault)
+            self._fault(peer, fault, now)
             self.peers.rest(peer, now)
 
     def _take(self, peer: PeerState, data: Live | Page, body: bytes) -> int:
@@ -325,10 +325,10 @@ class Central:
         finally:
             self.counters.unreadable = self._intake.unreadable
 
-    def _fault(self, peer: PeerState, fault: ProtocolError) -> None:
+    def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
         self.counters.faults += 1
         if isinstance(fault, Forged):
-            peer.forged = str(fault)
+            peer.forged, peer.forged_ms = str(fault), now.mono_ms
 
     def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
         """The message of a peer that is who we think it is."""

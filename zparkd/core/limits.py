@@ -57,6 +57,7 @@ DIAL_HANDSHAKE_MS = 3_000  # the same of one that we dial
 SELF_TEST_MS = 5_000  # for each port to turn away a key that nobody has
 REFUSALS_REMEMBERED = 64  # keys that were turned away, for `status`
 REFUSALS_SHOWN_MS = 60_000  # how long one is a problem
+FORGED_SHOWN_MS = 3_600_000  # how long what a peer sent in another's name is a problem
 REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
 
 # --- the loop --------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class PeerState:
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
     certifies its streams with, and `certified_by` the one of the certificates that are here;
-    `forged` is the last that it sent and that was not by whom it said.
+    `forged` is the last that it sent and that was not by whom it said, at `forged_ms`.
     `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
     that was last something else.
     """
@@ -57,6 +57,7 @@ class PeerState:
     sync_fault: str | None = None
     link_fault: str | None = None
     forged: str | None = None
+    forged_ms: int = 0
     identity: bytes | None = None
     certified_by: bytes | None = None
     synced_ms: int = 0

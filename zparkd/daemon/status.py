@@ -259,7 +259,7 @@ def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
 def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
     state = central.peers.states[peer.id]
     where = f"{peer.id} at {peer.address}"
-    if state.forged is not None:
+    if state.forged is not None and now.mono_ms - state.forged_ms <= limits.FORGED_SHOWN_MS:
         yield _problem(
             "FORGED",
             f"{where} {state.forged}; it was refused, and fetched elsewhere",
