@@ -43,6 +43,35 @@ def test_a_car_at_one_central_is_on_the_page_of_the_other_within_a_second(
     assert "51A-777.77" in texts(page, ".events li")[0] + texts(page, ".events li")[1]
 
 
+def test_thousands_of_events_at_once_are_drawn_once(
+    pair: tuple[Gateway, Gateway], open_page: Open
+) -> None:
+    page = open_page(pair[0])
+    drawn = page.js(
+        """(async () => {
+            const { show } = await import('/static/view-now.js');
+            const place = document.querySelector('main');
+            const app = { status: null, link: 'live', explain() {} };
+            place.replaceChildren();
+            const told = show(place, app, new AbortController().signal);
+            const list = place.querySelector('.events');
+            let drawn = 0;
+            new MutationObserver((changes) => {
+                for (const change of changes) drawn += change.addedNodes.length;
+            }).observe(list, { childList: true });
+            for (let number = 0; number < 5000; number += 1) {
+                const seen = { kind: 'VEHICLE_EXIT', event_id: String(number), plate_id: '51A1' };
+                told.event({ ...seen, central: 'central-2', time: '2026-11-21 10:00:00' });
+            }
+            const frame = () => new Promise(requestAnimationFrame);
+            for (let frames = 0; frames < 3; frames += 1) await frame();
+            return drawn;
+        })()"""
+    )
+    assert 0 < drawn < 100
+    assert len(texts(page, ".events li")) == 24
+
+
 def test_the_list_of_events_can_be_held_still(
     pair: tuple[Gateway, Gateway], open_page: Open
 ) -> None:

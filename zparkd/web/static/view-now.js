@@ -2,16 +2,14 @@
 
 import { get } from "./api.js";
 import { drawnToWidth, el, put } from "./dom.js";
-import { clockOffset, clockTime, dayTime, has, money, number, shortTime, t, word } from "./i18n.js";
-import { kindMark, mark, peerState, plateLink } from "./marks.js";
+import { eventList, fillFromHistory, MOST_EVENTS } from "./event-list.js";
+import { clockOffset, dayTime, has, number, shortTime, t, word } from "./i18n.js";
+import { mark, peerState, plateLink } from "./marks.js";
 import { mesh, pulse, PULSE_MS } from "./mesh.js";
 import { table } from "./table.js";
 
-const MOST_EVENTS = 24;
-const FEWEST_EVENTS = 12; // taken from the history, so that the list does not begin empty
 const INSIDE = 10;
 const REFRESH_MS = 2000;
-const MOST_KNOWN = 500;
 
 export function show(place, app, signal) {
   const cards = el("ul", { class: "cards" });
@@ -46,6 +44,16 @@ export function show(place, app, signal) {
 
   let later = null;
   let runningUntil = 0;
+  let came = []; // events since the page was last drawn: thousands at once, where a cut has healed
+
+  function take() {
+    const taken = came;
+    came = [];
+    for (const event of taken) events.add(event);
+    for (const central of new Set(taken.map((event) => event.central))) pulse(drawing, central);
+    runningUntil = Date.now() + PULSE_MS;
+    refreshInside();
+  }
 
   const refreshInside = seldom(async () => {
     try {
@@ -73,10 +81,9 @@ export function show(place, app, signal) {
       put(links, links.firstElementChild, linkTable(status, stale(app)));
     },
     event(event) {
-      events.add(event);
-      pulse(drawing, event.central);
-      runningUntil = Date.now() + PULSE_MS;
-      refreshInside();
+      if (came.length === 0) requestAnimationFrame(take);
+      came.push(event);
+      if (came.length > MOST_EVENTS) came.shift(); // it would have left the list again at once
     },
   };
 }
@@ -176,92 +183,6 @@ function insideTable(rows, total) {
     table(caption, columns, rows, t("now.inside.none"), { class: "few" }),
     el("p", {}, el("a", { href: "#/history?inside=1" }, t("now.inside.all"))),
   ];
-}
-
-/** The list of what happens, newest first. A person may hold it still to read. */
-function eventList() {
-  const list = el("ol", { class: "events" });
-  const log = el(
-    "div",
-    { role: "log", "aria-live": "polite", "aria-label": t("now.events") },
-    list,
-  );
-  const waiting = el("p", { class: "empty" }, t("now.events.none"));
-  const known = new Set();
-  let held = null; // events that came while the list was held
-  const button = el(
-    "button",
-    {
-      type: "button",
-      "aria-pressed": "false",
-      onclick() {
-        const kept = held;
-        held = held ? null : [];
-        button.setAttribute("aria-pressed", String(held !== null));
-        put(button, t(held ? "now.events.go_on" : "now.events.hold"));
-        for (const event of kept ?? []) add(event);
-      },
-    },
-    t("now.events.hold"),
-  );
-
-  function add(event) {
-    const key = `${event.kind} ${event.event_id ?? event.id} ${event.time}`;
-    if (known.has(key)) return;
-    if (held) {
-      held.push(event);
-      put(button, t("now.events.held", { count: held.length }));
-      return;
-    }
-    known.add(key);
-    if (known.size > MOST_KNOWN) known.delete(known.values().next().value);
-    waiting.remove();
-    list.prepend(eventLine(event));
-    while (list.children.length > MOST_EVENTS) list.lastElementChild.remove();
-  }
-  return { controls: el("div", { class: "controls" }, button, waiting), log, add };
-}
-
-function eventLine(event) {
-  const fee =
-    event.fee === null || event.fee === undefined ? null : money(event.fee, event.currency);
-  return el(
-    "li",
-    {},
-    el("time", {}, clockTime(event.time)),
-    kindMark(event.kind),
-    event.plate_id ? plateLink(event.plate_id, event.plate_view) : null,
-    el("span", { class: "quiet" }, `${event.central}/${event.edge_id ?? ""}`),
-    fee ? el("strong", {}, fee) : null,
-  );
-}
-
-/** The newest entries and exits of the history, as the stream would have told them. */
-async function fillFromHistory(events, signal) {
-  const { history } = await get("/api/parking/history", { limit: FEWEST_EVENTS }, signal);
-  const told = history.flatMap((row) => {
-    const entry = {
-      ...row,
-      kind: "VEHICLE_ENTRY_PENDING",
-      central: row.source_central,
-      time: row.entry_time,
-      time_ms: row.entry_ms,
-      fee: null,
-    };
-    if (row.closed_by !== "EXIT") return [entry]; // what else ends a stay is no exit of a vehicle
-    const exit = {
-      ...entry,
-      kind: "VEHICLE_EXIT",
-      central: row.exit_central,
-      edge_id: row.exit_edge_id,
-      time: row.exit_time,
-      time_ms: row.exit_ms,
-      fee: row.fee,
-    };
-    return [entry, exit];
-  });
-  told.sort((one, other) => one.time_ms - other.time_ms);
-  for (const event of told.slice(-FEWEST_EVENTS)) events.add(event);
 }
 
 /**
