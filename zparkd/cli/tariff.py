@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import click
 import orjson
 
+from zparkd.cli.bill import table_of
 from zparkd.cli.documents import read_document
+from zparkd.cli.explain import explain
 from zparkd.cli.reach import ask_daemon, load_config, refuse
 from zparkd.cli.reference import rows_of
-from zparkd.cli.tables import NONE, plural, print_json, table
-from zparkd.core.tariff import Price, Tariff, price
+from zparkd.cli.tables import NONE, plural, print_json
+from zparkd.core.tariff import Tariff, price
 from zparkd.core.tariff_document import as_toml, read_tariff
 from zparkd.daemon.config import DEFAULT_PATH, SECTIONS
 
@@ -90,6 +92,9 @@ def _held(file: Path, *, as_json: bool) -> dict[str, Any] | None:
     return rows[0] | {"document": orjson.loads(rows[0]["document"])} if rows else None
 
 
+tariff.add_command(explain)
+
+
 def _moment(_ctx: click.Context, _option: click.Parameter, text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
@@ -148,32 +153,8 @@ def quote(
     if as_json:
         print_json(priced._asdict())
     else:
-        click.echo(bill(priced))
-
-
-def bill(priced: Price) -> str:
-    """A price with its breakdown, for people."""
-    rows = [(_words(line), f"{line['amount']:,}") for line in priced.breakdown]
-    total = (f"{plural(priced.minutes, 'minute')}, {priced.currency}", f"{priced.fee:,}")
-    return table(("FOR", "AMOUNT"), [*rows, total], right=("AMOUNT",))
-
-
-def _words(line: Any) -> str:
-    match line["rule"]:
-        case "free":
-            return f"free: at most {line['free_minutes']} minutes"
-        case "step":
-            times = f"{line['blocks']:,} x {line['every_minutes']} min from minute"
-            return f"{times} {line['from_minutes']:,}, {line['each']:,} each"
-        case "window":
-            return f"{line['times']:,} x {line['from']}-{line['to']}, {line['each']:,} each"
-        case "cap":
-            return f"over {line['cap_24h']:,} in 24 hours"
-        case "round":
-            return f"rounded up to {line['round_to']:,}"
-        case "lost_ticket":
-            return "lost ticket"
-    return str(line["rule"] or NONE)
+        total = f"{plural(priced.minutes, 'minute')}, {priced.currency}"
+        click.echo(table_of(priced.breakdown, priced.fee, total))
 
 
 def _zone(file: Path, *, as_json: bool) -> ZoneInfo:
