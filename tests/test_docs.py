@@ -27,7 +27,7 @@ from zparkd.core.events import Event, Facts, Kind, Personal, Position, Stream, e
 from zparkd.core.heads import digest, newest
 from zparkd.core.plates import normalise_plate
 from zparkd.core.requests import Code, Refusal, read_object, read_request
-from zparkd.core.sessions import Projection, project
+from zparkd.core.sessions import ClosedBy, Projection, Remark, Verdict, project
 from zparkd.core.site import Settings
 from zparkd.daemon.main import main as zparkd
 from zparkd.daemon.store import Store
@@ -378,6 +378,39 @@ def test_the_kinds_of_protocol_md_are_those_of_the_code() -> None:
     text = (DOCS / "protocol.md").read_text("utf-8")
     named = re.findall(r"^\| `([A-Z_]+)` \| [A-Z]+: ", text, re.MULTILINE)
     assert sorted(named) == sorted(kind.value for kind in Kind)
+
+
+# --- words of the page --------------------------------------------------------------------------
+
+STATIC = ROOT / "zparkd/web/static"
+LANGUAGES = ("vi", "en")
+_CONFLICTS = [*Remark, *(v for v in Verdict if v != Verdict.REPEATED), "UNMATCHED"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("group", "codes"),
+    [
+        ("kind", list(Kind)),
+        ("verdict", list(Verdict)),
+        ("remark", _CONFLICTS),
+        ("remark.why", _CONFLICTS),
+        ("closed_by", list(ClosedBy)),
+    ],
+)
+def test_each_code_has_words_on_the_page(group: str, codes: list[str], language: str) -> None:
+    words = json.loads((STATIC / f"{language}.json").read_text("utf-8"))
+    assert [code for code in codes if f"{group}.{code}" not in words] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_problem_has_words_and_a_way_out_on_the_page(language: str) -> None:
+    words = json.loads((STATIC / f"{language}.json").read_text("utf-8"))
+    source = (ROOT / "zparkd/daemon/status.py").read_text("utf-8")
+    codes = re.findall(r'_problem\(\s*"([A-Z_]+)"', source)
+    assert len(codes) > 5
+    keys = {f"{group}.{code}" for group in ("problem", "problem.do") for code in codes}
+    assert keys - set(words) == set()
 
 
 # --- limits -------------------------------------------------------------------------------------

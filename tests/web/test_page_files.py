@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from zparkd.core.events import Kind
-from zparkd.core.sessions import ClosedBy, Remark, Verdict
-
 STATIC = Path(__file__).resolve().parents[2] / "zparkd/web/static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
 LANGUAGES = {
     name: json.loads((STATIC / f"{name}.json").read_text("utf-8")) for name in ("vi", "en")
 }
-# Looked up by a name that is made of these and a code; what the codes are is checked below.
+# Looked up by a name that is made of these and a code; tests/test_docs.py looks at the codes.
 MADE_OF_CODES = (
     *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
     *("tariff.line.", "fault.", "conflicts.now.", "link.", "away.", "traffic.by."),
@@ -61,28 +58,6 @@ def test_no_words_are_left_over() -> None:
         if key not in quoted | titles | buttons and not key.startswith(MADE_OF_CODES)
     }
     assert left == set()
-
-
-@pytest.mark.parametrize(
-    ("prefix", "codes"),
-    [
-        ("kind", list(Kind)),
-        ("verdict", list(Verdict)),
-        ("remark", [*Remark, *(v for v in Verdict if v != "REPEATED"), "UNMATCHED"]),
-        ("remark.why", [*Remark, *(v for v in Verdict if v != "REPEATED"), "UNMATCHED"]),
-        ("closed_by", list(ClosedBy)),
-        ("role", ["viewer", "operator", "admin"]),
-    ],
-)
-def test_each_code_that_readers_meet_has_words(prefix: str, codes: list[str]) -> None:
-    assert [code for code in codes if f"{prefix}.{code}" not in LANGUAGES["vi"]] == []
-
-
-def test_each_problem_of_the_daemon_has_words() -> None:
-    source = (STATIC.parents[1] / "daemon/status.py").read_text("utf-8")
-    codes = set(re.findall(r'_problem\(\s*"([A-Z_]+)"', source))
-    assert len(codes) > 5
-    assert {code for code in codes if f"problem.{code}" not in LANGUAGES["vi"]} == set()
 
 
 @pytest.mark.parametrize(
