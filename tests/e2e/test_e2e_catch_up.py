@@ -78,6 +78,23 @@ def test_status_counts_what_is_behind_what_lags_and_what_is_only_here(make_site)
     assert peer_row(one, two.id)["lag"] == 0
 
 
+def test_after_a_clean_stop_what_is_only_here_is_known_before_a_peer_is_heard(make_site) -> None:
+    site = make_site(2)
+    one, two = site.centrals
+    site.start()
+    wait_connected(one, two)
+    enter(one, "29A00001")
+    site.wait_equal()
+    one.stop()
+    two.kill()
+    one.start()
+    state = one.status()
+    assert (state["connected_peers"], state["events"], state["only_here"]) == (0, 2, 0)
+    assert peer_row(one, two.id)["lag"] == 0
+    enter(one, "29A00002")
+    assert one.status()["only_here"] == 2
+
+
 @pytest.mark.parametrize("lost", ["zparkd.db", "zparkd.db-wal"])
 def test_a_central_whose_database_was_lost_gets_its_own_events_back(make_site, lost) -> None:
     site = make_site(2)

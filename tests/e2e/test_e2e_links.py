@@ -69,6 +69,20 @@ def test_a_link_of_which_one_way_is_gone_shows_on_both_sides(wired) -> None:
     wait_equal(site.centrals, when=lambda h: len(h) == 2)
 
 
+def test_a_link_that_breaks_each_connection_is_not_called_a_refused_key_where_there_are_none(
+    wired,
+) -> None:
+    site, wires = wired
+    one, two = site.centrals
+    wires.all(State.CUT)
+    wait_lost(one, two)
+    wait_for("it is said", lambda: peer_row(one, two.id)["error"], PATIENCE_S)
+    assert "a link that breaks" in peer_row(one, two.id)["error"]
+    wires.all(State.OPEN)
+    wait_connected(one, two)
+    wait_for("it is over", lambda: peer_row(one, two.id)["error"] is None, PATIENCE_S)
+
+
 @pytest.mark.slow
 def test_a_link_that_comes_and_goes_under_load_loses_and_doubles_nothing(make_site) -> None:
     site: LoopbackSite = make_site(3, more=NO_LIMIT)

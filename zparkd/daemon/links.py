@@ -16,6 +16,7 @@ _FAILURES = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "key refused",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "another security.mode, or no zparkd",
 }
+_NO_KEYS = "ends each connection before a word: another program, or a link that breaks"
 _WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | sum(_FAILURES)
 _TELLING = 2  # failures in a row before one is told: a peer may also just have been switched off
 _numbers = itertools.count()
@@ -71,6 +72,8 @@ class Link:
                 raise
             event = int.from_bytes(frames[0][:2], "little")
             failure = _FAILURES.get(event)  # type: ignore[call-overload]
+            if failure == "key refused" and self.own is None:
+                failure = _NO_KEYS  # in plain mode there are none
             self._failures = self._failures + 1 if failure is not None else 0
             self.error = failure if self._failures >= _TELLING else None
 
