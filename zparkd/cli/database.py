@@ -5,7 +5,7 @@ So no command holds up the daemon, and none needs it. What the tables mean is no
 
 import os
 import sqlite3
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -52,11 +52,15 @@ def damage(database: Path) -> str | None:
     """What is wrong with the form of a database; None where nothing is found in a second."""
     if not os.path.lexists(database):
         return None
-    until = time.monotonic() + _LOOK_S
     try:
         with closing(read_only(database)) as connection:
-            connection.set_progress_handler(lambda: time.monotonic() > until, 1000)
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            over = threading.Timer(_LOOK_S, connection.interrupt)
+            over.start()
+            try:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                over.cancel()
+                over.join()
     except UNREADABLE as fault:
         return damaged(database, fault) if is_damage(fault) else None
     return None if found == "ok" else damaged(database, " ".join(str(found).split()))

@@ -13,7 +13,7 @@ than the mark is an older copy: its central goes on, and its peers give it back 
 
 import sqlite3
 import struct
-import time
+import threading
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,6 @@ from zparkd.daemon.schema import APPLICATION_ID, SEQ_BITS
 
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NO_VALUE = (UnicodeDecodeError, TypeError, ValueError)  # from what was read
-_STEPS = 1_000  # of SQLite's machine, between two looks at the time
 
 
 class Damaged(Exception):
@@ -156,8 +155,9 @@ def _form(connection: sqlite3.Connection, said: Said | None) -> str | None:
         if said is not None and said.stopped
         else (limits.START_CHECK_UNCLEAN_MS)
     )
-    until = time.monotonic() + bound_ms / 1000
-    connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    # From a thread: SQLite does not ask a progress handler while it waits for a slow disk.
+    over = threading.Timer(bound_ms / 1000, connection.interrupt)
+    over.start()
     try:
         found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as fault:
@@ -165,7 +165,8 @@ def _form(connection: sqlite3.Connection, said: Said | None) -> str | None:
             raise
         return None
     finally:
-        connection.set_progress_handler(None, 0)
+        over.cancel()
+        over.join()  # so that it interrupts nothing that comes later
     return None if found == "ok" else " ".join(found.split())
 
 
