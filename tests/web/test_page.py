@@ -284,6 +284,26 @@ def test_all_is_reached_with_the_keyboard_and_the_focus_is_seen(
     assert {"Hiện tại", "Xe", "Lịch sử", "Xung đột", "Tạm dừng"} <= set(names)
 
 
+def test_a_peer_is_edited_with_the_keyboard(pair: tuple[Gateway, Gateway], open_page: Open) -> None:
+    page = open_page(pair[0], "peers")
+    page.wait("document.querySelector('[data-action=\"edit central-2\"]')")
+    for _ in range(40):
+        page.press("Tab")
+        if page.js("document.activeElement.dataset.action === 'edit central-2'"):
+            break
+    page.press("Enter")
+    page.wait("document.querySelector('dialog[open]')?.contains(document.activeElement)")
+    page.press("Escape")
+    page.wait("!document.querySelector('dialog')")
+    assert page.js("document.activeElement.dataset.action") == "edit central-2"
+    page.press("Enter")
+    page.wait("document.querySelector('dialog[open]')")
+    page.js("document.querySelector('dialog input[name=ip]').focus()")
+    page.press("Enter")
+    page.see("Đã lưu và áp dụng", "#toast")
+    page.wait("document.activeElement.dataset.action === 'edit central-2'")
+
+
 def test_the_skip_link_and_the_links_of_the_views_lead_on(
     pair: tuple[Gateway, Gateway], open_page: Open
 ) -> None:

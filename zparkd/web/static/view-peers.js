@@ -72,6 +72,8 @@ export function show(place, app, signal) {
     const placed = (changed) =>
       peer ? peers.map((one) => (one.id === peer.id ? changed : one)) : [...peers, changed];
     await editPeer(peer, (changed) => save({ ...held.config, peer_centrals: placed(changed) }));
+    const opened = peer && list.querySelector(`[data-action="${CSS.escape(`edit ${peer.id}`)}"]`);
+    (opened ?? add).focus(); // the row was drawn anew
   }
 
   async function remove(peer) {
