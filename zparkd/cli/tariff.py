@@ -67,6 +67,12 @@ def set_(file: Path, document: Path, as_json: bool) -> None:
         print_json(answer)
     else:
         click.echo(f"{document}: the site's tariff, version {answer['version']}")
+        if peers := answer.get("incomplete"):
+            click.echo(
+                f"{', '.join(map(str, peers))}: not heard, or ahead of this central; where a higher"
+                " version was set there, that one counts once they meet",
+                err=True,
+            )
 
 
 @tariff.command(epilog="Example: zparkctl tariff show > tariff.toml")

@@ -1,6 +1,7 @@
 """The commands for tariff, passes and staff: what tools on the same machine set, import and list.
 
-    tariff.set    {"document": {"rate": [...]}}      the version that counts now
+    tariff.set    {"document": {"rate": [...]}}      the version that counts now; `incomplete`:
+                                                     who may have a higher one that is not here yet
     tariff.show                                      the tariff that counts, and who set it when
     pass.import   {"entries": [...]}                 how many entries changed, and how many are left
     staff.import  {"entries": [...]}                 likewise
@@ -26,9 +27,14 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
     changes = central.reference
     held = central.log.reference
 
+    def missing() -> dict[str, Any]:
+        """Which peers may have a higher version that is not here yet, where any may."""
+        peers = central.peers.incomplete(central.log.heads, now().mono_ms)
+        return {"incomplete": peers} if peers else {}
+
     def set_tariff(request: Request) -> Answer:
         document = request.get("document")
-        return _judged(lambda: {"version": changes.set_tariff(now(), document)})
+        return _judged(lambda: {"version": changes.set_tariff(now(), document), **missing()})
 
     def show_tariff(_: Request) -> Answer:
         tariff = held.tariff()
