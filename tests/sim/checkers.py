@@ -20,7 +20,7 @@ from zparkd.core.sessions import ACTS, Projection, Verdict, project
 
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.
-PAGES_OF_ONE_EVENT = 2  # each missing event is sent at most this often
+PAGES_OF_ONE_EVENT = 3  # each missing event is sent at most so often: slow requests overlap
 ASKS_A_LINK_AND_S = 2.5  # each link asks at most this often in a second, besides
 LEARNED_AFTER_MS = 7_500  # by then each has measured the clocks of all others
 RIGHT_WITHIN_MS = limits.CLOCK_BOUND_MS + 1_000

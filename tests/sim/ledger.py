@@ -53,6 +53,7 @@ class Ledger:
     opened: set[Stream] = field(default_factory=set)
     held: dict[str, Heads] = field(default_factory=dict)
     lost: set[Position] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
     acks: list[Ack] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -77,14 +78,23 @@ class Ledger:
                 self.breaks(f"position reused: {machine} has another event at {position}")
         self.held[machine] = dict(heads)
 
-    def disk_replaced(self, machine: str, heads: Heads) -> None:
-        """A machine's disk is another one now, and holds this: what no disk has now is lost."""
+    def disk_replaced(self, machine: str, heads: Heads, said: int | None) -> None:
+        """A machine's disk is another one now, and holds this: what no disk has now is lost.
+
+        `said` is how many events were only there, as its status had it; None for no status. It
+        can't know of other disks that were replaced since.
+        """
         before = self.held.get(machine, {})
+        lost_before = len(self.lost)
         self.held[machine] = dict(heads)
         for stream, head in before.items():
             others = max(it.get(stream, 0) for it in self.held.values())
             for seq in range(max(others, heads.get(stream, 0)) + 1, head + 1):
                 self.lost.add(Position(*stream, seq))
+        cost = len(self.lost) - lost_before
+        if said is not None and cost > said and self.replaced <= {machine}:
+            self.breaks(f"lost more than said: {cost} events with {machine}, only_here was {said}")
+        self.replaced.add(machine)
 
     def on_disk(self, machine: str, position: Position) -> bool:
         """Whether a machine's disk holds this event now."""

@@ -258,6 +258,7 @@ class Machine:
         self.pace_ms = (1, 3)
         self.paused_until_ms = 0
         self.steps_left: int | None = None
+        self._said_only_here: int | None = None
         self._wakes_ms: int | None = None
         self._booted_ms = 0
 
@@ -289,6 +290,9 @@ class Machine:
     def stop(self) -> None:
         """The power goes, or the process: what was not committed is gone, the disk stays."""
         if self.disk is not None:
+            if self.reactor is not None:
+                peers = self.reactor._central.peers
+                self._said_only_here = peers.only_here(self.world.ledger.held[self.name])
             if self.disk._connection.in_transaction:
                 self.disk._connection.execute("ROLLBACK")
             self.on_disk = self.disk.image()
@@ -317,7 +321,7 @@ class Machine:
         """While it is off: the disk becomes this one."""
         assert self.disk is None
         self.on_disk = image
-        self.world.ledger.disk_replaced(self.name, heads)
+        self.world.ledger.disk_replaced(self.name, heads, self._said_only_here)
 
     # --- configuration -----------------------------------------------------------------------
 

@@ -217,6 +217,11 @@ def ask_all_the_time() -> AbstractContextManager[Any]:
     return patch.object(zparkd.core.peers, "_PROBE_EVERY_MS", 0)
 
 
+def call_all_copied() -> AbstractContextManager[Any]:
+    """Status says that each event is on another central too."""
+    return patch.object(Peers, "only_here", lambda self, ours: 0)
+
+
 class _Unbounded(OrderedDict[Any, Any]):
     def popitem(self, last: bool = True) -> Any:
         return None
@@ -287,6 +292,7 @@ MUTANTS = {
         Mutant(serve_only_own_events, "heads differ", (1, 2, 3, 8)),
         Mutant(never_ask_for_the_vector, "heads differ", (25, 30, 44, 46)),
         Mutant(ask_all_the_time, "storm", (0, 1)),
+        Mutant(call_all_copied, "lost more than said", (10, 25, 32, 38)),
         Mutant(remember_every_edge, "memory grows", (17, 30, 31, 38)),
         Mutant(last_to_arrive_counts, "passes differ|staff differ", (34, 39, 49, 59)),
         Mutant(first_tariff_stays, "tariffs differ", (4, 9, 14, 24)),
