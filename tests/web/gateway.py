@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from click.testing import CliRunner, Result
 
 from zparkd.cli.loopback import LoopbackCentral, wait_for
+from zparkd.web.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
@@ -29,6 +31,11 @@ def zparkd_web(
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+
+
+def account(central: LoopbackCentral, *arguments: str, said: str = "") -> Result:
+    """Run `zparkd-web user` or `token` in this process; `said` is what it reads."""
+    return CliRunner().invoke(main, ["-c", str(central.config), *map(str, arguments)], input=said)
 
 
 class Gateway:

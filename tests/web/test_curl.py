@@ -136,7 +136,7 @@ def two() -> Iterator[Typed]:
         yield shell
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[pytest.param(2, marks=pytest.mark.slow), 3])
 def several(request: pytest.FixtureRequest) -> Typed:
     shell: Typed = request.getfixturevalue({2: "two", 3: "three"}[request.param])
     return shell

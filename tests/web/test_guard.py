@@ -192,6 +192,7 @@ def test_a_head_of_the_stream_ends(gateway: Gateway) -> None:
     assert gateway.http.head("/api/stream").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_daemon_that_hangs_holds_nobody_up_for_long(gateway: Gateway) -> None:
     gateway.central.signal(signal.SIGSTOP)
     try:
