@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from zparkd.cli.main import main
 from zparkd.core import limits
+from zparkd.core.documents import BadDocument
 from zparkd.core.entries import read_passes, read_staff
+from zparkd.core.events import Kind, Personal, Position, read, write
+from zparkd.core.reference import PassChanged, StaffChanged, TariffSet
 from zparkd.core.tariff import Tariff, price
 from zparkd.core.tariff_document import read_tariff
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/tariffs.md").read_text("utf-8")
+VECTORS: dict[str, Any] = json.loads((ROOT / "docs/vectors.json").read_text("utf-8"))
 SAMPLES = ROOT / "etc/tariffs"
 
 _HINT = re.compile(
@@ -111,3 +116,41 @@ def test_bounds_of_the_page_are_those_of_the_code(said: str, limit: int) -> None
     assert said in PAGE
     number = said.replace("eight", "8")
     assert int(re.sub(r"\D", "", number)) == limit
+
+
+# --- vectors.json ---------------------------------------------------------------------------------
+
+DATA = {Kind.TARIFF: TariffSet, Kind.PASS: PassChanged, Kind.STAFF: StaffChanged}
+
+
+@pytest.mark.parametrize("vector", VECTORS["reference_events"], ids=lambda vector: vector["name"])
+def test_an_event_of_reference_data_is_written_and_read_as_it_stands(vector: Any) -> None:
+    kind = Kind(vector["kind"])
+    event = write(
+        Position(*vector["position"]),
+        kind,
+        timestamp=vector["timestamp"],
+        order=vector["order"],
+        prev=vector["prev"],
+        facts=msgspec.convert(vector["data"], DATA[kind]),
+        personal=msgspec.convert(vector["personal"], Personal),
+    )
+    assert event.skeleton.decode() == vector["skeleton"]
+    assert event.sealed.decode() == vector["personal_part"]
+    assert event.hash == vector["hash"]
+    assert read(event.skeleton, event.sealed) == event
+
+
+@pytest.mark.parametrize("vector", VECTORS["tariff_fees"])
+def test_a_vector_of_a_fee_holds(vector: Any) -> None:
+    rate = Tariff(0, read_tariff(vector["document"])).rate(vector["camera_type"])
+    times, zone = (vector["entry_ms"], vector["exit_ms"]), ZoneInfo(vector["timezone"])
+    priced = price(rate, *times, zone, lost_ticket=vector["lost_ticket"])
+    assert (priced.fee, priced.minutes) == (vector["fee"], vector["minutes"])
+    assert list(priced.breakdown) == vector["breakdown"]
+
+
+@pytest.mark.parametrize("document", VECTORS["refused_tariffs"])
+def test_a_vector_of_a_tariff_at_fault_is_refused(document: Any) -> None:
+    with pytest.raises(BadDocument):
+        read_tariff(document)
