@@ -51,6 +51,9 @@ def _public_key(id: str) -> str:
     return z85.encode(Identity(_secret(id), bytes).public).decode()
 
 
+_ORDER = {"page": 0, "bus": 1, "ask": 2, "edge": 3}  # as the daemon drains its sockets
+
+
 class PowerCut(BaseException):
     """The power fails here and now: nothing of the machine runs on, not even its `except`."""
 
@@ -158,11 +161,11 @@ class Sockets:
         queue.append(message)
         self._machine.wake()
 
-    def __len__(self) -> int:
-        return sum(
-            len(queue)
+    def any_waiting(self) -> bool:
+        """Whether the next turn has something to take."""
+        return any(
+            queue and (socket != "edge" or self._edges_polled)
             for (socket, _), queue in self.waiting.items()
-            if socket != "edge" or self._edges_polled
         )
 
     # --- what the reactor calls --------------------------------------------------------------
@@ -175,13 +178,12 @@ class Sockets:
 
     def drain(self) -> Drained:
         drained = Drained()
-        for socket in ("page", "bus", "ask", "edge"):
-            if socket == "edge" and not self._edges_polled:
-                continue
-            for (kind, _), queue in sorted(self.waiting.items()):
-                if kind == socket:
-                    for _ in range(min(len(queue), limits.MESSAGES_PER_SOCKET)):
-                        drained.messages.append(queue.popleft())
+        ready = [socket for socket, queue in self.waiting.items() if queue]
+        for socket in sorted(ready, key=lambda socket: (_ORDER[socket[0]], socket[1])):
+            if socket[0] != "edge" or self._edges_polled:
+                queue = self.waiting[socket]
+                for _ in range(min(len(queue), limits.MESSAGES_PER_SOCKET)):
+                    drained.messages.append(queue.popleft())
         self._machine.step("drained")
         return drained
 
@@ -370,7 +372,7 @@ class Machine:
         reactor = self.reactor
         self.guarded(reactor.once)
         if self.reactor is reactor:
-            if len(self.sockets):
+            if self.sockets.any_waiting():
                 self.wake()
             else:
                 self.wake(max(1, reactor.wait_ms(self.clocks())))
