@@ -247,3 +247,14 @@ def test_with_keys_in_use_all_of_it_works_and_a_wrong_key_is_told(make_site: Mak
             refused = gateway.http.post(test)
             assert (refused.status_code, refused.json()["success"]) == (504, False)
             assert "keys" in refused.json()["error"]["message"]
+
+
+def test_a_control_socket_that_moves_is_followed(make_site: MakeSite) -> None:
+    with make_site(1) as site:
+        [here] = site.centrals
+        site.start()
+        with Gateway(here) as gateway:
+            text = here.config.read_text()
+            here.config.write_text(text.replace('"control.sock"', '"moved.sock"'))
+            wait_for("it moved", lambda: not (here.folder / "control.sock").exists())
+            wait_for("it is found", lambda: gateway.get("/api/p2p/status").status_code == 200)

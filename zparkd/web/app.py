@@ -83,7 +83,7 @@ def build(site: Site, access: Access, place: Place) -> ASGIApp:
     app.state.access = access
     app.state.port = place.port
     app.state.door = login.Door()
-    app.state.daemon = Daemon(site.config.listen.control)
+    app.state.daemon = Daemon(site)
     app.state.database = Database(site.config.storage_path)
     app.state.stream = Stream(app.state.daemon, app.state.database, site)
     return Guard(app, place.names, place.origins)

@@ -15,6 +15,7 @@ from typing import Any
 from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.core import limits
 from zparkd.web.answers import Problem, bad, said_no
+from zparkd.web.site import Site
 
 _FRESH_S = 0.1  # so long a status serves all who ask
 _PATIENCE_S = 2.0
@@ -22,13 +23,13 @@ _QUEUE_S = 1.0  # so long a call may wait for those before it, besides its own t
 
 
 class Daemon:
-    """The daemon behind the control socket at `control`."""
+    """The daemon of a site's configuration, wherever its control socket is now."""
 
-    def __init__(self, control: Path) -> None:
-        self._control = control
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._threads = ThreadPoolExecutor(limits.WEB_CONTROL_THREADS, "control")
         self._lock = threading.Lock()
-        self._clients: dict[float, ControlClient] = {}
+        self._clients: dict[tuple[Path, float], ControlClient] = {}
         self._under_way = 0
         self._status: dict[str, Any] | None = None
         self._status_at_s = 0.0
@@ -72,10 +73,11 @@ class Daemon:
             self._under_way -= 1
 
     def _call(self, command: str, timeout_s: float, arguments: dict[str, Any]) -> dict[str, Any]:
+        key = self._site.config.listen.control, timeout_s
         with self._lock:
-            if timeout_s not in self._clients:
-                self._clients[timeout_s] = ControlClient(self._control, timeout_s)
-            client = self._clients[timeout_s]
+            if key not in self._clients:
+                self._clients[key] = ControlClient(*key)
+            client = self._clients[key]
         answer = client.call(command, **arguments)
         return {key: value for key, value in answer.items() if key not in ("v", "id")}
 
