@@ -125,7 +125,8 @@ def test_a_peer_that_has_the_wrong_key_of_us_is_named(pair: LoopbackSite) -> Non
     wait_for("said there", lambda: peer_row(one, two.id)["error"] == "key refused")
     file.write_text(file.read_text().replace(wrong, one.public_key))
     wait_connected(one, two)
-    assert peer_row(two, one.id)["error"] is None
+    for here, there in ((one, two), (two, one)):
+        wait_for("mended", lambda h=here, t=there: peer_row(h, t.id)["error"] is None)
     assert alive(one, two)
 
 
