@@ -192,7 +192,7 @@ def test_a_file_that_is_moved_away_while_it_runs_ends_the_daemon(make_site) -> N
 # --- lost, or older ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("copy", [None, "older"])
+@pytest.mark.parametrize("copy", [None, pytest.param("older", marks=pytest.mark.slow)])
 def test_a_central_has_its_own_past_back_before_it_answers_edges(make_site, folder, copy) -> None:
     site: LoopbackSite = make_site(3, more=NO_LIMIT)
     one, two, _ = site.centrals
