@@ -1,5 +1,6 @@
 """The mark beside a database: what it says after each end of a run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,4 +48,14 @@ def test_one_that_can_not_be_read_says_nothing_and_is_written_anew(database, tex
     path_of(database).write_bytes(text)
     assert read_mark(database) is None
     Mark(database, SAID).close()
+    assert read_mark(database) == SAID
+
+
+def test_a_mark_that_can_not_be_written_undoes_no_commit(database: Path) -> None:
+    mark = Mark(database, SAID)
+    mark.close()
+    mark._descriptor = os.open("/dev/full", os.O_WRONLY)
+    mark.committed(9, 9)
+    mark.stopped()
+    mark.close()
     assert read_mark(database) == SAID

@@ -8,6 +8,7 @@ committed: where it says more than the database holds, events are gone.
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,13 +58,15 @@ class Mark:
         os.fsync(self._descriptor)
 
     def committed(self, epoch: int, seq: int) -> None:
-        """This event of ours is on the disk."""
+        """This event of ours is on the disk. A mark that can't be written is an older one."""
         if (epoch, seq) > (self._said.epoch, self._said.seq):
-            self._write(self._said._replace(epoch=epoch, seq=seq))
+            with suppress(OSError):  # what is committed stays so, whatever becomes of its mark
+                self._write(self._said._replace(epoch=epoch, seq=seq))
 
     def stopped(self) -> None:
         """The daemon ends in good order."""
-        self._write(self._said._replace(stopped=True))
+        with suppress(OSError):
+            self._write(self._said._replace(stopped=True))
 
     def close(self) -> None:
         """Let the file go."""
