@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from zparkd.core.site import Direction, Lane, Peer
@@ -793,6 +793,7 @@ def test_where_keys_stand_makes_no_difference_between_configurations(main: Path)
 # --- lines
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # much of it is no TOML
 @given(st.one_of(contents(), st.text("a.=[]{}\"'\\#,\n 1", max_size=40).map(str.encode)))
 def test_every_key_of_any_toml_is_found(raw: bytes) -> None:
     try:
