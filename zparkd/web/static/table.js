@@ -17,16 +17,16 @@ export function table(caption, columns, rows, empty, attributes = {}) {
       column.head,
     ),
   );
+  const rowsOf = el(
+    "tbody",
+    { role: "rowgroup" },
+    rows.map((row) => line(columns, row)),
+  );
+  const head = el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads));
   return el(
-    "table",
-    { role: "table", ...attributes },
-    el("caption", {}, caption),
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)),
-    el(
-      "tbody",
-      { role: "rowgroup" },
-      rows.map((row) => line(columns, row)),
-    ),
+    "div",
+    { class: "scroll" },
+    el("table", { role: "table", ...attributes }, el("caption", {}, caption), head, rowsOf),
   );
 }
 

@@ -146,7 +146,7 @@ function peerTable(peers, app, { edit, test, remove }) {
       head: t("peer.id"),
       cell: (peer) => [
         peer.id,
-        el("span", { class: "quiet under" }, `${peer.ip}:${peer.p2p_port}`),
+        el("span", { class: "quiet under address" }, `${peer.ip}:${peer.p2p_port}`),
       ],
     },
     {
