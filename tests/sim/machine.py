@@ -292,7 +292,7 @@ class Machine:
     def stop(self) -> None:
         """The power goes, or the process: what was not committed is gone, the disk stays."""
         if self.disk is not None:
-            if self.reactor is not None:
+            if self.reactor is not None and self.world.rogue is None:  # who lies is believed
                 peers = self.reactor._central.peers
                 self._said_only_here = peers.only_here(self.world.ledger.held[self.name])
             if self.disk._connection.in_transaction:
