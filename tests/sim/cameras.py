@@ -67,7 +67,7 @@ class Cameras:
         world.after(PATIENCE_MS, lambda: self._try(act, other))
 
     def _send(self, act: Act, machine: "Machine") -> None:
-        self._world.note(act.request["edge_id"], f"asks {machine.name}: {act.request}")
+        self._world.note(act.request["edge_id"], f"asks {machine.name}: {_asked(act.request)}")
         token = (str(act.number).encode(),)
         machine.ask(FromEdge(token, orjson.dumps(act.request)))
 
@@ -83,5 +83,20 @@ class Cameras:
             machine.says_yes(number, answer, act.request["edge_id"], request_id)
         if world.luck.random() < self.deaf:
             return
-        world.note(act.request["edge_id"], f"hears of {machine.name}: {answer}")
+        world.note(act.request["edge_id"], f"hears of {machine.name}: {_told(answer)}")
         act.answers.append((machine.name, answer))
+
+
+def _asked(request: dict[str, Any]) -> str:
+    """A request in a line of the trace."""
+    said = [str(value) for name, value in request.items() if name not in ("edge_id", "force")]
+    return " ".join(said)
+
+
+def _told(answer: dict[str, Any]) -> str:
+    """An answer in a line of the trace."""
+    if not answer["success"]:
+        incomplete = answer["error"].get("incomplete") or answer.get("incomplete") or ()
+        return " ".join(["no,", answer["error"]["code"], *incomplete])
+    left_out = ("success", "request_id", "currency", "duration")
+    return "yes, " + " ".join(str(value) for name, value in answer.items() if name not in left_out)

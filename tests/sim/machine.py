@@ -23,7 +23,7 @@ import zparkd.daemon.store
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
-from zparkd.core.events import Event, Kind
+from zparkd.core.events import Event, Kind, Position
 from zparkd.core.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.daemon.bus import Drained
@@ -52,6 +52,10 @@ def _public_key(id: str) -> str:
 
 
 _ORDER = {"page": 0, "bus": 1, "ask": 2, "edge": 3}  # as the daemon drains its sockets
+
+
+def _shown(position: Position) -> str:
+    return f"{position.origin}/{position.epoch}/{position.seq}"
 
 
 class PowerCut(BaseException):
@@ -203,6 +207,7 @@ class Sockets:
         if machine.world.network.known_cut(machine, other):
             return False
         machine.world.network.asks += 1
+        machine.world.note(machine.name, f"asks {other.name} for what is missing")
         way_back = (machine.name.encode(), str(machine.runs).encode())
         machine.world.network.carry(machine, other, "ask", SyncRequest(way_back, frames))
         return True
@@ -211,7 +216,9 @@ class Sockets:
         machine = self._machine
         machine.step("serve")
         world = machine.world
-        world.network.served += world.ledger.served(machine.name, frames)
+        events = world.ledger.served(machine.name, frames)
+        world.network.served += events
+        world.note(machine.name, f"sends {token[0].decode()} a page of {events} events")
         other = world.at_way_back(token[0].decode())
         if str(other.runs).encode() == token[1]:
             world.network.carry(machine, other, "page", SyncAnswer(machine.id, frames))
@@ -379,6 +386,7 @@ class Machine:
 
     def guarded(self, work: Callable[[], Any]) -> None:
         """Do something that may end in a power cut."""
+        self.world.turning = self.name
         try:
             work()
         except PowerCut:
@@ -386,6 +394,8 @@ class Machine:
         except StorageFailed as failed:
             self.world.note(self.name, f"gives up: {failed}")
             self._fell()
+        finally:
+            self.world.turning = None
 
     def _fell(self) -> None:
         self.stop()
@@ -400,7 +410,8 @@ class Machine:
         world = self.world
         if event.position.stream != self.reactor._central.peers.own:
             return
-        world.note(self.name, f"records {event.kind} {event.event_id} at {event.position}")
+        what = f"{event.kind} {event.event_id or ''}"
+        world.note(self.name, f"records {what} at {_shown(event.position)}")
         facts, vehicle = event.facts, event.vehicle
         if facts is None:
             assert event.reference is not None

@@ -86,6 +86,8 @@ class Network:
 
     def cut_links(self, links: set[tuple[str, str]]) -> None:
         """Make these links, one way each, the ones that are cut."""
+        cut = ", ".join(f"{a} to {b}" for a, b in sorted(links))
+        self._world.note("network", f"is cut: {cut}" if links else "is whole")
         mended = self.cut - links
         self.cut = set(links)
         for link in sorted(mended):

@@ -266,7 +266,8 @@ class Faults:
             self._later(4_000, lambda: network.cut_links(network.cut ^ {(a, b), (b, a)}))
 
     def _weather(self) -> None:
-        self._world.network.weather = weather(self._fate)
+        now = self._world.network.weather = weather(self._fate)
+        self._world.note("network", f"has now {now}")
 
     def _slow_link(self) -> None:
         self._world.network.slow_ms = {self._machine().name: self._fate.choice([300, 1500, 4000])}
@@ -279,6 +280,7 @@ class Faults:
     def _paused(self) -> None:
         machine = self._machine()
         machine.paused_until_ms = self._world.now_ms + self._fate.randint(100, 5_000)
+        self._world.note(machine.name, f"stands still until {machine.paused_until_ms / 1000}")
 
     def _slow(self) -> None:
         self._machine().pace_ms = self._fate.choice([(1, 40), (100, 400), (500, 1_500)])
@@ -293,6 +295,7 @@ class Faults:
     def _disk_lost(self) -> None:
         machine = self._machine()
         self._away(machine)
+        self._world.note(machine.name, "has an empty disk")
         machine.replace_disk(machine.first_disk, {})
 
     def _disk_old(self) -> None:
@@ -305,6 +308,7 @@ class Faults:
 
     def _back(self, machine: "Machine") -> None:
         self._away(machine)
+        self._world.note(machine.name, "has an older copy of its disk")
         machine.replace_disk(*self._fate.choice(machine.copies))
 
     def _disk_full(self) -> None:
@@ -322,6 +326,7 @@ class Faults:
 
     def _wrong_clock(self) -> "WallClock":
         machine = self._machine()
+        self._world.note(machine.name, "has a wrong clock")
         self._world.wrong_clocks.add(machine.name)
         return machine.clock
 
@@ -347,6 +352,7 @@ class Faults:
         if not machine.peers:
             return
         gone = self._fate.choice(sorted(machine.peers))
+        self._world.note(machine.name, f"forgets its peer {gone} for a while")
         machine.peers = machine.peers - {gone}
         machine.reconfigure()
 

@@ -86,6 +86,7 @@ class World:
         self.cameras = Cameras(self)
         self.rogue = Rogue(self) if plan.rogue else None
         self.machines: dict[str, Machine] = {}
+        self.turning: str | None = None  # the machine whose code runs now
         self.stamps: list[tuple[str, int, int]] = []
         self.wrong_clocks: set[str] = set()
         self.healed_ms: int | None = None
@@ -113,7 +114,8 @@ class World:
     def _said(self, message: Any, fault: BaseException | None = None, /, **fields: Any) -> None:
         if fault is not None:
             self.ledger.breaks(f"a turn failed: {fault!r}")
-        self.note("log", f"{message.name} {fields or ''}")
+        said = ", ".join(f"{name} {value}" for name, value in fields.items())
+        self.note(self.turning or "log", f"logs {message.name}{': ' * bool(said)}{said}")
 
     # --- time ----------------------------------------------------------------------------------
 
