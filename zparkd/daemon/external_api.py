@@ -141,6 +141,7 @@ def _document(
         raise _Useless(_said(fault)) from None
     finally:
         deadline.cancel()
+        deadline.join()  # one that is just cutting must not cut off the next document
     return Document(_judged(body, read), etag)
 
 
