@@ -122,6 +122,7 @@ def _truth() -> tuple[Output, list[bytes]]:
 def _frames(chance: random.Random, good: list[bytes]) -> list[bytes]:
     """Hostile frames: some of the parts changed, or frames lost, repeated or added."""
     frames = [hostile(chance, [part]) if chance.random() < 0.7 else part for part in good]
+    frames = [frame[: limits.BUS_FRAME_BYTES] for frame in frames]  # the sockets take no more
     match chance.randrange(12):
         case 0:
             frames = frames[:-1]
