@@ -267,6 +267,11 @@ def test_events_before_a_fault_can_be_used() -> None:
         next(body)
 
 
+def test_a_body_of_more_values_than_any_has_is_refused_unread() -> None:
+    with pytest.raises(ProtocolError, match="values"):
+        list(read_body(b"[" + b"1," * limits.BODY_COMMAS + b"1,1]"))
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"[", b"[1", b"7", b"null", b"[{}]", b"[{},{},{}]", b"[1,2]", b"[[],[]]"]
 )

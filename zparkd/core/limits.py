@@ -26,6 +26,7 @@ EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
 PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this
 PAGE_EVENTS = 1000
 PAGE_INFLATED_BYTES = 4 * 1024 * 1024  # a page that unpacks to more is refused
+BODY_COMMAS = 300_000  # more than any body of events has: each value costs far more than its bytes
 COMPRESS_FROM_BYTES = 4 * 1024
 SIGNED_EVENTS = 256  # of one stream without a signature between them, at most
 SIGNED_BYTES = 256 * 1024  # and so many bytes of them, so that a page reaches the next signature

@@ -256,6 +256,8 @@ def read_body(body: bytes) -> Iterable[Event]:
 
     Raises ProtocolError at the first that is none.
     """
+    if body.count(b",") > limits.BODY_COMMAS:
+        raise ProtocolError(f"a body of more than {limits.BODY_COMMAS} values")
     try:
         parts = _read_array(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as fault:
