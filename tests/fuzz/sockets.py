@@ -127,11 +127,6 @@ class Attacker:
         if len(self._raw) > OPEN_CONNECTIONS:
             self._raw.pop(0).close()
 
-    def subscribe(self, topics: int) -> None:
-        """Ask the bus for so many long topics, as fast as it takes them."""
-        for _ in range(topics):
-            self._hearer.subscribe(self._chance.randbytes(2_000))
-
     def close(self) -> None:
         """Leave."""
         for made in self._raw:
