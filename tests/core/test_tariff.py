@@ -358,6 +358,14 @@ def test_no_time_that_an_event_can_have_is_too_much(
     assert 0 <= price(tariff(document).rate("car"), entry_ms, exit_ms, zone).fee <= limits.FEE_MAX
 
 
+def test_no_fee_is_over_the_limit_whatever_a_tariff_says() -> None:
+    document = {"rate": [{"camera_type": "car", "step": [{"every_minutes": 1, "amount": 10**9}]}]}
+    priced = price(tariff(document).rate("car"), 0, 365 * DAY, SAIGON)
+    assert priced.fee == limits.FEE_MAX
+    over = 365 * 24 * 60 * 10**9 - limits.FEE_MAX
+    assert priced.breakdown[-1] == {"rule": "limit", "amount": -over, "limit": limits.FEE_MAX}
+
+
 @given(st.lists(st.tuples(CLOCK, CLOCK), min_size=1, max_size=1), ENTRIES, LENGTHS, ZONES)
 def test_a_window_is_touched_where_a_clock_on_the_wall_shows_it(
     clocks: list[tuple[str, str]], entry_ms: int, length: int, zone: ZoneInfo

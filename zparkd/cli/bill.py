@@ -35,6 +35,8 @@ def _of_rule(line: Line) -> str:
             return f"{line['times']:,} x {line['from']}-{line['to']}, {line['each']:,} each"
         case "cap":
             return f"over {line['cap_24h']:,} in 24 hours"
+        case "limit":
+            return f"no fee is over {line['limit']:,}"
         case "round":
             return f"rounded up to {line['round_to']:,}"
         case "lost_ticket":

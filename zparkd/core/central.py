@@ -234,7 +234,8 @@ class Central:
             output.published.append([wire.TOPIC_EVENTS, live, body])
         if now.mono_ms >= self._next_beat_ms:
             self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
-            heads, older = beat_heads(self.proof.shown_heads())
+            first = {self.settings.id, *self.peers.states}
+            heads, older = beat_heads(self.proof.shown_heads(), first)
             beat = Beat(
                 self.settings.site,
                 self.settings.timezone,

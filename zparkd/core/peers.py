@@ -392,7 +392,9 @@ class Peers:
                 peer.synced_ms = max(peer.synced_ms, peer.beat_ms)
 
 
-def beat_heads(ours: Mapping[Stream, int]) -> tuple[list[tuple[str, int, int]], str]:
+def beat_heads(
+    ours: Mapping[Stream, int], first: Collection[str] = ()
+) -> tuple[list[tuple[str, int, int]], str]:
     """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest."""
-    listed = newest(ours)
+    listed = newest(ours, first)
     return write_heads((stream, ours[stream]) for stream in listed), digest(ours, listed)

@@ -110,7 +110,10 @@ def price(
     if lost_ticket and rate.lost_ticket:
         lines.append({"rule": "lost_ticket", "amount": rate.lost_ticket})
     fee = sum(int(line["amount"]) for line in lines)
-    assert 0 <= fee <= limits.FEE_MAX
+    if fee > limits.FEE_MAX:
+        lines.append({"rule": "limit", "amount": limits.FEE_MAX - fee, "limit": limits.FEE_MAX})
+        fee = limits.FEE_MAX
+    assert fee >= 0
     return Price(fee, rate.currency, minutes, tuple(lines))
 
 

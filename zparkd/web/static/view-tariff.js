@@ -228,7 +228,7 @@ function quoted(answer) {
   ];
 }
 
-const MONEY = ["each", "cap_24h", "round_to"];
+const MONEY = ["each", "cap_24h", "round_to", "limit"];
 
 /** One line of a breakdown as a sentence: its rule, with the numbers that the rule goes by. */
 function ruleWords(line, currency) {
