@@ -74,7 +74,8 @@ def test_the_gateways_unit_is_placed_where_the_gateway_is(
     unit = tmp_path / "usr/local/lib/systemd/system/zparkd-web.service"
     assert not unit.exists()
     monkeypatch.undo()
-    run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    said = run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    assert "/opt/zparkd/bin/zparkd-web user add NAME --role admin\n" in said.stdout
     assert "\nExecStart=/opt/zparkd/bin/zparkd-web -c /etc/zparkd/zparkd.toml" in unit.read_text()
 
 
@@ -94,7 +95,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     result = run("--root", tmp_path, "--id", "another", "--site", "other")
     assert result.exit_code == 0
     assert placed(tmp_path) == before
-    assert {line.split()[0] for line in result.output.splitlines()[:-2]} == {"kept"}
+    assert {line.split()[0] for line in result.output.partition("\n\n")[0].splitlines()} == {"kept"}
 
 
 def test_an_update_renews_the_program_and_leaves_the_configuration(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.harness import QUICK
+from tests.web.conftest import MakeSite
 from tests.web.gateway import Gateway, account, zparkd_web
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.web.app import TABLE
@@ -32,7 +33,7 @@ def guarded(tokens: dict[Role, str]) -> Iterator[Gateway]:
     """A gateway that others can reach, with a person and a token of each role."""
     with (
         tempfile.TemporaryDirectory(prefix="zp-") as name,
-        LoopbackSite(Path(name), 1, more=QUICK) as site,
+        LoopbackSite(Path(name), 1, more=f"allow_insecure = true\n{QUICK}") as site,
     ):
         site.start()
         [central] = site.centrals
@@ -207,14 +208,43 @@ def test_no_other_address_without_credentials(gateway: Gateway) -> None:
     for host in ("0.0.0.0", "192.0.2.1"):
         done = zparkd_web(gateway.central, "--host", host, "--port", "0")
         assert done.returncode == 78
-        assert "zparkd-web user add" in done.stderr
+        assert "user add NAME --role admin" in done.stderr
 
 
-def test_on_loopback_everyone_is_admin_until_somebody_has_credentials(gateway: Gateway) -> None:
+def test_nothing_is_spoken_in_clear_beyond_loopback_unless_that_is_allowed(
+    make_site: MakeSite,
+) -> None:
+    [central] = make_site(1).centrals
+    add_user(central, "lan", Role.VIEWER)
+    done = zparkd_web(central, "--host", "0.0.0.0", "--port", "0")
+    assert done.returncode == 78
+    for way in ("--certificate", "--proxy 127.0.0.1", "allow_insecure = true in [security]"):
+        assert way in done.stderr
+
+
+def test_a_cookie_is_for_https_alone_where_a_known_proxy_says_so(make_site: MakeSite) -> None:
+    [central] = make_site(1).centrals
+    add_user(central, "lan", Role.VIEWER)
+    body = {"user": "lan", "password": PASSWORD}
+    said = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    with Gateway(central, "--proxy", "127.0.0.1") as gateway:
+        behind = gateway.http.post("/api/login", json=body, headers=said)
+        assert "secure" in behind.headers["set-cookie"].lower()
+        assert "from 192.0.2.7" in gateway.log.read_text()
+        direct = gateway.http.post("/api/login", json=body)
+        assert "secure" not in direct.headers["set-cookie"].lower()
+    with Gateway(central, "--proxy", "192.0.2.1") as gateway:
+        other = gateway.http.post("/api/login", json=body, headers=said)
+        assert "secure" not in other.headers["set-cookie"].lower()
+        assert "from 127.0.0.1" in gateway.log.read_text()
+
+
+def test_on_loopback_its_account_is_admin_until_somebody_has_credentials(gateway: Gateway) -> None:
     session = gateway.get("/api/session").json()
     assert session == {
         "success": True,
         "login_required": False,
+        "first_login": f"zparkd-web -c {gateway.central.config} user add NAME --role admin",
         "user": None,
         "role": "admin",
         "csrf": "",

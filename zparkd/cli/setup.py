@@ -33,6 +33,7 @@ STATE = Path("/var/lib/zparkd")
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
 _SHARED_MODE = 0o770  # where the daemon puts the peers that people add at the gateway
+_FIRST_LOGIN = "zparkd-web user add NAME --role admin"
 _ID = SECTIONS["central"]["id"]
 _SITE = SECTIONS["central"]["site"]
 _ADDRESS = SECTIONS["listen"]["address"]
@@ -98,13 +99,16 @@ def setup(
     if as_json:
         done = [{"what": what, "path": path} for what, path in machine.done]
         keys = {"public_key": key, "fingerprint": key and fingerprint(key)}
-        print_json({"success": True, "done": done, **keys, "next": following})
+        login = {"first_login": _FIRST_LOGIN} if _has_gateway() else {}
+        print_json({"success": True, "done": done, **keys, "next": following, **login})
         return
     for what, path in machine.done:
         click.echo(f"{what:8} {path}")
     if key is not None:
         command = f"zparkctl peer add {central_id} {address or 'ADDRESS'} --public-key '{key}'"
         click.echo(f"\nat each other central: {command}\nfingerprint {fingerprint(key)}")
+    if _has_gateway():
+        click.echo(f"\nfirst login of the page: {programs.absolute()}/{_FIRST_LOGIN}")
     click.echo(f"\nnext: {following}")
 
 

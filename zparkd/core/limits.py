@@ -85,6 +85,8 @@ SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
 
 # --- the gateway: what comes in over HTTP -------------------------------------------------------
 WEB_CONNECTIONS = 1_024  # open at a time, pages and calls together
+WEB_CONNECTIONS_OF_ADDRESS = 320  # of these; behind a proxy that is named, of all
+WEB_SLOW_S = 10.0  # for a request to be whole, and for what is sent to be taken
 WEB_PAGES = 512  # that are sent events as they come
 WEB_MESSAGES_WAITING = 256  # for a page that takes them slowly; with more it is let go
 WEB_EVENTS_RESUMED = 1_000  # that a page which was cut off is sent at once

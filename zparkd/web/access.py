@@ -1,13 +1,15 @@
 """Who asks, and whether they may: sessions of people, tokens of machines, roles.
 
-On loopback, and where nobody was ever given credentials, everyone is admin: whoever can run
-programs on this machine is trusted as the user of `zparkctl` is. As soon as the file of
-credentials names anybody, everyone has to be somebody.
+On loopback, and where nobody was ever given credentials, the account that runs the gateway is
+admin, and root: the kernel says whose a connection is. What came through a proxy is anybody's. As
+soon as the file of credentials names anybody, everyone has to be somebody.
 """
 
 import functools
 import hmac
 import logging
+import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,12 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.web.answers import Problem
+from zparkd.web.caller import IN_SCOPE, Caller
 from zparkd.web.credentials import Credentials, CredentialsError, Role, read
 from zparkd.web.sessions import Session, Sessions
 
 _LOG = logging.getLogger("zparkd.web")
 COOKIE = "zparkd_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORWARDED = re.compile("(x-)?forwarded(-|$)", re.IGNORECASE)
 _EVERY_S = 1.0  # how often the file is looked at
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,19 +35,28 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks: `session` for a person at a browser; neither name nor session where all may."""
+    """Who asks: `session` for a person at a browser; `uid` alone where nobody has credentials."""
 
     role: Role
     name: str | None = None
     session: Session | None = None
+    uid: int | None = None
+
+    def __str__(self) -> str:
+        """As the log has it."""
+        return self.name or f"uid {self.uid}"
 
 
 class Access:
     """The credentials in `file`, and the sessions that were opened with them."""
 
-    def __init__(self, file: Path, loopback: bool) -> None:
-        """`loopback` says that only this machine can ask. Raises CredentialsError."""
+    def __init__(self, file: Path, loopback: bool, first_login: str) -> None:
+        """`loopback` says that only this machine can ask; `first_login` is the command for one.
+
+        Raises CredentialsError.
+        """
         self.sessions = Sessions()
+        self.first_login = first_login
         self._file = file
         self._known = read(file)
         self.required = bool(self._known) or not loopback
@@ -75,21 +88,47 @@ class Access:
         return found.st_ino, found.st_ctime_ns, found.st_mode
 
     def who(self, request: Request) -> Who | None:
-        """Who asks; None where nobody can tell."""
+        """Who asks; None where nobody can tell. Raises Problem for what a proxy passed on."""
         known = self.known
+        if not self.required:
+            return self._of_this_machine(request)
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             token = known.token(secret.strip())
-            if token is not None:
-                return Who(token.role, token.name)
-            return None if self.required else Who(Role.ADMIN)
+            return Who(token.role, token.name) if token is not None else None
         cookie = request.cookies.get(COOKIE)
         session = self.sessions.find(cookie) if cookie else None
         if session is not None:
             user = known.user(session.user)
             if user is not None and user.password == session.password:
                 return Who(user.role, user.name, session)
-        return None if self.required else Who(Role.ADMIN)
+        return None
+
+    def _of_this_machine(self, request: Request) -> Who | None:
+        """Who asks where nobody has credentials: an account of this machine that may."""
+        passed_on = next((name for name in request.headers if _FORWARDED.match(name)), None)
+        if passed_on is not None:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "forwarded",
+                f"{passed_on}: this came through a proxy, so anybody may have sent it, and nobody"
+                f" has a login yet; make the first: {self.first_login}",
+            )
+        caller: Caller | None = request.scope.get(IN_SCOPE)
+        uid = caller.uid if caller is not None else None
+        return Who(Role.ADMIN, uid=uid) if uid is not None and uid in (0, os.geteuid()) else None
+
+    def refusal(self) -> Problem:
+        """What is said to those who are nobody."""
+        message = "log in, or send a token"
+        if not self.required:
+            message = (
+                f"nobody has a login yet, so only root and uid {os.geteuid()}, which runs this, may"
+                f" use it; make the first login: {self.first_login}"
+            )
+        refused = Problem(HTTPStatus.UNAUTHORIZED, "login_required", message)
+        refused.headers["WWW-Authenticate"] = 'Bearer realm="zparkd"'
+        return refused
 
 
 def needs(role: Role, endpoint: Endpoint) -> Endpoint:
@@ -100,19 +139,17 @@ def needs(role: Role, endpoint: Endpoint) -> Endpoint:
         access: Access = request.app.state.access
         who = access.who(request)
         if who is None:
-            refused = Problem(HTTPStatus.UNAUTHORIZED, "login_required", "log in, or send a token")
-            refused.headers["WWW-Authenticate"] = 'Bearer realm="zparkd"'
-            raise refused
+            raise access.refusal()
         check_csrf(request, who)
         if not who.role.covers(role):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "forbidden",
-                f"this takes the role {role}, and {who.name} has {who.role}",
+                f"this takes the role {role}, and {who} has {who.role}",
             )
         response = await endpoint(request)
         if role is Role.ADMIN:
-            _LOG.info("%s %s: by %s", request.method, request.url.path, who.name or "this machine")
+            _LOG.info("%s %s: by %s", request.method, request.url.path, who)
         return response
 
     return guarded

@@ -56,7 +56,8 @@ async def session(request: Request) -> Response:
     return answer(
         {
             "success": True,
-            "login_required": access.required,
+            "login_required": access.required or who is None,
+            "first_login": None if access.required else access.first_login,
             "user": who.name if who is not None else None,
             "role": who.role if who is not None else Role.VIEWER,
             "csrf": who.session.csrf if who is not None and who.session is not None else "",

@@ -1,7 +1,7 @@
 """`zparkd-web`: from a configuration file to a running gateway, and back to an exit code."""
 
-import ipaddress
 import logging
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -16,11 +16,20 @@ from zparkd.daemon.config import ConfigError, default_path
 from zparkd.web.access import Access
 from zparkd.web.accounts import token, user
 from zparkd.web.app import Place, build
+from zparkd.web.caller import plain_address
+from zparkd.web.connections import Connection, serve
 from zparkd.web.credentials import FILE, CredentialsError
 from zparkd.web.site import Site
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 78
+
+
+def _proxies(_ctx: click.Context, _option: click.Parameter, said: tuple[str, ...]) -> list[str]:
+    try:
+        return [str(plain_address(address)) for address in said]
+    except ValueError as fault:
+        raise click.BadParameter(f"{fault}; write the address that it connects from") from None
 
 
 @click.group(invoke_without_command=True)
@@ -49,6 +58,14 @@ EXIT_BAD_CONFIG = 78
     "--certificate", type=click.Path(path_type=Path), help="Speak HTTPS: the chain, as PEM."
 )
 @click.option("--key", type=click.Path(path_type=Path), help="The certificate's key, as PEM.")
+@click.option(
+    "--proxy",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    callback=_proxies,
+    help="A proxy before it, whose X-Forwarded-For and -Proto are believed; again for more.",
+)
 @click.version_option(__version__, prog_name="zparkd-web")
 @click.pass_context
 def main(
@@ -62,6 +79,7 @@ def main(
     origins: tuple[str, ...],
     certificate: Path | None,
     key: Path | None,
+    proxies: list[str],
 ) -> None:
     """Serve the HTTP API and the page of a central, until SIGTERM or SIGINT.
 
@@ -73,33 +91,47 @@ def main(
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key go together")
     site, access = _read(ctx.obj, host)
+    in_clear = certificate is None and not _is_loopback(host)
+    if in_clear and not site.config.security.allow_insecure:
+        _fail(
+            EXIT_BAD_CONFIG,
+            f"zparkd-web: without a certificate, who is between can read passwords on the way to"
+            f" {host}; give it one (--certificate, --key), or listen on 127.0.0.1 behind a proxy"
+            " that speaks HTTPS (--proxy 127.0.0.1), or write allow_insecure = true in [security]"
+            f" of {ctx.obj}",
+        )
     listening = _listen(host, port)
     place = Place(host, listening.getsockname()[1], names, origins)
     scheme = "https" if certificate is not None else "http"
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{place.port}/"
-    logging.getLogger("zparkd.web").info("%s serves %s", url, site.config.central_id)
+    log = logging.getLogger("zparkd.web")
+    log.info("%s serves %s", url, site.config.central_id)
+    if in_clear:
+        log.warning("%s is not encrypted: who is between can read passwords and tokens", url)
     config = uvicorn.Config(
         build(site, access, place),
+        http=type("Connection", (Connection,), {"proxies": proxies}),
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         ws="none",
         timeout_graceful_shutdown=2,
         limit_concurrency=limits.WEB_CONNECTIONS,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(config, listening)
 
 
 def _read(file: Path, host: str) -> tuple[Site, Access]:
     """The configuration and the credentials, or the end with what is wrong with them."""
     try:
         site = Site(file)
-        access = Access(file.parent / FILE, _is_loopback(host))
+        access = Access(file.parent / FILE, _is_loopback(host), _first_login(file))
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
     except CredentialsError as refused:
@@ -108,7 +140,7 @@ def _read(file: Path, host: str) -> tuple[Site, Access]:
         _fail(
             EXIT_BAD_CONFIG,
             f"zparkd-web: {host} can be reached by others, and nobody has credentials;"
-            " give somebody some: zparkd-web user add NAME --role admin",
+            f" give somebody some: {_first_login(file)}",
         )
     return site, access
 
@@ -116,8 +148,13 @@ def _read(file: Path, host: str) -> tuple[Site, Access]:
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens there, or the end with why it can't."""
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=limits.WEB_PAGES)
+        six = ":" in host
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if six else socket.AF_INET,
+            backlog=limits.WEB_PAGES,
+            dualstack_ipv6=six and "." in host,  # an IPv4 address as one of IPv6
+        )
     except OSError as fault:
         _fail(
             EXIT_FAILED,
@@ -129,9 +166,15 @@ def _listen(host: str, port: int) -> socket.socket:
 def _is_loopback(host: str) -> bool:
     """Whether only this machine reaches it there."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return plain_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _first_login(file: Path) -> str:
+    """The command that gives the first person a login."""
+    where = "" if file == default_path() else f"-c {shlex.quote(str(file))} "
+    return f"zparkd-web {where}user add NAME --role admin"
 
 
 def _fail(code: int, *lines: str) -> NoReturn:

@@ -57,6 +57,7 @@ SCHEMAS: dict[str, _Schema] = {
         {
             **_YES,
             "login_required": _FLAG,
+            "first_login": _STRING_OR_NULL,
             "user": _STRING_OR_NULL,
             "role": {"$ref": "#/components/schemas/Role"},
             "csrf": _STRING,

@@ -5,6 +5,11 @@ import { el, field, put } from "./dom.js";
 import { t } from "./i18n.js";
 
 export function show(place, app) {
+  const command = app.session.first_login;
+  if (command) {
+    place.append(el("p", { class: "panel narrow" }, t("login.first", { command })));
+    return;
+  }
   const user = el("input", { name: "user", autocomplete: "username", required: true });
   const password = el("input", {
     name: "password",
