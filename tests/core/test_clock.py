@@ -4,6 +4,8 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.centrals import PLATE, T0_MS, Driven, meet
 from zparkd.core.clock import RELEASE_MS, Clock, Now, Stamp, site_time
@@ -177,6 +179,25 @@ def test_a_central_that_learned_the_time_keeps_it_while_cut_off_until_it_starts_
     assert not wrong.central.clock.corrected
     wrong.open(plate_id="30F99999")
     assert wrong.last().timestamp > T0_MS + DAY
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(-DAY, DAY),
+    st.lists(st.tuples(st.integers(0, 4_000), st.integers(-DAY, DAY)), max_size=6),
+)
+def test_while_two_right_clocks_are_heard_no_setting_of_our_own_makes_a_stamp_wrong(
+    ahead_ms: int, settings_of_clock: list[tuple[int, int]]
+) -> None:
+    ours, *others = three(T0_MS + ahead_ms, T0_MS, T0_MS)
+    meet(ours, *others)
+    for wait_ms, then_ahead_ms in settings_of_clock:
+        for driven in (ours, *others):
+            driven.wait(wait_ms / 1000)
+        ours.wall_ms = others[0].wall_ms + then_ahead_ms
+        if wait_ms > 1_000:  # else they are heard still
+            meet(ours, *others)
+        assert abs(ours.ask("PING")["time_ms"] - others[0].wall_ms) <= BOUND + 100
 
 
 def test_no_events_time_moves_another_centrals_clock() -> None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.centrals import PLATE, T0_MS, Driven, code, meet, pair
 from zparkd.core.events import Kind
 from zparkd.core.site import Lane
 
 OTHER = "30F99999"
+DAY_MS = 86_400_000
 NONE = {"success": True, "request_id": None, "action": "NONE"}
 
 
@@ -134,7 +138,7 @@ def test_an_edge_that_went_to_another_central_confirms_its_entry_there() -> None
     assert two.close("edge-1")["event_id"] == entry_id
 
 
-def test_which_entry_is_the_latest_is_told_by_time_not_by_order() -> None:
+def test_which_entry_is_the_latest_is_not_told_by_order() -> None:
     one, two = pair(wall_ms=(T0_MS, T0_MS + 3_600_000))
     two.open("edge-2")
     meet(one, two)
@@ -142,6 +146,77 @@ def test_which_entry_is_the_latest_is_told_by_time_not_by_order() -> None:
     one.wait(60)
     latest = one.open("edge-1", plate_id=OTHER)["event_id"]
     assert one.close("edge-1")["event_id"] == latest
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("left", [False, True])
+def test_what_was_stamped_ahead_by_a_wrong_clock_takes_no_close_from_a_later_entry(
+    central: Driven, left: bool, restarted: bool
+) -> None:
+    central.wall_ms += DAY_MS
+    central.open(plate_id=OTHER)
+    if left:
+        central.open(plate_id=OTHER, direction="EXIT")
+    central.wall_ms -= DAY_MS
+    central.mono_ms += 60_000
+    central.start()  # the clock is believed again
+    latest = central.open()["event_id"]
+    if restarted:
+        central.start()
+    assert central.close()["event_id"] == latest
+    assert confirmed(central) == {latest}
+
+
+def test_what_comes_late_from_another_central_takes_no_close_from_what_was_opened_here() -> None:
+    one, two = pair()
+    two.open("edge-1", plate_id=OTHER)  # the lane had gone to the other central
+    one.wait(60)
+    latest = one.open("edge-1")["event_id"]
+    meet(one, two)
+    assert one.close("edge-1")["event_id"] == latest
+
+
+def test_a_close_that_comes_long_after_is_about_what_came_last() -> None:
+    one, two = pair()
+    one.open("edge-1", plate_id=OTHER)
+    two.wait(180)
+    entry_id = two.open("edge-1")["event_id"]
+    meet(one, two)
+    one.wait(120)
+    assert one.close("edge-1")["event_id"] == entry_id
+
+
+_ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("enter"), st.sampled_from("ABC")),
+        st.tuples(st.just("close"), st.none()),
+        st.tuples(st.just("set clock"), st.integers(-2 * DAY_MS, 2 * DAY_MS)),
+        st.tuples(st.just("restart"), st.none()),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_ACTS)
+def test_closes_of_lanes_confirm_their_entries_newest_first_whatever_clocks_do(
+    acts: list[tuple[str, Any]],
+) -> None:
+    central = Driven()
+    open_here: list[str] = []  # of the lane, oldest first
+    for number, (what, value) in enumerate(acts):
+        central.wait(1)
+        match what:
+            case "enter":
+                answer = central.open("lane", plate_id=f"29{value}{number:05}", direction="ENTRY")
+                open_here.append(answer["event_id"])
+            case "set clock":
+                central.wall_ms += value
+            case "restart":
+                central.start()
+            case "close":
+                expected = open_here.pop() if open_here else None
+                assert central.close("lane").get("event_id") == expected
 
 
 # --- by plate ---------------------------------------------------------------------------------

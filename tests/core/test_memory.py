@@ -146,9 +146,9 @@ def test_an_open_of_a_vehicle_again_counts_from_then_on(memory: EdgeMemory) -> N
 def test_a_close_of_the_edge_ends_them_and_of_another_does_not(memory: EdgeMemory) -> None:
     memory.heard("edge-2", 0, 0, 0)
     memory.opened("edge-1", CAR, at(1), 0)
-    memory.closed("edge-2")
+    memory.closed("edge-2", 10)
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) == at(1)
-    memory.closed("edge-1")
+    memory.closed("edge-1", 10)
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) is None
 
 
@@ -158,3 +158,28 @@ def test_opens_of_an_undone_turn_are_forgotten_and_detections_are_not(memory: Ed
     memory.forget_opens()
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) is None
     assert memory.detection("edge-1", "29A12345", 10) is not None
+
+
+# --- what a close is about --------------------------------------------------------------------
+
+
+def test_a_close_is_about_what_the_edge_opened_last_once(memory: EdgeMemory) -> None:
+    memory.heard("edge-2", 0, 0, 0)
+    memory.raised("edge-1", at(1), 0)
+    memory.raised("edge-1", at(2), 1_000)
+    assert memory.closed("edge-2", 2_000) is None
+    assert memory.closed("edge-1", 2_000) == at(2)
+    assert memory.closed("edge-1", 2_000) is None
+
+
+def test_a_close_is_about_what_was_opened_within_120_s(memory: EdgeMemory) -> None:
+    memory.raised("edge-1", at(1), 1_000)
+    assert memory.closed("edge-1", 121_000) == at(1)
+    memory.raised("edge-1", at(1), 1_000)
+    assert memory.closed("edge-1", 121_001) is None
+
+
+def test_a_close_is_not_about_an_open_that_was_undone(memory: EdgeMemory) -> None:
+    memory.raised("edge-1", at(1), 0)
+    memory.forget_opens()
+    assert memory.closed("edge-1", 10) is None

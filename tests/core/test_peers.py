@@ -183,7 +183,30 @@ def test_the_offset_of_a_clock_is_measured_on_the_round_trip() -> None:
     peer = peers.states["central-2"]
     peers.next_asks({}, at(0))
     answer(peers, peer, 20, wall_ms=at(10).wall_ms + 60_000)
-    assert peer.offset_ms == 60_000
+    heartbeat(peers, "central-2", {}, 20)
+    assert peers.offset_ms(peer, at(20)) == 60_000
+
+
+def test_the_offset_of_a_clock_is_right_also_after_our_own_was_set() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20, wall_ms=at(10).wall_ms + 60_000)
+    heartbeat(peers, "central-2", {}, 20)
+    later = Now(at(1_000).wall_ms + 3_600_000, 1_000)
+    assert peers.offset_ms(peer, later) == 60_000 - 3_600_000
+
+
+def test_the_offset_of_a_peer_that_is_not_heard_is_not_known() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20, wall_ms=at(10).wall_ms)
+    assert peers.offset_ms(peer, at(20)) is None
+    heartbeat(peers, "central-2", {}, 100)
+    assert peers.offset_ms(peer, at(3_100)) == 0
+    assert peers.offset_ms(peer, at(3_101)) is None
+    assert peers.offsets(at(3_101)) == []
 
 
 def test_synced_is_the_time_of_the_newest_heartbeat_whose_events_are_all_here() -> None:

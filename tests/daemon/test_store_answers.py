@@ -89,13 +89,13 @@ def test_acts_are_all_events_of_one_edge_and_request_oldest_first(store: Store, 
     assert store.acts("edge-9", "r1") == []
 
 
-def test_opens_of_an_edge_are_what_it_opened_for_newest_first(store: Store, book: Book) -> None:
+def test_opens_of_an_edge_are_told_by_arrival_newest_first(store: Store, book: Book) -> None:
     edge = ("edge-1", None)
     entry = book.entry("a", 10, act=edge)
     book.confirm("a", 20, names=entry, act=edge)
     out = book.exit("a", 30, act=edge)
     book.write("a", Kind.SEEN, 40, act=edge)
-    manual = book.write("a", Kind.MANUAL, 50, act=edge, of=None, forced=True)
+    manual = book.write("a", Kind.MANUAL, 5, act=edge, of=None, forced=True)  # stamped before
     book.entry("a", 60, act=("edge-2", None), of=BIKE)
     keep(store, *book.events)
     assert store.opens_of("edge-1", 9) == [manual, out, entry]

@@ -81,18 +81,39 @@ def test_a_wrong_clock_drags_nobody(ahead_ms: int) -> None:
 
 
 @pytest.mark.parametrize("ahead_ms", WRONG)
-def test_a_clock_that_is_set_wrong_while_it_runs_is_found_out(ahead_ms: int) -> None:
-    """Until the next measurement nobody can know, so what it stamps in between may be wrong."""
+def test_a_clock_that_is_set_wrong_while_it_runs_is_found_out_at_once(ahead_ms: int) -> None:
     world, centrals = site()
     with world.running():
         for machine in centrals:
             machine.start()
         world.run(KNOWN_MS)
         centrals[-1].clock.ahead_ms = ahead_ms
-        world.run(KNOWN_MS)
         enter(world, centrals[-1])
-    assert abs(off_ms(world, centrals[-1])[0]) < limits.CLOCK_BOUND_MS
+        assert "CLOCK_SKEW" in centrals[-1].problems()
+        world.run(KNOWN_MS)
+        enter(world, centrals[-1], "29A00001")
+    assert max(map(abs, off_ms(world, centrals[-1]))) < limits.CLOCK_BOUND_MS
     assert "CLOCK_SKEW" in centrals[-1].problems()
+
+
+@pytest.mark.parametrize("ahead_ms", WRONG)
+@pytest.mark.parametrize("after_ms", range(0, 5_000, 1_250))
+def test_a_clock_that_is_set_right_makes_no_stamp_wrong(ahead_ms: int, after_ms: int) -> None:
+    world, centrals = site()
+    mended = centrals[0]
+    mended.clock.ahead_ms = ahead_ms
+    with world.running():
+        for machine in centrals:
+            machine.start()
+        world.run(KNOWN_MS + after_ms)
+        mended.clock.ahead_ms = 0
+        for _ in range(300):
+            world.run(20)
+            for machine in centrals:
+                assert machine.reactor is not None
+                stamp = machine.reactor._central.clock.read(machine.clocks())
+                assert abs(stamp.ms - world.true_ms()) < limits.CLOCK_BOUND_MS
+        assert not mended.problems() & {"CLOCK_SKEW"}
 
 
 def test_two_right_clocks_are_enough_to_find_out_a_third() -> None:

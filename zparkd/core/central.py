@@ -131,6 +131,7 @@ class Central:
         self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
         self.namesake = Namesake(stream, now)
         self._started = now
+        self._wall_ahead_ms = now.wall_ms - now.mono_ms
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
@@ -168,6 +169,7 @@ class Central:
                     self._sync_answer(now, message)
                 case SyncRequest():
                     output.to_serve.append(message)
+        self._learn_the_time(now)
         self.log.settle()
         self.namesake.judge(self.clock, now)
         for request in requests:
@@ -179,6 +181,15 @@ class Central:
             output.asks.append((peer_id, [self._header(now, ask)]))
         self.counters.messages_sent += len(output.published) + len(output.asks)
         return output
+
+    def _learn_the_time(self, now: Now) -> None:
+        """Judge the wall clock by those of the peers; where it was set just now, ask them anew."""
+        set_by_ms = now.wall_ms - now.mono_ms - self._wall_ahead_ms
+        self._wall_ahead_ms += set_by_ms
+        if abs(set_by_ms) > limits.CLOCK_STEP_MS:
+            for peer in self.peers.states.values():
+                self.peers.probe(peer)
+        self.clock.learn(now, self.peers.offsets(now))
 
     def refused(self, request: FromEdge) -> bytes:
         """The answer to a request that could not be recorded."""
@@ -298,7 +309,6 @@ class Central:
             if not isinstance(page, Page):
                 raise ProtocolError("answered with what is no page")
             asked = self.peers.answered(peer, page, now)
-            self.clock.learn(now, self.peers.offsets(now.mono_ms))
             if page.error is not None:
                 raise ProtocolError(page.error)
             if page.heads is not None and asked is not None:

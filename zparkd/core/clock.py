@@ -9,7 +9,9 @@ known to be wrong:
 - before the release of the software, or behind this central's own last event without peers
   that bear it out: the last event plus the time elapsed since, and the stamp is marked.
 
-Offsets are of uncorrected wall clocks, so no central's correction moves another's.
+Offsets are of uncorrected wall clocks, so no central's correction moves another's. A peer's clock
+is measured against our monotonic one, and our wall clock is judged by that in every turn: so it
+is found out in the turn after it was set, wrong or right.
 """
 
 from datetime import datetime, tzinfo

@@ -14,7 +14,7 @@ from zparkd.core import limits
 from zparkd.core.answers import Answer, answer_of, refusal, stay_id, vehicle_info
 from zparkd.core.charges import Charge, Charges, charged
 from zparkd.core.clock import Clock, Now, Stamp, site_time
-from zparkd.core.events import Event, Facts, Kind, Personal, VehicleKey
+from zparkd.core.events import Event, Facts, Kind, Personal, Position, VehicleKey
 from zparkd.core.journal import Journal
 from zparkd.core.log import HeldStay, Log
 from zparkd.core.memory import Detection, EdgeMemory
@@ -88,8 +88,9 @@ class Gate:
                 Code.FORBIDDEN,
                 f"edge_id: this connection has the key of {speaker}, which speaks for no other",
             )
+        opened = None
         if request.type is RequestType.BARRIER_CLOSE:
-            self.memory.closed(request.edge_id)
+            opened = self.memory.closed(request.edge_id, now.mono_ms)
         recorded = self._recorded(now, request)
         if recorded is not None:
             return answer_of(recorded, self._log)
@@ -101,7 +102,7 @@ class Gate:
             case RequestType.BARRIER_OPEN:
                 return self._open(now, request)
             case RequestType.BARRIER_CLOSE:
-                return self._close(now, request)
+                return self._close(now, request, opened)
 
     # --- detection ---------------------------------------------------------------------------
 
@@ -223,7 +224,8 @@ class Gate:
 
     # --- close -------------------------------------------------------------------------------
 
-    def _close(self, now: Now, request: Request) -> Answer:
+    def _close(self, now: Now, request: Request, opened: Position | None) -> Answer:
+        """Confirm an entry; `opened` is what the edge's barrier was opened for here just now."""
         self._unsaid.check_lane(request)
         if request.event is not None:
             ref = request.event
@@ -234,20 +236,25 @@ class Gate:
         elif request.plate_id is not None:
             held = self._inside(self._unsaid.vehicle(now, request))
         else:
-            held = self._own_unconfirmed(request.edge_id)
+            held = self._own_unconfirmed(request.edge_id, opened)
         if held is None or held.stay.closed_by is not None or held.stay.confirmed:
             return {"action": "NONE"}
         event = self._record(now, Kind.CONFIRM, request, held.stay.vehicle, stay=held.stay)
         return answer_of(event, self._log)
 
-    def _own_unconfirmed(self, edge_id: str) -> HeldStay | None:
-        """The stay of this edge's latest entry that no close came for yet."""
+    def _own_unconfirmed(self, edge_id: str, opened: Position | None) -> HeldStay | None:
+        """The stay of this edge's latest entry that no close came for yet.
+
+        The latest is the one that came last to be held here: no time stamp is asked, since a
+        clock may have been wrong. What was opened here just now goes before what came from
+        another central meanwhile.
+        """
         opens = self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT)
-        # Not by `order`: one vehicle's may be far ahead of all others.
-        for opened in sorted(opens, key=lambda it: (it.timestamp, it.position), reverse=True):
-            if opened.kind == Kind.EXIT:
+        mine = self._log.event(opened) if opened is not None else None
+        for event in opens if mine is None else [mine, *opens]:
+            if event.kind == Kind.EXIT:
                 return None
-            held = self._log.stay_of(opened.position) if opened.kind == Kind.ENTRY else None
+            held = self._log.stay_of(event.position) if event.kind == Kind.ENTRY else None
             if held is not None and not held.stay.confirmed:
                 return held
         return None
@@ -334,7 +341,10 @@ class Gate:
             image=request.image,
             holder=holder,
         )
-        return self._journal.record(kind, stamp.ms, order, facts, personal)
+        event = self._journal.record(kind, stamp.ms, order, facts, personal)
+        if kind in _OPENS:
+            self.memory.raised(request.edge_id, event.position, now.mono_ms)
+        return event
 
     def _charge(
         self, now: Now, request: Request, vehicle: VehicleKey, stay: Stay | None, exit_ms: int

@@ -15,6 +15,7 @@ DETECTION_AGE_MS = 120_000  # how long a detection tells direction and type of a
 QUOTE_AGE_MS = 180_000  # how long an exit is charged what its edge was quoted
 EDGES_REMEMBERED = 1024  # edges whose detections, rate and last sight are kept
 DETECTIONS_PER_EDGE = 32
+OPEN_AGE_MS = 120_000  # how long a close without plate is about what was opened here last
 OWN_ENTRIES_LOOKED_AT = 64  # how far a close without plate looks back at its own lane
 RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests
 
@@ -133,6 +134,7 @@ DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 
 # --- time ------------------------------------------------------------------------------------
 CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
+CLOCK_STEP_MS = 1_000  # a wall clock that moves by more against the monotonic one was set
 CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
 NAMESAKE_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our id stands so long
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at

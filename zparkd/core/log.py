@@ -91,7 +91,10 @@ class Log(Protocol):
         """All events that this edge caused with this request, oldest first."""
 
     def opens_of(self, edge_id: str, limit: int) -> list[Event]:
-        """What this edge opened for last, newest first: entries, exits and manual opens."""
+        """What this edge opened for last: entries, exits and manual opens.
+
+        The one that came last to be held here is first.
+        """
 
     def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event whose readable id is made of these: an entry, or an unmatched exit."""

@@ -34,6 +34,7 @@ class _Edge:
     allowance_at_ms: int
     detections: OrderedDict[str, Detection]
     opens: OrderedDict[VehicleKey, tuple[Position, int]]
+    last_open: tuple[Position, int] | None = None
 
 
 class EdgeMemory:
@@ -112,11 +113,25 @@ class EdgeMemory:
                 return position
         return None
 
-    def closed(self, edge_id: str) -> None:
-        """The edge closed its barrier: the next open is a new act."""
-        self._edges[edge_id].opens.clear()
+    def raised(self, edge_id: str, position: Position, mono_ms: int) -> None:
+        """Note the event for which the edge's barrier was opened here last."""
+        self._edges[edge_id].last_open = position, mono_ms
+
+    def closed(self, edge_id: str, mono_ms: int) -> Position | None:
+        """The edge closed its barrier: the next open is a new act.
+
+        Returns the event for which it was opened here, where that was lately and no close came
+        since.
+        """
+        edge = self._edges[edge_id]
+        edge.opens.clear()
+        last_open, edge.last_open = edge.last_open, None
+        if last_open is None or mono_ms - last_open[1] > limits.OPEN_AGE_MS:
+            return None
+        return last_open[0]
 
     def forget_opens(self) -> None:
         """A transaction was undone: positions noted in it may come to hold other events."""
         for edge in self._edges.values():
             edge.opens.clear()
+            edge.last_open = None

@@ -36,6 +36,7 @@ class PeerState:
     `ahead` are the streams that it may have more of than we do: nearly always none, so that
     asking what is missing costs nothing where nothing is. `arriving` is the part that is here
     of a vector that comes in several pages.
+    `clock_ms` is how far its wall clock is from our monotonic one, which nobody can set.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
     certifies its streams with, and `certified_by` the one of the certificates that are here;
@@ -51,7 +52,7 @@ class PeerState:
     heard: Now | None = None
     beat_ms: int = 0
     hears_us: bool = False
-    offset_ms: int | None = None
+    clock_ms: int | None = None
     timezone: str | None = None
     bus_fault: str | None = None
     sync_fault: str | None = None
@@ -124,6 +125,9 @@ class Peers:
             peer.probed_ms = None  # what it said of us before may be over: ask it now
         peer.hears_us = hears_us
         peer.timezone = beat.timezone
+        expected_ms = now.mono_ms + (peer.clock_ms if peer.clock_ms is not None else beat.wall_ms)
+        if abs(beat.wall_ms - expected_ms) > limits.CLOCK_STEP_MS:
+            self.probe(peer)  # its clock was set: measure it anew
         if beat.fetched_ms != peer.fetched_ms:
             peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
         peer.identity = beat.identity or None
@@ -185,7 +189,7 @@ class Peers:
         peer.certified_by = asked.certificates_by or peer.certified_by
         round_trip_ms = peer.round_trip_ms = now.mono_ms - asked.at.mono_ms
         if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
-            peer.offset_ms = page.wall_ms - (now.wall_ms - round_trip_ms // 2)
+            peer.clock_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
         return asked
 
     def rest(self, peer: PeerState, now: Now) -> None:
@@ -355,13 +359,16 @@ class Peers:
             if not self.fresh(peer, mono_ms) or self.behind(peer, ours) != 0
         ]
 
-    def offsets(self, mono_ms: int) -> list[int]:
+    def offset_ms(self, peer: PeerState, now: Now) -> int | None:
+        """How far the wall clock of a peer is ahead of ours; None where that is not known now."""
+        if peer.clock_ms is None or not self.fresh(peer, now.mono_ms):
+            return None
+        return peer.clock_ms + now.mono_ms - now.wall_ms
+
+    def offsets(self, now: Now) -> list[int]:
         """How far the wall clocks of the peers heard now are from ours."""
-        return [
-            peer.offset_ms
-            for peer in self.states.values()
-            if peer.offset_ms is not None and self.fresh(peer, mono_ms)
-        ]
+        offsets = (self.offset_ms(peer, now) for peer in self.states.values())
+        return [offset_ms for offset_ms in offsets if offset_ms is not None]
 
     def restore(self, notes: Iterable[PeerNote]) -> None:
         """Take up what was written down in an earlier run."""

@@ -70,8 +70,13 @@ class StorageFailed(Exception):
 
 
 def read_clocks() -> Now:
-    """Both clocks, now."""
-    return Now(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+    """Both clocks, now.
+
+    The monotonic one goes on while the machine sleeps: else the wall clock would seem to have been
+    set by so much.
+    """
+    mono_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return Now(time.time_ns() // 1_000_000, mono_ns // 1_000_000)
 
 
 def settings_of(config: Config) -> Settings:

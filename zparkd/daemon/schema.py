@@ -13,7 +13,8 @@ that is newer than this software is refused, never guessed at.
     peers      what each configured peer held when last heard
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
-    arrivals   the events, numbered in the order in which they came to be held here
+    arrivals   the events, numbered in the order in which they came to be held here, and the edge
+               that each opened a barrier of
     signatures   of heads, by the key of their stream
     certificates whose key the key of a stream is
     pinned       the identity of an origin that is no configured peer
@@ -323,7 +324,30 @@ CREATE TABLE certificates (
 CREATE TABLE pinned (origin TEXT PRIMARY KEY, identity_key BLOB NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _ARRIVALS, _SHARED_STAYS, _REFERENCE, _OUTAGES, _SIGNATURES)
+# What a lane opened for last is told by arrival, not by stamps, which a clock may have got wrong.
+_OPENS_ARRIVED = """
+ALTER TABLE arrivals ADD COLUMN opened_by TEXT;
+DROP INDEX opens_of_edge;
+DROP TRIGGER event_arrived;
+CREATE TRIGGER event_arrived AFTER INSERT ON events BEGIN
+    INSERT INTO arrivals (at, opened_by) VALUES (new.at, CASE WHEN new.kind IN (
+        'VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT', 'BARRIER_MANUAL_OPEN') THEN new.edge_id END);
+END;
+UPDATE arrivals SET opened_by = (
+    SELECT e.edge_id FROM events e WHERE e.at = arrivals.at AND e.kind IN (
+        'VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT', 'BARRIER_MANUAL_OPEN'));
+CREATE INDEX opens_arrived ON arrivals (opened_by, no) WHERE opened_by IS NOT NULL;
+"""
+
+MIGRATIONS = (
+    _FIRST,
+    _ARRIVALS,
+    _SHARED_STAYS,
+    _REFERENCE,
+    _OUTAGES,
+    _SIGNATURES,
+    _OPENS_ARRIVED,
+)
 
 
 class SchemaError(Exception):

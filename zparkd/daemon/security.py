@@ -153,7 +153,7 @@ class Zap:
 
     def _note(self, domain: str, key: bytes, address: str) -> None:
         """Remember who was turned away, and say it once."""
-        now_ms = time.monotonic_ns() // 1_000_000
+        now_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
         known = self._refused.pop((domain, key), None)
         if known is not None and now_ms - known.last_ms <= limits.REFUSALS_SHOWN_MS:
             known.address, known.last_ms, known.times = address, now_ms, known.times + 1

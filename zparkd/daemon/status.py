@@ -139,7 +139,7 @@ def _peer(
         "last_ping_time": iso(heard.wall_ms, central.settings.zone) if heard else None,
         "behind": behind,
         "lag": peers.lag(state, heads),
-        "clock_offset_ms": state.offset_ms,
+        "clock_offset_ms": peers.offset_ms(state, now),
         "error": state.error,
         "state": _progress(had_more, behind) if catching_up else _state(central, state, now),
         "catching_up": {"missing": behind, "of": had_more} if catching_up else None,
@@ -281,7 +281,7 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
             f"{where} does not hear this central",
             f"does its peers.d name {central.settings.id} with the right address?",
         )
-    offset_ms = state.offset_ms
+    offset_ms = central.peers.offset_ms(state, now)
     if offset_ms is not None and abs(offset_ms) > limits.CLOCK_BOUND_MS:
         yield _problem(
             "CLOCK_SKEW",

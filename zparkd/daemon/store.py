@@ -36,7 +36,6 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
 )
-_OPENS = (Kind.ENTRY.value, Kind.EXIT.value, Kind.MANUAL.value)
 
 
 class NotOurs(Exception):
@@ -267,12 +266,16 @@ class Store:
         return sorted(found, key=lambda event: event.key)
 
     def opens_of(self, edge_id: str, limit: int) -> list[Event]:
-        """What this edge opened for last, newest first: entries, exits and manual opens."""
-        return self._events(
-            "WHERE edge_id=? AND kind IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT',"
-            " 'BARRIER_MANUAL_OPEN') ORDER BY place DESC LIMIT ?",
+        """What this edge opened for last: entries, exits and manual opens.
+
+        The one that came last to be held here is first.
+        """
+        rows = self._run(
+            "SELECT e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
+            " WHERE a.opened_by=? ORDER BY a.no DESC LIMIT ?",
             (edge_id, limit),
         )
+        return [read(skeleton, sealed) for skeleton, sealed in rows]
 
     def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event whose readable id is made of these: an entry, or an unmatched exit."""
