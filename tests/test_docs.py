@@ -175,7 +175,7 @@ def test_the_digest_of_older_epochs(vector: Vector) -> None:
     text = "".join(f"{origin} {epoch} {seq}\n" for origin, epoch, seq in rest)
     assert text == vector["text"]
     assert blake2b(text.encode(), 16) == vector["older"]
-    beat = peers.beat_heads(heads)
+    beat = wire.beat_heads(heads)
     assert beat == (wire.write_heads((s, heads[s]) for s in listed), vector["older"])
 
 

@@ -7,8 +7,8 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
 from zparkd.core.heads import Heads, digest
-from zparkd.core.peers import Peers, PeerState, beat_heads
-from zparkd.core.wire import Beat, Page, write_heads
+from zparkd.core.peers import Peers, PeerState
+from zparkd.core.wire import Beat, Page, beat_heads, write_heads
 
 OWN = Stream("central-1", 50)
 OTHERS = Stream("central-2", 7)

@@ -25,7 +25,7 @@ from zparkd.core.intake import Intake
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
 from zparkd.core.namesake import Namesake
-from zparkd.core.peers import Peers, PeerState, beat_heads
+from zparkd.core.peers import Peers, PeerState
 from zparkd.core.proof import Proof
 from zparkd.core.reference_changes import ReferenceChanges
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
@@ -246,7 +246,7 @@ class Central:
         if now.mono_ms >= self._next_beat_ms:
             self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
             first = {self.settings.id, *self.peers.states}
-            heads, older = beat_heads(self.proof.shown_heads(), first)
+            heads, older = wire.beat_heads(self.proof.shown_heads(), first)
             beat = Beat(
                 self.settings.site,
                 self.settings.timezone,

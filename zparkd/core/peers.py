@@ -15,7 +15,7 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
 from zparkd.core.fetching import Fetcher
-from zparkd.core.heads import Heads, count_missing, digest, newest, only_in
+from zparkd.core.heads import Heads, count_missing, digest, only_in
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
 
@@ -397,11 +397,3 @@ class Peers:
         for peer in self.states.values():
             if peer.heads is not None and not peer.wants_vector and self.behind(peer, ours) == 0:
                 peer.synced_ms = max(peer.synced_ms, peer.beat_ms)
-
-
-def beat_heads(
-    ours: Mapping[Stream, int], first: Collection[str] = ()
-) -> tuple[list[tuple[str, int, int]], str]:
-    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest."""
-    listed = newest(ours, first)
-    return write_heads((stream, ours[stream]) for stream in listed), digest(ours, listed)

@@ -9,7 +9,7 @@ it are the bytes of their origin.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Position, Stream, read
-from zparkd.core.heads import Heads
+from zparkd.core.heads import Heads, digest, newest
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.site import CENTRAL_ID
 
@@ -298,6 +298,14 @@ def read_certificates(data: Live | Page) -> dict[Stream, Certificate]:
 def write_heads(heads: Iterable[tuple[Stream, int]]) -> list[tuple[str, int, int]]:
     """Heads as they stand in a message."""
     return sorted((stream.origin, stream.epoch, head) for stream, head in heads)
+
+
+def beat_heads(
+    ours: Mapping[Stream, int], first: Collection[str] = ()
+) -> tuple[list[tuple[str, int, int]], str]:
+    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest."""
+    listed = newest(ours, first)
+    return write_heads((stream, ours[stream]) for stream in listed), digest(ours, listed)
 
 
 def read_heads(heads: Iterable[tuple[str, int, int]]) -> Heads:
