@@ -14,6 +14,7 @@ from zparkd.cli.bill import table_of
 from zparkd.cli.reach import Exit, fail, load_config
 from zparkd.cli.reference import rows_of
 from zparkd.cli.tables import plural, print_json
+from zparkd.core import moved_in
 from zparkd.core.charges import reckoned
 from zparkd.core.clock import site_time
 from zparkd.core.events import Event, Facts, read
@@ -72,7 +73,9 @@ def _explained(file: Path, event_id: str, zone: ZoneInfo, *, as_json: bool) -> _
         message = f"{event_id}: ended without a fee, by {row['closed_by']}"
         fail(Exit.NO, "no_fee", message, as_json=as_json)
     tariff = _tariff(file, closer.facts, as_json=as_json)
-    again = reckoned(closer.facts, closer.timestamp, tariff, zone) if tariff is not None else None
+    again = None
+    if tariff is not None and closer.facts.edge_id != moved_in.EDGE:
+        again = reckoned(closer.facts, closer.timestamp, tariff, zone)
     return _Explained(closer, closer.facts, tariff, again)
 
 
@@ -108,7 +111,9 @@ def _fields(found: _Explained, event_id: str) -> dict[str, Any]:
 def _screen(found: _Explained, zone: ZoneInfo) -> str:
     facts = found.facts
     until_ms = facts.priced_ms or found.exit.timestamp
-    if facts.tariff is None:
+    if facts.edge_id == moved_in.EDGE:
+        by = "the earlier system"
+    elif facts.tariff is None:
         by = "the built-in tariff"
     else:
         by = f"tariff version {facts.tariff_version}, set at {facts.tariff[0]}"
@@ -119,7 +124,9 @@ def _screen(found: _Explained, zone: ZoneInfo) -> str:
         quoted = ", when it was quoted" if facts.priced_ms is not None else ""
         lines.append(f"{said}{quoted}: {plural(minutes, 'minute')}")
     lines += ["", table_of(facts.breakdown or (), facts.fee or 0, str(facts.currency)), ""]
-    if found.fee_again is None:
+    if facts.edge_id == moved_in.EDGE:
+        lines.append("reckoned again: not possible, the earlier system charged it")
+    elif found.fee_again is None:
         lines.append("reckoned again: not possible here, what it names is missing")
     elif found.fee_again == facts.fee:
         lines.append("reckoned again: the same")

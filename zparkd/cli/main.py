@@ -31,6 +31,7 @@ COMMANDS = {
     "conflicts": _Where("zparkd.cli.conflicts", "conflicts", "What a person should look at."),
     "edge": _Where("zparkd.cli.edge", "edge", "Act as a camera, for trying things out."),
     "history": _Where("zparkd.cli.history", "history", "Who came and went, newest first."),
+    "import": _Where("zparkd.cli.import_", "import_", "Take over the earlier system's past."),
     "incidents": _Where("zparkd.cli.incidents", "incidents", "The story of each cut."),
     "keygen": _Where("zparkd.cli.keygen", "keygen", "Make a secret key, or show its public key."),
     "pass": _Where("zparkd.cli.pass_", "pass_", "Who leaves without paying."),

@@ -127,6 +127,7 @@ TARIFF_STEPS = 16  # of one rate
 TARIFF_WINDOWS = 8  # of one rate
 REFERENCE_ENTRIES = 20_000  # of a list of passes or staff
 REFERENCE_EVENTS_PER_TURN = 200  # of an import; the rest follows, so that edges wait for few
+OLD_STAYS_PER_TURN = 100  # of the earlier system, of two events each; likewise
 API_TARIFF_BYTES = 256 * 1024  # of an answer of the external API
 API_LIST_BYTES = 4 * 1024 * 1024
 API_BACK_OFF = 8  # intervals between two looks at an API that fails, at most

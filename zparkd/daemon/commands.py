@@ -53,6 +53,7 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
 
 # All others may change something, and so are logged with who asked.
 READING = frozenset({"status", "peer.test", "tariff.show", "pass.list", "staff.list"})
+_IN_PARTS = frozenset({"import.stays"})  # logged once, with what ends them
 
 
 class Commands:
@@ -77,7 +78,7 @@ class Commands:
             answer = self._run(lambda: known(asked.request)) or no(
                 "failed", "the daemon's log says why"
             )
-            if asked.name not in READING:
+            if asked.name not in READING | _IN_PARTS:
                 done = "done" if answer.get("success") is True else "refused"
                 say(Message.COMMAND, command=asked.name, asker=asker, outcome=done)
         return envelope(asked.id, answer)

@@ -163,6 +163,11 @@ class Message(Enum):
         "INFO",
         "pass of a {camera_type} from {valid_from} to {valid_until} {change}",
     )
+    MOVED_IN = Entry(
+        "2d0c7a4d2f2a4f2b9c5b4f2a9f3f6a51",
+        "INFO",
+        "{stays} stays of the earlier system are here: {entries} entries and {exits} exits are new",
+    )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
     EXTERNAL_API_FAILED = Entry(
         "6858734b2c05400d80ace38ed83091a1",

@@ -27,6 +27,7 @@ from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.handed import Handed
 from zparkd.daemon.messages import Message, say
+from zparkd.daemon.moved_in_commands import moved_in_commands
 from zparkd.daemon.notify import Notifier, status_text
 from zparkd.daemon.outages import Outages
 from zparkd.daemon.peer_files import write_peers
@@ -137,7 +138,8 @@ class Reactor:
                 "peers.write": self._write_peers,
                 "peer.test": lambda request: peer_test(request, self._central, self._clocks()),
             }
-            | reference_commands(central, self._clocks),
+            | reference_commands(central, self._clocks)
+            | moved_in_commands(central, self._clocks),
             self._committed,
         )
         self._external = ExternalData(central, lambda: bus.wake_fd.send(b"\0"))

@@ -5,6 +5,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 
 from collections.abc import Iterable, Iterator
 
+from zparkd.core import moved_in
 from zparkd.core.events import Event, Kind, event_id
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.daemon.log import put
@@ -30,6 +31,8 @@ def say_recorded(events: Iterable[Event]) -> None:
 def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]]]:
     for event in events:
         facts = event.facts
+        if facts is not None and facts.edge_id == moved_in.EDGE:
+            continue  # by the million; one line says how many
         if facts is None:
             assert event.reference is not None
             yield OF_KIND[Kind(event.kind)], _of_reference(event.reference)
