@@ -79,7 +79,7 @@ class Book:
                 edge_id=act[0],
                 request_id=act[1],
                 camera_type=of.camera_type if of is not None else None,
-                confidence=0.5 + seq / 100,
+                confidence=0.5 + seq % 50 / 100,
                 names=names.position if isinstance(names, Event) else names,
                 entry_ms=T0_MS if names is not None else None,
                 fee=fee,

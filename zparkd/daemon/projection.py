@@ -26,6 +26,7 @@ from zparkd.daemon.streams import Streams
 from zparkd.daemon.vehicles import Vehicle, Vehicles
 
 _JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
+_NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _FOLDED = (Verdict.SUPERSEDED.value, Verdict.ENDED_NOTHING.value)
 
@@ -105,7 +106,7 @@ class Projection:
             named = self._named(event, self.vehicles.get(event.vehicle))
             assert named is not None
             vehicle, place = named[0], max(named[1], event.order)
-            self._run("DELETE FROM waiting WHERE at=?", (at,))
+            self._run(_NO_LONGER_WAITING, (*entry, at))
             self._run("DELETE FROM verdicts WHERE at=?", (at,))
             self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
             self._waiting -= 1
@@ -159,8 +160,9 @@ class Projection:
             return None
         rows = self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM events e WHERE edge_id=? AND request_id=?"
-            " AND vehicle=? AND kind IN (?,?) AND at NOT IN (SELECT at FROM waiting)",
-            (facts.edge_id, facts.request_id, number, *_ACTS),
+            " AND vehicle=? AND kind IN (?,?) AND NOT EXISTS"
+            " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?)",
+            (facts.edge_id, facts.request_id, number, *_ACTS, Verdict.WAITING.value),
         ).fetchall()
         if len(rows) < 2:
             return None
