@@ -13,12 +13,12 @@ NOON_MS = 1_764_651_600_000  # 2025-12-02 12:00:00 at the site
 
 def note(central: Central, *notes: PeerNote) -> None:
     with closing(Store(central.database, "central-1", "lot-a", "Asia/Ho_Chi_Minh")) as store:
-        store.note_peers(notes, NOON_MS + 5000)
+        store.note_peers([one.peer_id for one in notes], notes, NOON_MS + 5000)
         store.commit()
 
 
 def test_json_has_a_row_for_each_peer(central: Central) -> None:
-    note(central, PeerNote("central-3", 0, None), PeerNote("central-2", NOON_MS, []))
+    note(central, PeerNote("central-3", 0, []), PeerNote("central-2", NOON_MS, []))
     result = central.run("sync-state", "--json")
     assert result.exit_code == 0, result.stderr
     assert orjson.loads(result.stdout) == [
@@ -38,7 +38,7 @@ def test_json_has_a_row_for_each_peer(central: Central) -> None:
 
 
 def test_the_table_says_never(central: Central) -> None:
-    note(central, PeerNote("central-2", NOON_MS, []), PeerNote("central-3", 0, None))
+    note(central, PeerNote("central-2", NOON_MS, []), PeerNote("central-3", 0, []))
     assert central.run("sync-state").stdout == (
         "PEER       ALL IS HERE UP TO    WRITTEN DOWN\n"
         "central-2  2025-12-02 12:00:00  2025-12-02 12:00:05\n"

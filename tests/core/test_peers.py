@@ -5,8 +5,8 @@ import pytest
 from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Stream
-from zparkd.core.heads import Heads, digest
+from zparkd.core.events import Position, Stream
+from zparkd.core.heads import Heads, HeadVector, digest
 from zparkd.core.peers import Peers, PeerState
 from zparkd.core.wire import Beat, Page, beat_heads, write_heads
 
@@ -26,7 +26,7 @@ def site(*ids: str) -> Peers:
 
 
 def heartbeat(peers: Peers, id: str, heads: Heads, ms: int, hears: tuple[str, ...] = ()) -> None:
-    listed, older = beat_heads(heads)
+    listed, older = beat_heads(HeadVector(heads))
     beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", at(ms).wall_ms, list(hears), listed, older)
     peers.beat(peers.states[id], beat, at(ms).wall_ms, "central-1", at(ms))
 
@@ -175,6 +175,7 @@ def test_incomplete_names_peers_that_are_unheard_or_ahead() -> None:
     heartbeat(peers, "central-2", {}, 0)
     heartbeat(peers, "central-3", {THIRD: 1}, 0)
     assert peers.incomplete({}, 0) == ["central-3", "central-4"]
+    peers.took(Position(*THIRD, 1))
     assert peers.incomplete({THIRD: 1}, 0) == ["central-4"]
 
 
@@ -215,6 +216,7 @@ def test_synced_is_the_time_of_the_newest_heartbeat_whose_events_are_all_here() 
     heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
     peers.note_synced({OTHERS: 4})
     assert peer.synced_ms == 0
+    peers.took(Position(*OTHERS, 5))
     peers.note_synced({OTHERS: 5})
     assert peer.synced_ms == at(1_000).wall_ms
 
@@ -224,14 +226,14 @@ def test_what_was_noted_of_peers_counts_after_a_restart() -> None:
     heartbeat(before, "central-2", {OTHERS: 5}, 0)
     before.note_synced({OTHERS: 5})
     after = site("central-2")
-    after.restore(before.notes())
+    after.restore(before.notes(at(0)))
     assert after.only_here({OTHERS: 6}) == 1
     assert after.states["central-2"].synced_ms == at(0).wall_ms
 
 
 def test_a_digest_covers_all_streams_that_a_heartbeat_does_not_name() -> None:
     heads = {Stream("central-2", epoch): 1 for epoch in range(1, 5)}
-    listed, older = beat_heads(heads)
+    listed, older = beat_heads(HeadVector(heads))
     assert listed == [("central-2", 3, 1), ("central-2", 4, 1)]
     rest = {Stream("central-2", 1): 1, Stream("central-2", 2): 1}
     assert older == digest(rest, ())
@@ -250,7 +252,7 @@ def test_a_peer_that_says_it_holds_too_much_is_not_believed(monkeypatch) -> None
     ghosts = {Stream(f"ghost-{number}", 1): 9 for number in range(3)}
     with pytest.raises(ProtocolError, match="more than 3 streams"):
         heartbeat(peers, "central-2", ghosts, 10)
-    assert (peer.heads, peer.ahead, peer.wants_vector) == (None, set(), True)
+    assert (peer.heads, peer.ahead, peer.wants_vector) == (None, {}, True)
     peers.next_asks({}, at(10))
     peers.vector(peer, page_of(peer, {OTHERS: 1}, more=True))
     with pytest.raises(ProtocolError, match="more than 3 streams"):

@@ -201,13 +201,10 @@ SYNC_STATE = "SELECT * FROM p2p_sync_state ORDER BY 1"
 
 
 def test_what_peers_hold_is_remembered_and_shown(store: Store) -> None:
-    notes = [PeerNote("b", T0_MS, [("a", 1, 7)]), PeerNote("c", 0, None)]
-    store.note_peers(notes, T0_MS + 61_000)
+    notes = [PeerNote("b", T0_MS, [("a", 1, 7)]), PeerNote("c", 0, [])]
+    store.note_peers(("b", "c"), notes, T0_MS + 61_000)
     store.commit()
-    assert [PeerNote(*note) for note in store.peer_notes()] == [
-        PeerNote("b", T0_MS, [["a", 1, 7]]),  # type: ignore[list-item]
-        PeerNote("c", 0, None),
-    ]
+    assert store.peer_notes() == notes
     cursor = store._connection.execute(SYNC_STATE)
     assert [column[0] for column in cursor.description] == [
         "peer_central_id",
@@ -222,20 +219,32 @@ def test_what_peers_hold_is_remembered_and_shown(store: Store) -> None:
 
 
 def test_a_peer_that_is_configured_no_more_is_shown_no_more(store: Store) -> None:
-    store.note_peers([PeerNote("b", 1, None), PeerNote("c", 2, None)], 5)
-    store.note_peers([PeerNote("c", 2, None)], 6)
+    notes = [PeerNote("b", 1, [("a", 1, 7)]), PeerNote("c", 2, [])]
+    store.note_peers(("b", "c"), notes, 5)
+    store.note_peers(("c",), [], 6)
     store.commit()
-    assert [note.peer_id for note in store.peer_notes()] == ["c"]
+    assert store.peer_notes() == [PeerNote("c", 2, [])]
+    store.note_peers(("b", "c"), [PeerNote("b", 1, [])], 7)
+    assert store.peer_notes() == [PeerNote("b", 1, []), PeerNote("c", 2, [])]
+
+
+def test_of_what_peers_hold_only_what_changed_is_written(store: Store) -> None:
+    store.note_peers(("b",), [PeerNote("b", 1, [("a", 1, 7), ("a", 2, 9)])], 5)
+    store.note_peers(("b",), [PeerNote("b", 3, [("a", 1, 8), ("a", 2, 0)])], 6)
+    assert store.commit() is True
+    assert store.peer_notes() == [PeerNote("b", 3, [("a", 1, 8)])]
+    store.note_peers(("b",), [], 9)
+    assert store.commit() is False, "nothing new"
 
 
 def test_what_peers_hold_is_written_again_after_a_rollback(store: Store) -> None:
-    notes = [PeerNote("b", 1, None)]
-    store.note_peers(notes, 5)
+    store.note_peers(("b",), [], 4)
+    notes = [PeerNote("b", 1, [])]
+    store.note_peers(("b",), notes, 5)
     store.rollback()
-    store.note_peers(notes, 5)
+    assert store.peer_notes() == []
+    store.note_peers(("b",), notes, 5)
     assert store.commit() is True
-    store.note_peers(notes, 9)
-    assert store.commit() is False, "nothing new"
     assert store.peer_notes() == notes
 
 

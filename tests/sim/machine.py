@@ -23,7 +23,7 @@ import zparkd.daemon.store
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
-from zparkd.core.events import Event, Kind, Position
+from zparkd.core.events import Event, Kind, Position, Stream
 from zparkd.core.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.daemon.bus import Drained
@@ -122,9 +122,9 @@ class Disk(Store):
             self.machine.step("committed")
         return wrote
 
-    def rollback(self) -> None:
+    def rollback(self) -> set[Stream]:
         self.appended = []
-        super().rollback()
+        return super().rollback()
 
     def image(self) -> bytes:
         """What is on the disk, as bytes."""

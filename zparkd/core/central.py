@@ -8,7 +8,7 @@ sent. The caller owes it an open transaction, and sends nothing before that is c
 No socket, clock, thread or randomness is known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -201,12 +201,15 @@ class Central:
         message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
         return orjson.dumps(refusal(request_id, Code.STORAGE_UNAVAILABLE, message, []))
 
-    def undone(self) -> None:
-        """The transaction of the last step was rolled back: forget what it noted of it."""
+    def undone(self, moved: Collection[Stream] | None = None) -> None:
+        """The transaction of the last step was rolled back: forget what it noted of it.
+
+        `moved` are the streams whose heads went back; None where it may be any.
+        """
         self._journal.forget()
         self.proof.undone()
         self.gate.memory.forget_opens()
-        self.peers.undone()
+        self.peers.undone(moved)
         self.namesake.undone()
 
     def wake_in_ms(self, now: Now) -> int:
@@ -248,7 +251,7 @@ class Central:
         if now.mono_ms >= self._next_beat_ms:
             self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
             first = {self.settings.id, *self.peers.states}
-            heads, older = wire.beat_heads(self.proof.shown_heads(), first)
+            heads, older = wire.beat_heads(self.log.heads, first, self.proof.unsigned)
             beat = Beat(
                 self.settings.site,
                 self.settings.timezone,
@@ -275,11 +278,12 @@ class Central:
         if now.mono_ms < self._next_flush_ms and not first:
             return
         self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
-        self.log.note_peers(self.peers.notes(), now.wall_ms)
+        self.log.note_peers(self.peers.states, self.peers.notes(now), now.wall_ms)
 
     def note_peers_at_end(self, now: Now) -> None:
         """Write it down once more before this run ends, so that the next one knows it."""
         self._next_flush_ms = now.mono_ms
+        self.peers.note_all()
         self.note_peers(now)
 
     # --- what peers send ---------------------------------------------------------------------
@@ -388,7 +392,7 @@ class Central:
         return self._page(now, ask)
 
     def _page(self, now: Now, ask: Ask) -> Frames:
-        heads, more = pages.vector_part(self.proof.shown_heads(), ask)
+        heads, more = pages.vector_part(self.log.heads, self.proof.unsigned, ask)
         page = pages.contents(self.log, ask, signed=self.proof.signer is not None)
         body, packed = wire.pack(wire.write_body(page.events))
         data = Page(self.settings.site, ask.id, now.wall_ms, packed, heads, more)

@@ -13,7 +13,6 @@ import msgspec
 
 from zparkd.core import limits
 from zparkd.core.events import Stream, digest
-from zparkd.core.heads import digest as digest_of_heads
 from zparkd.core.log import Log, SharedRow
 from zparkd.core.wire import Compare, Digests
 
@@ -57,4 +56,4 @@ def answer(log: Log, site: str, ask: Compare) -> Digests:
             digests.append(of_events(log.between(stream, first, last)))
         else:
             digests.append(of_stays(log.stays_between(stream, first, last)))
-    return Digests(site, ask.id, digests, digest_of_heads(log.heads, ()))
+    return Digests(site, ask.id, digests, log.heads.digest())

@@ -114,5 +114,6 @@ class Intake:
         if event.personal is None:
             self.unreadable += 1
         self._log.append(event)
+        self._peers.took(event.position)
         self._took(event)
         return 1

@@ -33,7 +33,8 @@ SIGNED_EVENTS = 256  # of one stream without a signature between them, at most
 SIGNED_BYTES = 256 * 1024  # and so many bytes of them, so that a page reaches the next signature
 SIGNATURES_PER_MESSAGE = 4_096
 STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the next
-STREAMS_PER_VECTOR = 20_000
+STREAMS_PER_VECTOR = 20_000  # that one message may list
+HEADS_PER_PAGE = 4_000  # of a vector that is asked for; the rest follows, so that no turn is long
 STREAMS_OF_A_PEER = 100_000  # that a peer may say it holds; one that says more is at fault
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
 HEADS_IN_HEARTBEAT = 512  # of all origins, however many there are
@@ -82,7 +83,9 @@ FILE_LOOKED_AT_MS = 1_000  # how often it is seen that the database is still in 
 OUTAGES_KEPT = 1_000  # the newest, with when a peer was lost and back
 OUTAGES_LOOKED_AT_MS = 100  # how often it is seen that a peer was lost or is back
 OUTAGES_RETRY_MS = 2_000  # after that could not be written
-SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down
+SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down, where it changed
+SYNC_STATE_IDLE_MS = 60_000  # how often the time up to which it was looked at is, where it did not
+HEADS_NOTED = 2_000  # with more, what other peers hold is written down the next time
 
 # --- the gateway: what comes in over HTTP -------------------------------------------------------
 WEB_CONNECTIONS = 1_024  # open at a time, pages and calls together

@@ -4,10 +4,11 @@ The daemon's store answers them from SQLite, also in the simulator. All answers 
 was appended since the last commit.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from zparkd.core.events import Event, Position, Stream, VehicleKey
+from zparkd.core.heads import HeadVector
 from zparkd.core.peers import PeerNote
 from zparkd.core.reference import Pass, SiteTariff, Staff
 from zparkd.core.sessions import Stay
@@ -58,7 +59,7 @@ class Log(Protocol):
         """Tariff, passes and staff."""
 
     @property
-    def heads(self) -> Mapping[Stream, int]:
+    def heads(self) -> HeadVector:
         """How far each stream is held."""
 
     def head_hash(self, stream: Stream) -> str:
@@ -115,8 +116,8 @@ class Log(Protocol):
     def signed(self) -> "Signed":
         """Who vouches for what is held."""
 
-    def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
-        """Write down what each peer holds; rows of other peers go."""
+    def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:
+        """Write down what changed of peers; what is written of others than `ids` goes."""
 
 
 class Signed(Protocol):

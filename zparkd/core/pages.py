@@ -5,11 +5,12 @@ head of each stream, so that who gets it needs to check one signature a stream, 
 nothing that is not signed. An origin signs often enough for that: see `limits.SIGNED_EVENTS`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from zparkd.core import limits, wire
-from zparkd.core.heads import Heads
+from zparkd.core.events import Stream
 from zparkd.core.log import Log
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.wire import Ask
@@ -54,10 +55,14 @@ def own_certificates(log: Log, origin: str) -> Iterable[Certificate]:
     return [one for one in found if one is not None][: limits.SIGNATURES_PER_MESSAGE]
 
 
-def vector_part(heads: Heads, ask: Ask) -> tuple[list[tuple[str, int, int]] | None, bool]:
+def vector_part(
+    heads: Mapping[Stream, int], hidden: Container[Stream], ask: Ask
+) -> tuple[list[tuple[str, int, int]] | None, bool]:
     """The next heads of those that are asked for, and whether there are more of them."""
     if ask.vector is None:
         return None, False
-    rest = sorted(item for item in heads.items() if item[0] > ask.vector)
-    part = rest[: limits.STREAMS_PER_VECTOR]
-    return wire.write_heads(part), len(part) < len(rest)
+    after = ask.vector
+    rest = (stream for stream in heads if stream > after and stream not in hidden)
+    part = nsmallest(limits.HEADS_PER_PAGE + 1, rest)
+    more = len(part) > limits.HEADS_PER_PAGE
+    return wire.write_heads((s, heads[s]) for s in part[: limits.HEADS_PER_PAGE]), more

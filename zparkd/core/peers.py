@@ -6,6 +6,7 @@ of one peer at a time. A peer that has an event serves it, whoever its origin is
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -13,9 +14,9 @@ from msgspec import UNSET
 from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Stream
+from zparkd.core.events import Position, Stream
 from zparkd.core.fetching import Fetcher
-from zparkd.core.heads import Heads, count_missing, digest, only_in
+from zparkd.core.heads import Heads, HeadVector, count_missing, only_in
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
 
@@ -33,9 +34,11 @@ class Asked:
 class PeerState:
     """One peer. Times in ms; `heads` is None until it is known what the peer holds.
 
-    `ahead` are the streams that it may have more of than we do: nearly always none, so that
-    asking what is missing costs nothing where nothing is. `arriving` is the part that is here
-    of a vector that comes in several pages.
+    `ahead` are the streams that it has more of than we do and by how many events, `missing` the
+    sum of those; `unjudged` are the streams of which that is to be looked at again. So nothing
+    goes through all streams to see what is missing. `arriving` is the part that is here of a
+    vector that comes in several pages. `unsaved` are the streams of which something else is
+    written down than is known, and `saving` those that were written last.
     `clock_ms` is how far its wall clock is from our monotonic one, which nobody can set.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
@@ -46,9 +49,13 @@ class PeerState:
     """
 
     id: str
-    heads: Heads | None = None
-    ahead: set[Stream] = field(default_factory=set)
-    arriving: Heads = field(default_factory=dict)
+    heads: HeadVector | None = None
+    ahead: dict[Stream, int] = field(default_factory=dict)
+    missing: int = 0
+    unjudged: dict[Stream, None] = field(default_factory=dict)
+    unsaved: dict[Stream, None] = field(default_factory=dict)
+    saving: dict[Stream, None] = field(default_factory=dict)
+    arriving: HeadVector = field(default_factory=HeadVector)
     heard: Now | None = None
     beat_ms: int = 0
     hears_us: bool = False
@@ -72,6 +79,7 @@ class PeerState:
     rest_until_ms: int = 0
     probed_ms: int | None = None
     dialled_ms: int | None = None
+    synced_saved_ms: int | None = None
     fetched_ms: int | None = None
     fetch_noticed_ms: int = 0
 
@@ -82,11 +90,14 @@ class PeerState:
 
 
 class PeerNote(NamedTuple):
-    """What is written down of a peer: how far we hold all it has, and what it holds."""
+    """What is written down of a peer: how far we hold all it has, and what it holds.
+
+    `heads` are those that changed since the last note; one of 0 is not held any more.
+    """
 
     peer_id: str
     synced_ms: int
-    heads: list[tuple[str, int, int]] | None
+    heads: list[tuple[str, int, int]]
 
 
 _PROBE_EVERY_MS = 5_000
@@ -134,16 +145,23 @@ class Peers:
         listed = read_heads(beat.heads)
         said = (beat.older, frozenset(listed))
         if said != peer.verified:
-            known = peer.heads or {}
-            rest = {stream: head for stream, head in known.items() if stream not in listed}
-            if digest(rest, ()) == beat.older:
-                peer.heads, peer.verified, peer.wants_vector = rest, said, False
+            known = HeadVector() if peer.heads is None else peer.heads
+            if known.digest(listed.keys() & known.keys()) == beat.older:
+                peer.heads, peer.verified, peer.wants_vector = known, said, False
             else:
                 peer.wants_vector = True
         if peer.heads is not None:
-            peer.heads.update(listed)
-            peer.ahead.update(listed)
+            for stream, head in listed.items():
+                self._says(peer, stream, head)
             self._check_number(peer, peer.heads)
+
+    @staticmethod
+    def _says(peer: PeerState, stream: Stream, head: int) -> None:
+        """A peer holds a stream up to this head."""
+        assert peer.heads is not None
+        if peer.heads.get(stream) != head:
+            peer.heads[stream] = head
+            peer.unjudged[stream] = peer.unsaved[stream] = None
 
     @staticmethod
     def _is_back(peer: PeerState, now: Now) -> None:
@@ -159,14 +177,17 @@ class Peers:
         assert page.heads is not None
         part = read_heads(page.heads)
         if part and peer.arriving and min(part) <= max(peer.arriving):
-            peer.arriving = {}
+            peer.arriving = HeadVector()
             raise ProtocolError("its vector does not go on where it was asked to")
-        peer.arriving |= part
+        peer.arriving.update(part)
         self._check_number(peer, peer.arriving)
         if page.more and page.heads:
             return
-        peer.heads, peer.arriving = peer.arriving, {}
-        peer.ahead = set(peer.heads)
+        before = HeadVector() if peer.heads is None else peer.heads
+        peer.heads, peer.arriving = peer.arriving, HeadVector()
+        moved = peer.heads.items() ^ before.items()
+        for stream in sorted({stream for stream, _ in moved}):
+            peer.unjudged[stream] = peer.unsaved[stream] = None
         peer.verified = None
         peer.wants_vector = False
 
@@ -174,7 +195,9 @@ class Peers:
     def _check_number(peer: PeerState, heads: Heads) -> None:
         """Forget all that a peer says it holds where it is too much. Raises ProtocolError then."""
         if len(heads) > limits.STREAMS_OF_A_PEER:
-            peer.heads, peer.arriving, peer.ahead = None, {}, set()
+            for stream in peer.heads or ():
+                peer.unjudged[stream] = peer.unsaved[stream] = None
+            peer.heads, peer.arriving = None, HeadVector()
             peer.verified, peer.wants_vector = None, True
             raise ProtocolError(f"says that it holds more than {limits.STREAMS_OF_A_PEER} streams")
 
@@ -200,16 +223,24 @@ class Peers:
     def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
         """A peer sent an event: it holds the stream at least up to there."""
         if peer.heads is not None and peer.heads.get(stream, 0) < head:
-            peer.heads[stream] = head
-            peer.ahead.add(stream)
+            self._says(peer, stream, head)
 
-    def undone(self) -> None:
-        """Our own heads may have gone back: look at everything anew, and ask again in a while."""
+    def took(self, position: Position) -> None:
+        """An event that a peer sent is held here now."""
+        for peer in self.states.values():
+            if position.stream in peer.ahead:
+                self._judge(peer, position.stream, position.seq)
+
+    def undone(self, moved: Collection[Stream] | None = None) -> None:
+        """Our own heads went back, those of all streams where none are named: ask in a while."""
         for peer in self.states.values():
             asked_ms = peer.asked.at.mono_ms if peer.asked is not None else 0
             peer.rest_until_ms = max(asked_ms, peer.replied_ms or 0) + _REST_MS
             peer.asked = None
-            peer.ahead = set(peer.heads or ())
+            again = (peer.heads or ()) if moved is None else moved
+            peer.unjudged.update(dict.fromkeys(again))
+            peer.unsaved.update(peer.saving)
+            peer.synced_saved_ms = None
 
     # --- what to ask -------------------------------------------------------------------------
 
@@ -226,12 +257,13 @@ class Peers:
                 continue
             after = {}
             if self._reachable(peer, now.mono_ms):
-                after = {
-                    stream: ours.get(stream, 0)
-                    for stream in sorted(self._lacking(peer, ours))
+                wanted = (
+                    stream
+                    for stream in self._lacking(peer, ours)
                     if stream not in busy
                     and not self._may_be_on_its_way(peer, stream, ours.get(stream, 0), now)
-                }
+                )
+                after = {s: ours.get(s, 0) for s in islice(wanted, limits.STREAMS_PER_REQUEST)}
             ask = self._ask(peer, after, now)
             if ask is not None:
                 busy |= after.keys()
@@ -243,7 +275,6 @@ class Peers:
         due = peer.probed_ms is None or now.mono_ms - peer.probed_ms >= _PROBE_EVERY_MS
         if not (due or after or (wanted and self._reachable(peer, now.mono_ms))):
             return None
-        after = dict(list(after.items())[: limits.STREAMS_PER_REQUEST])
         peer.probed_ms = now.mono_ms
         new = peer.identity if peer.identity != peer.certified_by else None
         peer.asked = Asked(self._next_ask, now, frozenset(after), new)
@@ -257,6 +288,8 @@ class Peers:
         origin = self.states.get(stream.origin)
         if stream.origin == peer.id or origin is None or not self.fresh(origin, now.mono_ms):
             return False
+        if origin.heads is not None and stream.epoch < origin.heads.newest_epoch(origin.id):
+            return False  # it publishes its newest run alone
         since = self._on_its_way.get(stream)
         if since is None or held > since[0]:
             self._on_its_way[stream] = (held, now.mono_ms)
@@ -327,21 +360,27 @@ class Peers:
 
     def behind(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events the peer has that are not here."""
-        heads = peer.heads
-        if heads is None:
+        if peer.heads is None:
             return None
-        return sum(heads[stream] - ours.get(stream, 0) for stream in self._lacking(peer, ours))
+        self._lacking(peer, ours)
+        return peer.missing
 
-    def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> set[Stream]:
+    def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> Mapping[Stream, int]:
         """The streams that a peer has more of than we do. Our own of this run is never one."""
-        if peer.ahead:
-            heads = peer.heads or {}
-            peer.ahead = {
-                stream
-                for stream in peer.ahead
-                if heads.get(stream, 0) > ours.get(stream, 0) and stream != self.own
-            }
+        for stream in peer.unjudged:
+            self._judge(peer, stream, ours.get(stream, 0))
+        peer.unjudged.clear()
         return peer.ahead
+
+    def _judge(self, peer: PeerState, stream: Stream, held: int) -> None:
+        """Look whether a peer has more of a stream than the `held` that we do."""
+        theirs = peer.heads.get(stream, 0) if peer.heads is not None else 0
+        more = max(0, theirs - held) if stream != self.own else 0
+        peer.missing += more - peer.ahead.get(stream, 0)
+        if more:
+            peer.ahead[stream] = more
+        else:
+            peer.ahead.pop(stream, None)
 
     def lag(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events are here that the peer lacks."""
@@ -376,21 +415,38 @@ class Peers:
             peer = self.states.get(note.peer_id)
             if peer is not None:
                 peer.synced_ms = note.synced_ms
-                peer.heads = read_heads(note.heads) if note.heads is not None else None
-                peer.ahead = set(peer.heads or ())
+                if note.heads:
+                    peer.heads = HeadVector(read_heads(note.heads))
+                    peer.unjudged = dict.fromkeys(peer.heads)
 
-    def notes(self) -> list[PeerNote]:
-        """What to write down of each peer."""
+    def notes(self, now: Now) -> list[PeerNote]:
+        """What to write down of peers: what is another than what was written last, few at once.
+
+        While nothing moves, how far we hold all is written once in a while only.
+        """
+        room = limits.HEADS_NOTED
+        found = []
         for peer in self.states.values():
+            peer.saving = {}
+            if room > 0:  # of a peer all or nothing: part of a vector says that it lacks the rest
+                peer.saving, peer.unsaved = peer.unsaved, {}
+                room -= len(peer.saving)
+            written_ms = peer.synced_saved_ms
+            due = written_ms is None or now.mono_ms - written_ms >= limits.SYNC_STATE_IDLE_MS
+            first = peer.synced_ms > 0 and not peer.saved
+            if not (peer.saving or due or first):
+                continue
+            peer.synced_saved_ms = now.mono_ms
             peer.saved = peer.synced_ms > 0
-        return [
-            PeerNote(
-                peer.id,
-                peer.synced_ms,
-                write_heads(peer.heads.items()) if peer.heads is not None else None,
-            )
-            for peer in self.states.values()
-        ]
+            heads = HeadVector() if peer.heads is None else peer.heads
+            moved = [(*stream, heads.get(stream, 0)) for stream in peer.saving]
+            found.append(PeerNote(peer.id, peer.synced_ms, moved))
+        return found
+
+    def note_all(self) -> None:
+        """Let the next notes say of each peer how far we hold all it has."""
+        for peer in self.states.values():
+            peer.synced_saved_ms = None
 
     def note_synced(self, ours: Mapping[Stream, int]) -> None:
         """Advance the time up to which all of a peer's events are held here."""

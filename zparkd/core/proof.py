@@ -8,8 +8,7 @@ signed them since, stay here and are shown to nobody: no other central could tak
 from msgspec import UNSET, UnsetType, structs
 
 from zparkd.core import wire
-from zparkd.core.events import Stream
-from zparkd.core.heads import Heads
+from zparkd.core.heads import HeadVector
 from zparkd.core.journal import Journal
 from zparkd.core.keys import key_bytes
 from zparkd.core.log import Log
@@ -27,7 +26,7 @@ class Proof:
     def __init__(self, log: Log, journal: Journal) -> None:
         self.signer: Signer | None = None
         self.trust: Trust | None = None
-        self.unsigned: set[Stream] = set()
+        self.unsigned = HeadVector()
         self._log = log
         self._journal = journal
 
@@ -35,7 +34,7 @@ class Proof:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
         if identity is None:
             self.signer = self.trust = self._journal.signer = None
-            self.unsigned = set()
+            self.unsigned = HeadVector()
             return
         if self.signer is None:
             self.signer = Signer(settings.site, self._journal.stream, identity)
@@ -45,7 +44,9 @@ class Proof:
             self.signer.identify(identity)
         self.signer.certify_past(self._log)
         held = self._log.signed.certificate
-        self.unsigned = {stream for stream in self._log.heads if held(stream) is None}
+        self.unsigned = HeadVector(
+            (stream, head) for stream, head in self._log.heads.items() if held(stream) is None
+        )
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -70,10 +71,6 @@ class Proof:
     def identity_key(self) -> bytes | UnsetType:
         """Our public key, as a heartbeat names it."""
         return self.signer.identity.public if self.signer is not None else UNSET
-
-    def shown_heads(self) -> Heads:
-        """What we say that we hold."""
-        return {s: head for s, head in self._log.heads.items() if s not in self.unsigned}
 
     def live(self, site: str) -> Live:
         """The `data` of what was just recorded."""

@@ -9,7 +9,7 @@ it are the bytes of their origin.
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -19,13 +19,14 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Position, Stream, read
-from zparkd.core.heads import Heads, digest, newest
+from zparkd.core.heads import Heads, HeadVector
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.site import CENTRAL_ID
 
 VERSION = 1
 TOPIC_EVENTS = b"zparkd.1.events"
 TOPIC_HEARTBEAT = b"zparkd.1.heartbeat"
+_NONE = HeadVector()
 
 
 class MessageType(StrEnum):
@@ -301,11 +302,14 @@ def write_heads(heads: Iterable[tuple[Stream, int]]) -> list[tuple[str, int, int
 
 
 def beat_heads(
-    ours: Mapping[Stream, int], first: Collection[str] = ()
+    ours: HeadVector, first: Collection[str] = (), hidden: HeadVector = _NONE
 ) -> tuple[list[tuple[str, int, int]], str]:
-    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest."""
-    listed = newest(ours, first)
-    return write_heads((stream, ours[stream]) for stream in listed), digest(ours, listed)
+    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest.
+
+    Nothing is said of the `hidden` ones.
+    """
+    listed = ours.newest(first, hidden)
+    return write_heads((stream, ours[stream]) for stream in listed), ours.digest(listed, hidden)
 
 
 def read_heads(heads: Iterable[tuple[str, int, int]]) -> Heads:

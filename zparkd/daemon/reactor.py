@@ -250,10 +250,10 @@ class Reactor:
             self._faults.storage = str(fault)
             say(Message.STORAGE_FAILED, reason=fault)
         try:
-            self._store.rollback()
+            moved = self._store.rollback()
         except sqlite3.Error as second:
             raise StorageFailed(f"{self._config.storage_path}: {second}") from second
-        self._central.undone()
+        self._central.undone(moved)
         self._outages.undone()
 
     def _alone(self, message: Incoming) -> None:

@@ -10,7 +10,8 @@ that is newer than this software is refused, never guessed at.
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
-    peers      what each configured peer held when last heard
+    peers      how far all that each configured peer has was here when that was last looked at
+    peer_heads what each of them held when last heard
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
     arrivals   the events, numbered in the order in which they came to be held here, and the edge
@@ -339,6 +340,22 @@ UPDATE arrivals SET opened_by = (
 CREATE INDEX opens_arrived ON arrivals (opened_by, no) WHERE opened_by IS NOT NULL;
 """
 
+# A row a stream, so that what is written of peers is what changed.
+_PEER_HEADS = """
+CREATE TABLE peer_heads (
+    peer   TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    epoch  INTEGER NOT NULL,
+    head   INTEGER NOT NULL,
+    PRIMARY KEY (peer, origin, epoch)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO peer_heads
+    SELECT p.id, json_extract(h.value, '$[0]'), json_extract(h.value, '$[1]'),
+           json_extract(h.value, '$[2]')
+    FROM peers p, json_each(p.heads) h WHERE p.heads IS NOT NULL;
+ALTER TABLE peers DROP COLUMN heads;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -347,6 +364,7 @@ MIGRATIONS = (
     _OUTAGES,
     _SIGNATURES,
     _OPENS_ARRIVED,
+    _PEER_HEADS,
 )
 
 

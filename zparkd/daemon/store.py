@@ -8,15 +8,14 @@ again after `rollback`.
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
+from zparkd.core.heads import HeadVector
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.peers import PeerNote
 from zparkd.daemon import damage, database_file, zones
@@ -66,7 +65,7 @@ class Store:
         said = read_mark(path)
         self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
         self._run = self._connection.execute
-        self._saved: list[PeerNote] | None = None
+        self._noted: set[str] | None = None  # the peers of which anything is written down
         try:
             # First: what is damaged or not ours is refused as it is.
             self._lost = damage.look(self._connection, path, central_id, said)
@@ -162,28 +161,30 @@ class Store:
         """
         if not self._connection.in_transaction:
             return False
-        changed = self._streams.flush()
+        self._streams.flush()
         self._run("COMMIT")
+        changed = self._streams.committed()
         if self._mark is not None:
             for stream in changed:
                 if stream.origin == self._central:
                     self._mark.committed(stream.epoch, self.heads[stream])
         return True
 
-    def rollback(self) -> None:
-        """Undo all since the last commit."""
+    def rollback(self) -> set[Stream]:
+        """Undo all since the last commit; the streams whose heads went back."""
         if self._connection.in_transaction:
             self._run("ROLLBACK")
-        self._streams.reload()
+        moved = self._streams.undo()
         self.signed.reload()
         self._projection.reload()
         self.reference.reload()
-        self._saved = None
+        self._noted = None
+        return moved
 
     # --- the log: see core.log ---------------------------------------------------------------
 
     @property
-    def heads(self) -> Mapping[Stream, int]:
+    def heads(self) -> HeadVector:
         """How far each stream is held."""
         return self._streams.heads
 
@@ -317,24 +318,30 @@ class Store:
         at = self._projection.entry_that_counts(entry)
         return self._projection.stays.of_entry(at) if at is not None else None
 
-    def note_peers(self, notes: Iterable[PeerNote], wall_ms: int) -> None:
-        """Write down what each peer holds; rows of other peers go."""
-        wanted = list(notes)
-        if wanted == self._saved:
-            return
-        self._begin()
-        self._run("DELETE FROM peers")
-        for note in wanted:
+    def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:
+        """Write down what changed of peers; what is written of others than `ids` goes."""
+        if self._noted is None:
+            self._noted = {id for (id,) in self._run("SELECT id FROM peers")}
+        for id in self._noted - set(ids):
+            self._begin()
+            self._run("DELETE FROM peers WHERE id=?", (id,))
+            self._run("DELETE FROM peer_heads WHERE peer=?", (id,))
+        for note in notes:
+            self._begin()
             self._run(
-                "INSERT INTO peers VALUES (?,?,?,?)",
-                (
-                    note.peer_id,
-                    note.synced_ms,
-                    wall_ms,
-                    orjson.dumps(note.heads).decode() if note.heads is not None else None,
-                ),
+                "INSERT OR REPLACE INTO peers VALUES (?,?,?)",
+                (note.peer_id, note.synced_ms, wall_ms),
             )
-        self._saved = wanted
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO peer_heads VALUES (?,?,?,?)",
+                [(note.peer_id, *head) for head in note.heads if head[2]],
+            )
+            self._connection.executemany(
+                "DELETE FROM peer_heads WHERE peer=? AND origin=? AND epoch=?",
+                [(note.peer_id, *head[:2]) for head in note.heads if not head[2]],
+            )
+            self._noted.add(note.peer_id)
+        self._noted &= set(ids)
 
     def set_aside(self, message: str, wall_ms: int) -> None:
         """Keep a message that could not be handled, for whoever mends it; the newest ones only."""
@@ -366,11 +373,11 @@ class Store:
 
     def peer_notes(self) -> list[PeerNote]:
         """What was written down of peers."""
-        rows = self._run("SELECT id, synced_ms, heads FROM peers")
-        return [
-            PeerNote(id, synced_ms, orjson.loads(heads) if heads is not None else None)
-            for id, synced_ms, heads in rows
-        ]
+        heads: dict[str, list[tuple[str, int, int]]] = {}
+        for id, *head in self._run("SELECT peer, origin, epoch, head FROM peer_heads"):
+            heads.setdefault(id, []).append((head[0], head[1], head[2]))
+        rows = self._run("SELECT id, synced_ms FROM peers").fetchall()
+        return [PeerNote(id, synced_ms, heads.get(id, [])) for id, synced_ms in rows]
 
     def last_stamp(self, origin: str) -> int:
         """The time stamp of the newest event of an origin; 0 for none."""

@@ -7,6 +7,7 @@ are this database's own and mean nothing elsewhere.
 import sqlite3
 
 from zparkd.core.events import Position, Stream
+from zparkd.core.heads import HeadVector
 from zparkd.daemon.schema import SEQ_BITS
 
 _SEQ_MASK = (1 << SEQ_BITS) - 1
@@ -17,22 +18,36 @@ class Streams:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.reload()
-
-    def reload(self) -> None:
-        """Read the table again: after opening, and after a transaction was undone."""
-        self.heads: dict[Stream, int] = {}
+        self.heads = HeadVector()
         self._hashes: dict[Stream, str] = {}
         self._numbers: dict[Stream, int] = {}
         self._streams: dict[int, Stream] = {}
-        self._changed: set[Stream] = set()
+        self._last_number = 0
+        # Of the streams that changed since the last commit: what they were, 0 for new ones.
+        self._before: dict[Stream, tuple[int, str]] = {}
         rows = self._connection.execute("SELECT no, origin, epoch, head, head_hash FROM streams")
         for number, origin, epoch, head, head_hash in rows:
             stream = Stream(origin, epoch)
+            self._number(stream, number)
             self.heads[stream] = head
             self._hashes[stream] = head_hash
-            self._numbers[stream] = number
-            self._streams[number] = stream
+
+    def _number(self, stream: Stream, number: int) -> None:
+        self._numbers[stream] = number
+        self._streams[number] = stream
+        self._last_number = max(self._last_number, number)
+
+    def undo(self) -> set[Stream]:
+        """Take back what changed since the last commit; which streams that was."""
+        before, self._before = self._before, {}
+        for stream, (head, head_hash) in before.items():
+            if head:
+                self.heads[stream], self._hashes[stream] = head, head_hash
+            else:
+                self.heads.discard(stream)
+                del self._hashes[stream]
+                del self._streams[self._numbers.pop(stream)]
+        return set(before)
 
     def head_hash(self, stream: Stream) -> str:
         """The hash of the newest event held of a stream; `""` where none is."""
@@ -50,25 +65,27 @@ class Streams:
     def advance(self, position: Position, head_hash: str) -> int:
         """Make this the head of its stream, a new one where it opens it; the event's key."""
         stream = position.stream
-        assert position.seq == self.heads.get(stream, 0) + 1
-        if stream not in self._numbers:
-            number = max(self._streams, default=0) + 1
-            self._numbers[stream] = number
-            self._streams[number] = stream
+        head = self.heads.get(stream, 0)
+        assert position.seq == head + 1
+        if not head:
+            self._number(stream, self._last_number + 1)
+        self._before.setdefault(stream, (head, self._hashes.get(stream, "")))
         self.heads[stream] = position.seq
         self._hashes[stream] = head_hash
-        self._changed.add(stream)
         return self._numbers[stream] << SEQ_BITS | position.seq
 
-    def flush(self) -> set[Stream]:
-        """Write the heads that changed since the last commit; which streams those are of."""
+    def flush(self) -> None:
+        """Write the heads that changed since the last commit."""
         self._connection.executemany(
             "INSERT INTO streams VALUES (?,?,?,?,?)"
             " ON CONFLICT (no) DO UPDATE SET head = excluded.head, head_hash = excluded.head_hash",
             [
                 (self._numbers[stream], *stream, self.heads[stream], self._hashes[stream])
-                for stream in self._changed
+                for stream in self._before
             ],
         )
-        changed, self._changed = self._changed, set()
-        return changed
+
+    def committed(self) -> set[Stream]:
+        """What was flushed is on the disk; which streams that are."""
+        before, self._before = self._before, {}
+        return set(before)

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -185,10 +184,10 @@ def _of_database(connection: sqlite3.Connection) -> Iterator[str]:
 def _oldest_unacked(connection: sqlite3.Connection) -> Iterator[_Sample]:
     """By what was written down of each peer, a few seconds ago at most."""
     streams = connection.execute("SELECT no, origin, epoch, head FROM streams").fetchall()
-    for peer_id, said in connection.execute("SELECT id, heads FROM peers").fetchall():
-        if said is None:
-            continue
-        held = {(origin, epoch): head for origin, epoch, head in orjson.loads(said)}
+    peers: dict[str, dict[tuple[str, int], int]] = {}
+    for peer_id, origin, epoch, head in connection.execute("SELECT * FROM peer_heads"):
+        peers.setdefault(peer_id, {})[origin, epoch] = head
+    for peer_id, held in peers.items():
         firsts = [
             number << 40 | held.get((origin, epoch), 0) + 1
             for number, origin, epoch, head in streams
