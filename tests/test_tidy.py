@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "zparkd").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-MOST_LINES = 400
+MOST_LINES = 500
 MOST_FUNCTION_LINES = 60
 MOST_COLUMNS = 100
 # A helper that waits on a condition looks again after a pause; nothing else in a test sleeps.
@@ -103,7 +103,7 @@ def test_the_tests_are_tidy(rule: Rule) -> None:
 @pytest.mark.parametrize(
     ("rule", "bad", "good"),
     [
-        (long_file, "x = 1\n" * 401, "x = 1\n" * 400),
+        (long_file, "x = 1\n" * 501, "x = 1\n" * 500),
         (long_function, "def f():\n" + "    x = 1\n" * 60, "def f():\n" + "    x = 1\n" * 59),
         (long_function, "async def f():\n" + "    x = 1\n" * 60, ""),
         (long_line, "x" * 101, "giờ phút đ" * 10),
