@@ -221,6 +221,27 @@ def test_synced_is_the_time_of_the_newest_heartbeat_whose_events_are_all_here() 
     assert peer.synced_ms == at(1_000).wall_ms
 
 
+def test_synced_goes_back_with_the_clock_of_the_peer() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 3_600_000)  # an hour ahead, for a moment
+    peers.note_synced({OTHERS: 5})
+    heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
+    peers.note_synced({OTHERS: 5})
+    assert peer.synced_ms == at(1_000).wall_ms
+
+
+@pytest.mark.parametrize("absurd", [-(2**53), -1, 0, 2**53])
+def test_synced_is_never_a_time_that_is_none(absurd: int) -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heads, older = beat_heads(HeadVector({OTHERS: 5}))
+    beat = Beat("lot-a", "UTC", "0", absurd, [], heads, older)
+    peers.beat(peer, beat, absurd, "central-1", at(0))
+    peers.note_synced({OTHERS: 5})
+    assert peer.synced_ms == 0
+
+
 def test_what_was_noted_of_peers_counts_after_a_restart() -> None:
     before = site("central-2")
     heartbeat(before, "central-2", {OTHERS: 5}, 0)

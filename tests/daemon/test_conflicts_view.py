@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 
 from tests.core.vehicles import BIKE, CAR, FEE, T0_MS, Book, event_sets
-from zparkd.core.events import Event, Position, event_id
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events import Event, Position, event_id, read
 from zparkd.core.sessions import Projection, Verdict, project
 from zparkd.daemon.store import Store
 
@@ -127,6 +128,46 @@ def test_an_ordinary_day_has_none(book: Book) -> None:
         book.confirm("a", at + 5, entry, of=vehicle)
         book.exit("b", at + 3600, of=vehicle, names=entry)
     assert stored(book.events) == []
+
+
+# Members of `data` that SQL's JSON would read otherwise than core does, or not at all.
+_ODD = [
+    b'"fee":7,"fee":8,',
+    b'"\\u0066ee":7,',
+    b'"names":null,',
+    b'"x":"\\q",',
+    b'"x":"\\ud800",',
+    b'"x":"\xff\xfe",',
+    b'"x":"\\u0000",',
+    b'"x":1e999,',
+    b'"x":' + b"9" * 400 + b",",
+    b'"x":01,',
+    b'"x":NaN,',
+    b'"x":' + b"[" * 25 + b"]" * 25 + b",",
+]
+
+
+@pytest.mark.parametrize("odd", _ODD)
+@pytest.mark.parametrize("waits", [False, True])
+def test_fee_and_entry_are_those_that_core_reads_whatever_else_is_in_the_bytes(
+    book: Book, odd: bytes, waits: bool
+) -> None:
+    entry = book.entry("a", 0)
+    book.exit("a", 3600, names=entry)
+    second = book.exit("b", 3700, names=entry, fee=30_000)
+    try:
+        event = read(second.skeleton.replace(b'"data":{', b'"data":{' + odd), second.sealed)
+    except ProtocolError:
+        return  # no event at all: nobody holds it
+    held = [event] if waits else [*book.events[:2], event]
+    rows = stored(held)
+    if event.facts is None:
+        assert rows == []
+        return
+    row = only(rows)
+    assert row["kind"] == ("WAITING" if waits else "ENDED_NOTHING")
+    assert row["fee"] == event.facts.fee
+    assert row["stay"] == (None if waits else readable(entry))
 
 
 def meant(event: Event, outcome: Projection) -> Position | None:

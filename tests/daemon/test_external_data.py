@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.core.centrals import Driven
+from tests.core.centrals import T0_MS, Driven
 from tests.core.tariffs import AIRPORT, CENTRE, flat
 from tests.daemon.api_server import GOOD, PASS, ApiServer, api_server, send, stuck
 from zparkd.cli.loopback import wait_for
 from zparkd.core import limits
+from zparkd.core.central import FromBus
+from zparkd.core.wire import TOPIC_HEARTBEAT, Beat, write_header
 from zparkd.daemon.config import ExternalApi
 from zparkd.daemon.external_data import ExternalData
 
@@ -211,3 +213,17 @@ def test_with_peers_it_first_hears_who_is_there(server: ApiServer) -> None:
     fetching.driven.wait(0.2)
     fetching.look()
     assert fetching.document == AIRPORT
+
+
+@pytest.mark.parametrize("said", [2**53 - 1, T0_MS + 3_600_000])
+def test_when_it_was_last_whole_is_never_later_than_now_whatever_a_peer_says(said: int) -> None:
+    us = Driven("central-1", peers=["central-9"])
+    beat = Beat("lot-a", "UTC", "0", T0_MS, ["central-1"], [], "", said)
+    header = write_header("central-9", T0_MS, beat)
+    us.step(FromBus("central-9", [TOPIC_HEARTBEAT, header]))
+    data = ExternalData(us.central, lambda: None)
+    data.configure(ExternalApi("http://127.0.0.1:1/x", 300, 10, None))
+    state = data.state(us.now)
+    assert state is not None
+    assert state["last_good"] == "2025-12-02T10:30:00.000+07:00"
+    assert state["age_s"] == 0

@@ -29,7 +29,7 @@ _WHY = {
 }
 _MADE = """
 WITH made AS (
-    SELECT e.at, o.origin, e.skeleton
+    SELECT e.at, o.origin
     FROM arrivals a JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40
     WHERE a.no > :lost_no AND a.no <= :over_no AND e.timestamp <= :back_ms
 )
@@ -39,12 +39,12 @@ _CONFLICTS = (
     _MADE
     + """
 SELECT
-    CASE WHEN d.verdict = 'ENDED_NOTHING'
-              AND json_extract(CAST(m.skeleton AS TEXT), '$.data.names[0]') IS NULL
+    CASE WHEN d.verdict = 'ENDED_NOTHING' AND c.origin IS NULL
          THEN 'UNMATCHED' ELSE d.verdict END AS kind,
     m.origin || '_' || e.timestamp || '_' || v.plate_id AS event_id,
-    json_extract(CAST(m.skeleton AS TEXT), '$.data.fee') AS fee
+    c.fee
 FROM made m JOIN verdicts d ON d.at = m.at JOIN events e ON e.at = m.at
+LEFT JOIN claims c ON c.at = m.at
 JOIN vehicles v ON v.no = d.vehicle
 WHERE d.verdict IN ('SUPERSEDED', 'ENDED_NOTHING')
 UNION ALL

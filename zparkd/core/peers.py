@@ -131,7 +131,8 @@ class Peers:
         if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.hears_us):
             self._is_back(peer, now)
         peer.heard = now
-        peer.beat_ms = timestamp
+        if 0 < timestamp <= limits.TIME_SHOWN_MS_MAX:
+            peer.beat_ms = timestamp
         if hears_us and not peer.hears_us:
             peer.probed_ms = None  # what it said of us before may be over: ask it now
         peer.hears_us = hears_us
@@ -449,7 +450,11 @@ class Peers:
             peer.synced_saved_ms = None
 
     def note_synced(self, ours: Mapping[Stream, int]) -> None:
-        """Advance the time up to which all of a peer's events are held here."""
+        """Note the time up to which all of a peer's events are held here.
+
+        It is the peer's own, and goes back with the peer's clock.
+        """
         for peer in self.states.values():
-            if peer.heads is not None and not peer.wants_vector and self.behind(peer, ours) == 0:
-                peer.synced_ms = max(peer.synced_ms, peer.beat_ms)
+            known = peer.beat_ms and peer.heads is not None and not peer.wants_vector
+            if known and self.behind(peer, ours) == 0:
+                peer.synced_ms = peer.beat_ms

@@ -170,10 +170,14 @@ class ExternalData:
         }
 
     def _last_good_ms(self, now: Now) -> int:
-        """When any connected central last got all documents; 0 for never."""
+        """When any connected central last got all documents; 0 for never.
+
+        What a peer says of it may be anything; later than now it can't have been.
+        """
         peers = self.central.peers
+        now_ms = self.central.clock.read(now).ms
         told = [
-            peer.fetched_ms or 0
+            min(peer.fetched_ms or 0, now_ms)
             for peer in peers.states.values()
             if peers.connected(peer, now.mono_ms)
         ]

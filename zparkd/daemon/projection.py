@@ -7,7 +7,7 @@ stay in which the earliest such event falls. Both give the rows that `sessions.p
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from zparkd.daemon.vehicles import Vehicle, Vehicles
 
 _JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
+_CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _FOLDED = (Verdict.SUPERSEDED.value, Verdict.ENDED_NOTHING.value)
 
@@ -69,6 +70,7 @@ class Projection:
             own.last_place = max(own.last_place, event.order)
             self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
             self._run(_JUDGE, (at, own.no, Verdict.WAITING.value, None))
+            self._claim(at, event)
             self._waiting += 1
             return
         vehicle, place = named if named is not None else (own, event.order)
@@ -192,14 +194,21 @@ class Projection:
             elif stay is not held.stay:
                 closed = self.stays.update(held.id, stay)
                 vehicle.open = closed if stay.closed_by is None else None
-        self._judge(fold, vehicle.no)
+        self._judge(fold, vehicle.no, {event.position: event})
 
-    def _judge(self, fold: Fold, number: int) -> None:
+    def _judge(self, fold: Fold, number: int, events: Mapping[Position, Event]) -> None:
         at = self._streams.at
         for entry, winner in fold.superseded.items():
             self._run(_JUDGE, (at(entry), number, Verdict.SUPERSEDED.value, at(winner)))
         for position in fold.ended_nothing:
             self._run(_JUDGE, (at(position), number, Verdict.ENDED_NOTHING.value, None))
+            self._claim(at(position), events[position])
+
+    def _claim(self, at: int | None, event: Event) -> None:
+        """Keep what an event that did not count says, as core read it: SQL reads no JSON."""
+        assert event.facts is not None
+        names = event.names or (None, None, None)
+        self._run(_CLAIM, (at, event.facts.fee, *names))
 
     # --- folding again -----------------------------------------------------------------------
 
@@ -235,7 +244,7 @@ class Projection:
             if fold_key(event, entries) >= first:
                 fold.take(event)
                 self._run("DELETE FROM verdicts WHERE at=?", (self._streams.at(event.position),))
-        self._replace(fold, number, first)
+        self._replace(fold, number, first, {event.position: event for event in events})
         vehicle.open = self.stays.open_of(number)
 
     def _key_of(self, position: Position) -> SortKey:
@@ -243,7 +252,9 @@ class Projection:
         row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
         return read(*row).key
 
-    def _replace(self, fold: Fold, number: int, first: SortKey) -> None:
+    def _replace(
+        self, fold: Fold, number: int, first: SortKey, events: Mapping[Position, Event]
+    ) -> None:
         """Make the stays of a vehicle from `first` on those of the fold, keeping their ids."""
         stays = self.stays
         before = [held for held in stays.since(number, first.order) if held.stay.entry_key >= first]
@@ -259,7 +270,7 @@ class Projection:
                 stays.insert(stay, number)
             elif stays_before[id] != stay:
                 stays.update(id, stay)
-        self._judge(fold, number)
+        self._judge(fold, number, events)
 
     def entry_that_counts(self, entry: Position | None) -> int | None:
         """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""

@@ -9,6 +9,7 @@ that is newer than this software is refused, never guessed at.
     vehicles   (camera_type, plate_id) <-> a number
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
+    claims     fee and named entry of events that wait, or ended nothing
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
     peers      how far all that each configured peer has was here when that was last looked at
     peer_heads what each of them held when last heard
@@ -159,61 +160,6 @@ JOIN vehicles v ON v.no = s.vehicle
 JOIN streams eo ON eo.no = s.entry >> 40
 LEFT JOIN streams xo ON xo.no = s.closer >> 40;
 
-CREATE VIEW conflicts AS
-WITH judged AS (
-    SELECT
-        d.verdict, d.instead, d.vehicle, e.at, e.timestamp, e.edge_id,
-        json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
-        json_extract(CAST(e.skeleton AS TEXT), '$.data.names[0]') AS names,
-        (SELECT o.no << 40 | json_extract(CAST(e.skeleton AS TEXT), '$.data.names[2]')
-         FROM streams o
-         WHERE o.origin = json_extract(CAST(e.skeleton AS TEXT), '$.data.names[0]')
-           AND o.epoch = json_extract(CAST(e.skeleton AS TEXT), '$.data.names[1]')) AS named
-    FROM verdicts d JOIN events e ON e.at = d.at
-    WHERE d.verdict <> 'REPEATED'
-)
-SELECT
-    CASE WHEN j.verdict = 'ENDED_NOTHING' AND j.names IS NULL THEN 'UNMATCHED'
-         ELSE j.verdict END AS kind,
-    v.plate_id,
-    v.camera_type,
-    eo.origin || '_' || j.timestamp || '_' || v.plate_id AS event_id,
-    so.origin || '_' || s.entry_ms || '_' || v.plate_id AS stay,
-    eo.origin AS central,
-    j.edge_id,
-    strftime('%Y-%m-%d %H:%M:%S', j.timestamp / 1000 + (
-        SELECT offset_s FROM zone WHERE from_s <= j.timestamp / 1000 ORDER BY from_s DESC LIMIT 1
-    ), 'unixepoch') AS time,
-    j.fee,
-    j.timestamp AS time_ms
-FROM judged j
-JOIN vehicles v ON v.no = j.vehicle
-JOIN streams eo ON eo.no = j.at >> 40
--- An entry that does not count leads to the one that does in at most two steps.
-LEFT JOIN sessions s ON s.entry = CASE j.verdict
-    WHEN 'SUPERSEDED' THEN j.instead
-    WHEN 'ENDED_NOTHING' THEN coalesce(
-        (SELECT entry FROM sessions WHERE entry = j.named),
-        (SELECT x.entry FROM verdicts a JOIN sessions x ON x.entry = a.instead
-         WHERE a.at = j.named),
-        (SELECT x.entry FROM verdicts a JOIN verdicts b ON b.at = a.instead
-         JOIN sessions x ON x.entry = b.instead WHERE a.at = j.named)) END
-LEFT JOIN streams so ON so.no = s.entry >> 40
-UNION ALL
-SELECT
-    r.value,
-    h.plate_id,
-    h.camera_type,
-    h.event_id,
-    h.event_id,
-    coalesce(h.exit_central, h.source_central),
-    coalesce(h.exit_edge_id, h.edge_id),
-    coalesce(h.exit_time, h.entry_time),
-    h.fee,
-    coalesce(h.exit_ms, h.entry_ms)
-FROM history h, json_each('["' || replace(h.remarks, ',', '","') || '"]') r
-WHERE h.remarks IS NOT NULL;
-
 CREATE VIEW p2p_sync_state AS
 SELECT
     id AS peer_central_id,
@@ -356,6 +302,78 @@ INSERT OR IGNORE INTO peer_heads
 ALTER TABLE peers DROP COLUMN heads;
 """
 
+# What an event that did not count says is kept as core read it. SQL would read other JSON than core
+# does where a member stands twice, and fail where core passes over what is none.
+_CLAIMS = """
+CREATE TABLE claims (
+    at     INTEGER PRIMARY KEY REFERENCES events (at),
+    fee    INTEGER,
+    origin TEXT,
+    epoch  INTEGER,
+    seq    INTEGER
+);
+CREATE TRIGGER verdict_gone AFTER DELETE ON verdicts BEGIN
+    DELETE FROM claims WHERE at = old.at;
+END;
+INSERT INTO claims
+SELECT e.at, json_extract(e.text, '$.data.fee'), json_extract(e.text, '$.data.names[0]'),
+       json_extract(e.text, '$.data.names[1]'), json_extract(e.text, '$.data.names[2]')
+FROM (SELECT v.at, CAST(skeleton AS TEXT) AS text FROM verdicts v JOIN events ON events.at = v.at
+      WHERE v.verdict IN ('WAITING', 'ENDED_NOTHING')) e
+WHERE json_valid(e.text);
+DROP VIEW IF EXISTS conflicts;
+CREATE VIEW conflicts AS
+WITH judged AS (
+    SELECT
+        d.verdict, d.instead, d.vehicle, e.at, e.timestamp, e.edge_id, c.fee, c.origin AS names,
+        (SELECT o.no << 40 | c.seq FROM streams o
+         WHERE o.origin = c.origin AND o.epoch = c.epoch) AS named
+    FROM verdicts d JOIN events e ON e.at = d.at LEFT JOIN claims c ON c.at = d.at
+    WHERE d.verdict <> 'REPEATED'
+)
+SELECT
+    CASE WHEN j.verdict = 'ENDED_NOTHING' AND j.names IS NULL THEN 'UNMATCHED'
+         ELSE j.verdict END AS kind,
+    v.plate_id,
+    v.camera_type,
+    eo.origin || '_' || j.timestamp || '_' || v.plate_id AS event_id,
+    so.origin || '_' || s.entry_ms || '_' || v.plate_id AS stay,
+    eo.origin AS central,
+    j.edge_id,
+    strftime('%Y-%m-%d %H:%M:%S', j.timestamp / 1000 + (
+        SELECT offset_s FROM zone WHERE from_s <= j.timestamp / 1000 ORDER BY from_s DESC LIMIT 1
+    ), 'unixepoch') AS time,
+    j.fee,
+    j.timestamp AS time_ms
+FROM judged j
+JOIN vehicles v ON v.no = j.vehicle
+JOIN streams eo ON eo.no = j.at >> 40
+-- An entry that does not count leads to the one that does in at most two steps.
+LEFT JOIN sessions s ON s.entry = CASE j.verdict
+    WHEN 'SUPERSEDED' THEN j.instead
+    WHEN 'ENDED_NOTHING' THEN coalesce(
+        (SELECT entry FROM sessions WHERE entry = j.named),
+        (SELECT x.entry FROM verdicts a JOIN sessions x ON x.entry = a.instead
+         WHERE a.at = j.named),
+        (SELECT x.entry FROM verdicts a JOIN verdicts b ON b.at = a.instead
+         JOIN sessions x ON x.entry = b.instead WHERE a.at = j.named)) END
+LEFT JOIN streams so ON so.no = s.entry >> 40
+UNION ALL
+SELECT
+    r.value,
+    h.plate_id,
+    h.camera_type,
+    h.event_id,
+    h.event_id,
+    coalesce(h.exit_central, h.source_central),
+    coalesce(h.exit_edge_id, h.edge_id),
+    coalesce(h.exit_time, h.entry_time),
+    h.fee,
+    coalesce(h.exit_ms, h.entry_ms)
+FROM history h, json_each('["' || replace(h.remarks, ',', '","') || '"]') r
+WHERE h.remarks IS NOT NULL;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -365,6 +383,7 @@ MIGRATIONS = (
     _SIGNATURES,
     _OPENS_ARRIVED,
     _PEER_HEADS,
+    _CLAIMS,
 )
 
 

@@ -33,13 +33,17 @@ _ENTRIES = {
     "type": "SELECT v.camera_type, count(*) FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
     " WHERE s.entry_ms >= :since AND s.entry_ms < :until GROUP BY 1",
 }
+# `total` and not `sum`: that fails where a sum is more than an integer of SQLite holds.
 _EXITED = "closed_by = 'EXIT' AND exit_ms >= :since AND exit_ms < :until GROUP BY 1, 2"
 _EXITS = {
-    "hour": "SELECT exit_ms / :quarter, currency, count(*), sum(fee) FROM sessions"
+    "hour": "SELECT exit_ms / :quarter, currency, count(*), CAST(total(fee) AS INTEGER)"
+    " FROM sessions"
     f" WHERE {_EXITED}",
-    "gate": "SELECT o.origin || '/' || s.exit_edge_id, s.currency, count(*), sum(s.fee)"
+    "gate": "SELECT o.origin || '/' || s.exit_edge_id, s.currency, count(*),"
+    " CAST(total(s.fee) AS INTEGER)"
     f" FROM sessions s JOIN streams o ON o.no = s.closer >> 40 WHERE {_EXITED}",
-    "type": "SELECT v.camera_type, s.currency, count(*), sum(s.fee)"
+    "type": "SELECT v.camera_type, s.currency, count(*),"
+    " CAST(total(s.fee) AS INTEGER)"
     f" FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE {_EXITED}",
 }
 _SYNCED = "SELECT peer_central_id, last_sync_timestamp FROM p2p_sync_state"
