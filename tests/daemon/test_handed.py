@@ -4,9 +4,12 @@ import orjson
 import pytest
 
 from zparkd.core import limits
+from zparkd.core.principal import Principal
+from zparkd.daemon.commands import Asker
 from zparkd.daemon.handed import Handed
 
 TOKEN = (b"asker", b"")
+ROOT = Asker(0, 1)
 
 
 def command(**fields: object) -> bytes:
@@ -16,7 +19,7 @@ def command(**fields: object) -> bytes:
 def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
     handed = Handed()
     request = {"type": "PING", "edge_id": "e"}
-    assert handed.take([(TOKEN, command(command="edge", request=request))]) == []
+    assert handed.take([(TOKEN, command(command="edge", request=request), ROOT)]) == []
     assert handed.due(edges=False) == []
     [due] = handed.due(edges=True)
     assert orjson.loads(due.body) == request
@@ -36,14 +39,14 @@ def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
 def test_other_commands_and_garbage_are_passed_on() -> None:
     handed = Handed()
     others = [(TOKEN, command(command="status")), (TOKEN, b"\xff"), (TOKEN, b"[]")]
-    assert handed.take(others) == others
+    assert handed.take([(*other, ROOT) for other in others]) == others
     assert handed.answered((b"edge", b""), b"{}") is None
 
 
 @pytest.mark.parametrize("request_", [None, 1, "PING", [], ["x"]])
 def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
     handed = Handed()
-    handed.take([(TOKEN, command(command="edge", request=request_))])
+    handed.take([(TOKEN, command(command="edge", request=request_), ROOT)])
     assert handed.due(edges=True) == []
     [(token, answer)] = handed.refused()
     assert token == TOKEN
@@ -53,8 +56,26 @@ def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
 
 def test_only_so_many_wait() -> None:
     handed = Handed()
-    one = (TOKEN, command(command="edge", request={}))
+    one = (TOKEN, command(command="edge", request={}), ROOT)
     handed.take([one] * (limits.HANDED_WAITING + 1))
     assert len(handed.due(edges=True)) == limits.HANDED_WAITING
     [(_, answer)] = handed.refused()
     assert orjson.loads(answer)["error"]["code"] == "busy"
+
+
+@pytest.mark.parametrize(
+    ("said", "by"),
+    [
+        ({"login": "lan"}, Principal(login="lan")),
+        ({"uid": 1000}, Principal(uid=1000)),
+        (None, Principal(uid=0)),
+        ({}, Principal(uid=0)),
+        ({"login": "a b"}, Principal(uid=0)),
+        ("lan", Principal(uid=0)),
+    ],
+)
+def test_who_acts_is_whom_the_gateway_knows_else_the_account(said: object, by: Principal) -> None:
+    handed = Handed()
+    handed.take([(TOKEN, command(command="edge", request={"type": "PING"}, by=said), ROOT)])
+    [due] = handed.due(edges=True)
+    assert due.by == by

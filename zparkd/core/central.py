@@ -27,6 +27,7 @@ from zparkd.core.log import Log
 from zparkd.core.moved_in import MovedIn
 from zparkd.core.namesake import Namesake
 from zparkd.core.peers import Peers, PeerState
+from zparkd.core.principal import Principal
 from zparkd.core.proof import Proof
 from zparkd.core.reference_changes import ReferenceChanges
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
@@ -42,12 +43,14 @@ Token = tuple[bytes, ...]
 class FromEdge:
     """A request of an edge; `token` is where its answer goes.
 
-    `speaker` is the edge whose key it came with, None where no keys are in use.
+    `speaker` is the edge whose key it came with, None where no keys are in use. `by` is who asked
+    in its name over the control socket.
     """
 
     token: Token
     body: bytes
     speaker: str | None = None
+    by: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +178,8 @@ class Central:
         self.log.settle()
         self.namesake.judge(self.clock, now)
         for request in requests:
-            output.replies.append(
-                (request.token, self.gate.answer(now, request.body, request.speaker))
-            )
+            said = self.gate.answer(now, request.body, request.speaker, request.by)
+            output.replies.append((request.token, said))
         self._publish(now, output)
         for peer_id, ask in self.peers.next_asks(self.log.heads, now):
             output.asks.append((peer_id, [self._header(now, ask)]))

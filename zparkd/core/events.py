@@ -21,6 +21,7 @@ from msgspec import Meta, Raw, Struct
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.plates import PLATE_ID
+from zparkd.core.principal import Principal
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet, is_sound
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
@@ -94,7 +95,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
     An exit names the event that set the `tariff` it was priced by, none for the built-in one. It
     was priced up to `priced_ms`, where that is not its own time, and paid nothing for a pass that
-    ends with `pass_until`.
+    ends with `pass_until`. `by` is who asked for it, where that was no edge.
     """
 
     edge_id: Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}\\Z")]
@@ -116,6 +117,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     lost_ticket: bool = False
     pass_until: str | None = None
     breakdown: Annotated[tuple[dict[str, int | str], ...], Meta(max_length=64)] | None = None
+    by: Principal | None = None
 
 
 class Personal(Struct, frozen=True, omit_defaults=True):

@@ -5,6 +5,7 @@ records an event is answered from that event alone, so its repetition, here or a
 central, gets the same answer.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import orjson
@@ -18,6 +19,7 @@ from zparkd.core.events import Event, Facts, Kind, Personal, Position, VehicleKe
 from zparkd.core.journal import Journal
 from zparkd.core.log import HeldStay, Log
 from zparkd.core.memory import Detection, EdgeMemory
+from zparkd.core.principal import Principal
 from zparkd.core.requests import (
     Code,
     Refusal,
@@ -62,13 +64,16 @@ class Gate:
         self._unsaid.configure(settings.lanes)
         self._charges.zone = settings.zone
 
-    def answer(self, now: Now, body: bytes, speaker: str | None = None) -> bytes:
+    def answer(
+        self, now: Now, body: bytes, speaker: str | None = None, by: Principal | None = None
+    ) -> bytes:
         """The answer to one request, as the bytes of a JSON object.
 
-        `speaker` is the edge whose key it came with; it may speak for nobody else.
+        `speaker` is the edge whose key it came with; it may speak for nobody else. `by` is who
+        asks in the name of an edge, with no key of it.
         """
         try:
-            request = read_request(read_object(body))
+            request = dataclasses.replace(read_request(read_object(body)), by=by)
             answer = {"success": True, "request_id": request.request_id}
             answer |= self._decide(now, request, speaker or request.edge_id)
         except Refusal as no:
@@ -87,6 +92,11 @@ class Gate:
             raise Refusal(
                 Code.FORBIDDEN,
                 f"edge_id: this connection has the key of {speaker}, which speaks for no other",
+            )
+        if request.by is not None and not self._settings.admits(request.edge_id):
+            raise Refusal(
+                Code.FORBIDDEN,
+                f"edge_id: {request.edge_id} is no edge of this central; it has no file in edges.d",
             )
         opened = None
         if request.type is RequestType.BARRIER_CLOSE:
@@ -323,6 +333,7 @@ class Gate:
             entry_ms=entry_ms,
             forced=forced,
             marked=stamp.marked,
+            by=request.by,
         )
         holder = None
         if kind is Kind.EXIT:

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from zparkd.core import limits
 from zparkd.core.documents import BadDocument
+from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.core.tariff import Tariff
 from zparkd.core.tariff_document import read_tariff
@@ -31,6 +32,7 @@ class TariffSet(Struct, frozen=True, omit_defaults=True):
 
     version: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
     document: dict[str, Any]
+    by: Principal | None = None
 
 
 class PassChanged(Struct, frozen=True, omit_defaults=True):
@@ -40,12 +42,14 @@ class PassChanged(Struct, frozen=True, omit_defaults=True):
     valid_from: _Day
     valid_until: _Day
     removed: bool = False
+    by: Principal | None = None
 
 
 class StaffChanged(Struct, frozen=True, omit_defaults=True):
     """The `data` of STAFF_CHANGED; id and name are in the personal part."""
 
     removed: bool = False
+    by: Principal | None = None
 
 
 Reference = TariffSet | PassChanged | StaffChanged

@@ -13,6 +13,7 @@ import orjson
 
 from zparkd.core import limits
 from zparkd.core.plates import PLATE_ID, normalise_plate
+from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
 
@@ -68,7 +69,10 @@ class EntryRef:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of an edge. None stands for what it did not say."""
+    """One request of an edge. None stands for what it did not say.
+
+    `by` is who was proved to ask in its name, where it did not ask by itself.
+    """
 
     type: RequestType
     edge_id: str
@@ -85,6 +89,7 @@ class Request:
     lost_ticket: bool = False
     reason: str | None = None
     event: EntryRef | None = None
+    by: Principal | None = None
 
 
 def read_object(body: bytes) -> dict[str, Any]:

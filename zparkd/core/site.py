@@ -69,7 +69,8 @@ class Settings:
     """What a central is told, all of it replaceable while it runs but for `id` and `site`.
 
     `zone` is the site's time zone, `timezone` its name. `edge_requests_per_s` 0 means no limit.
-    `known_keys` are further keys by which the events of these origins are good.
+    `known_keys` are further keys by which the events of these origins are good. `keyed` says that
+    nobody is let in without a key: then there are no edges but those of `lanes`.
     """
 
     id: str
@@ -82,3 +83,8 @@ class Settings:
     peer_timeout_ms: int
     edge_requests_per_s: float
     known_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keyed: bool = False
+
+    def admits(self, edge_id: str) -> bool:
+        """Whether there is such an edge here."""
+        return not self.keyed or any(lane.id == edge_id for lane in self.lanes)

@@ -28,6 +28,7 @@ from zparkd.core.central import (
     Token,
 )
 from zparkd.core.site import Peer
+from zparkd.daemon.commands import Asker
 from zparkd.daemon.config import Listen
 from zparkd.daemon.links import Link
 from zparkd.daemon.ports import BindError, Ports
@@ -41,11 +42,11 @@ _ORDERLY_STOP_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A command; `token` is where its answer goes, `asker` who sent it, as the kernel says."""
+    """A command; `token` is where its answer goes, `asker` who sent it."""
 
     token: Token
     body: bytes
-    asker: str
+    asker: Asker
 
 
 @dataclass(slots=True)
@@ -280,12 +281,12 @@ class Bus:
         return True
 
 
-def _asker(who: str | None) -> str:
+def _asker(who: str | None) -> Asker:
     """Who sent a command, as the kernel told ZeroMQ: `localhost:uid:gid:pid`."""
     match (who or "").split(":"):
         case [_, uid, _, pid]:
-            return f"uid {uid}, pid {pid}"
-    return "who is not known"
+            return Asker(int(uid), int(pid))
+    return Asker()
 
 
 def _user_id(frame: zmq.Frame) -> str | None:

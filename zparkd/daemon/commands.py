@@ -8,8 +8,10 @@ the request to the answer, run inside the loop, so it must be quick.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
+from zparkd.core.principal import Principal
 from zparkd.daemon.messages import Message, say
 
 Request = Mapping[str, Any]
@@ -17,6 +19,26 @@ Answer = dict[str, Any]
 Command = Callable[[Request], Answer]
 CommandId = str | int | None
 PROTOCOL_VERSION = 1
+
+
+class Asker(NamedTuple):
+    """Who sent a command: the account and the process, as the kernel says; None where unknown."""
+
+    uid: int | None = None
+    pid: int | None = None
+
+    def __str__(self) -> str:
+        """As the log has it."""
+        return f"uid {self.uid}, pid {self.pid}" if self.uid is not None else "who is not known"
+
+
+def principal(request: Request, asker: Asker) -> Principal:
+    """Who acts: whom the gateway says that it knows (`by`), else the account that asks."""
+    try:
+        said = msgspec.convert(request.get("by"), Principal)
+    except msgspec.ValidationError:
+        said = Principal()
+    return said if said != Principal() else Principal(uid=asker.uid)
 
 
 def no(code: str, message: str) -> Answer:
@@ -51,6 +73,7 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
     return orjson.dumps({"v": PROTOCOL_VERSION, "id": id, **answer})
 
 
+_NOBODY = Asker()
 # All others may change something, and so are logged with who asked.
 READING = frozenset({"status", "peer.test", "tariff.show", "pass.list", "staff.list"})
 _IN_PARTS = frozenset({"import.stays"})  # logged once, with what ends them
@@ -65,9 +88,10 @@ class Commands:
         self._table = table
         self._run = run
 
-    def answer(self, body: bytes, asker: str = "who is not known") -> bytes:
+    def answer(self, body: bytes, asker: Asker = _NOBODY) -> bytes:
         """The answer to one request, whatever its bytes are; `asker` is who sent it."""
         asked = read(body)
+        by = principal(asked.request, asker)
         command = self._table.get(asked.name) if asked.name is not None else None
         if asked.name is None or asked.id is None:
             answer = no("bad_request", "a command is a JSON object with v, id and command")
@@ -75,10 +99,11 @@ class Commands:
             answer = no("unknown_command", f"command {asked.name!r} is not known here")
         else:
             known = command
-            answer = self._run(lambda: known(asked.request)) or no(
+            answer = self._run(lambda: known({**asked.request, "by": by})) or no(
                 "failed", "the daemon's log says why"
             )
             if asked.name not in READING | _IN_PARTS:
                 done = "done" if answer.get("success") is True else "refused"
-                say(Message.COMMAND, command=asked.name, asker=asker, outcome=done)
+                who = f"{by.login}, through {asker}" if by.login is not None else asker
+                say(Message.COMMAND, command=asked.name, asker=who, outcome=done)
         return envelope(asked.id, answer)

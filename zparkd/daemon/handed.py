@@ -1,8 +1,9 @@
 """Requests of edges that another program hands on over the control socket, such as the gateway.
 
-The command is `edge`, and its `request` what an edge would send. It goes through the gate in the
-same turn and the same transaction as what comes in over the edge port, and is answered like
-that: after the commit, by the same rules. The gate's answer is the `answer` of the command's.
+The command is `edge`, its `request` what an edge would send, and `by` who asks for it. It goes
+through the gate in the same turn and the same transaction as what comes in over the edge port, and
+is answered like that: after the commit, by the same rules. The gate's answer is the `answer` of the
+command's.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ import orjson
 
 from zparkd.core import limits
 from zparkd.core.central import FromEdge, Token
-from zparkd.daemon.commands import Answer, CommandId, envelope, no, read
+from zparkd.daemon.commands import Answer, Asker, CommandId, envelope, no, principal, read
 
 COMMAND = "edge"
 
@@ -26,10 +27,10 @@ class Handed:
         self._number = 0
         self._refused: list[tuple[Token, bytes]] = []
 
-    def take(self, controls: Iterable[tuple[Token, bytes]]) -> list[tuple[Token, bytes]]:
+    def take(self, controls: Iterable[tuple[Token, bytes, Asker]]) -> list[tuple[Token, bytes]]:
         """Take up those commands that are an edge's request; the others."""
         others = []
-        for token, body in controls:
+        for token, body, asker in controls:
             asked = read(body)
             if asked.name != COMMAND:
                 others.append((token, body))
@@ -43,7 +44,8 @@ class Handed:
                 self._number += 1
                 mine = (b"handed", b"%d" % self._number)
                 self._askers[mine] = (token, asked.id)
-                self._waiting.append(FromEdge(mine, request))
+                by = principal(asked.request, asker)
+                self._waiting.append(FromEdge(mine, request, by=by))
         return others
 
     def due(self, edges: bool) -> list[FromEdge]:

@@ -79,6 +79,8 @@ def put(entries: Iterable[tuple[Message, Mapping[str, object]]]) -> None:
         for message, fields in entries:
             id, level, text = message.value
             text = text.format_map(fields)
+            if "by" in fields:
+                text += f", by {fields['by']}"
             if _journal is not None:
                 _journal.tell(text, level, {"message_id": id, **fields})
             else:

@@ -23,6 +23,7 @@ from zparkd.daemon.bus import BindError, Bus
 from zparkd.daemon.changes import Changes
 from zparkd.daemon.commands import Answer, Commands, Request
 from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults, secret_key
+from zparkd.daemon.config_keys import SecurityMode
 from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.handed import Handed
@@ -93,6 +94,7 @@ def settings_of(config: Config) -> Settings:
         peer_timeout_ms=round(config.peer_timeout_s * 1000),
         edge_requests_per_s=config.edge_requests_per_s,
         known_keys=config.security.known_keys,
+        keyed=config.security.mode is SecurityMode.CURVE,
     )
 
 
@@ -178,7 +180,9 @@ class Reactor:
         self._bus.await_company(limits.COMPANY_MS)
         drained = self._bus.drain()
         askers = {asked.token: asked.asker for asked in drained.controls}
-        commands = self._handed.take((asked.token, asked.body) for asked in drained.controls)
+        commands = self._handed.take(
+            (asked.token, asked.body, asked.asker) for asked in drained.controls
+        )
         self._turn([*drained.messages, *self._handed.due(edges)])
         for peer_id, fault in drained.link_faults.items():
             self._central.peers.states[peer_id].link_fault = fault

@@ -6,7 +6,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 from collections.abc import Iterable, Iterator
 
 from zparkd.core import moved_in
-from zparkd.core.events import Event, Kind, event_id
+from zparkd.core.events import Event, Facts, Kind, event_id
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.daemon.log import put
 from zparkd.daemon.messages import Message
@@ -35,9 +35,9 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
             continue  # by the million; one line says how many
         if facts is None:
             assert event.reference is not None
-            yield OF_KIND[Kind(event.kind)], _of_reference(event.reference)
+            yield OF_KIND[Kind(event.kind)], _of_reference(event.reference) | _by(event.reference)
             continue
-        fields: dict[str, object] = {"edge": facts.edge_id}
+        fields: dict[str, object] = {"edge": facts.edge_id} | _by(facts)
         if event.vehicle is not None:
             fields["camera_type"], fields["plate"] = event.vehicle
             fields["event_id"] = _id_of_stay(event)
@@ -58,6 +58,11 @@ def _of_reference(data: Reference) -> dict[str, object]:
             return fields | {"change": _change(data.removed)}
         case StaffChanged():
             return {"change": _change(data.removed)}
+
+
+def _by(said: Facts | Reference) -> dict[str, object]:
+    """Who asked for it, where that was no edge by itself."""
+    return {"by": str(said.by)} if said.by is not None else {}
 
 
 def _change(removed: bool) -> str:

@@ -34,7 +34,9 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
 
     def set_tariff(request: Request) -> Answer:
         document = request.get("document")
-        return _judged(lambda: {"version": changes.set_tariff(now(), document), **missing()})
+        return _judged(
+            lambda: {"version": changes.set_tariff(now(), document, request["by"]), **missing()}
+        )
 
     def show_tariff(_: Request) -> Answer:
         tariff = held.tariff()
@@ -46,11 +48,11 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
 
     def import_passes(request: Request) -> Answer:
         entries = request.get("entries")
-        return _imported(lambda: changes.import_passes(now(), read_passes(entries)))
+        return _imported(lambda: changes.import_passes(now(), read_passes(entries), request["by"]))
 
     def import_staff(request: Request) -> Answer:
         entries = request.get("entries")
-        return _imported(lambda: changes.import_staff(now(), read_staff(entries)))
+        return _imported(lambda: changes.import_staff(now(), read_staff(entries), request["by"]))
 
     return {
         "tariff.set": set_tariff,

@@ -35,12 +35,21 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who asks: `session` for a person at a browser; `uid` alone where nobody has credentials."""
+    """Who asks: `session` for a person at a browser; `uid` alone where nobody has credentials.
+
+    `staff_id` is that of a person who is logged in; machines and local accounts have none.
+    """
 
     role: Role
     name: str | None = None
     session: Session | None = None
     uid: int | None = None
+    staff_id: str | None = None
+
+    @property
+    def by(self) -> dict[str, object]:
+        """As the daemon is told, for the event, its log and the audit."""
+        return {"login": self.name} if self.name is not None else {"uid": self.uid}
 
     def __str__(self) -> str:
         """As the log has it."""
@@ -101,7 +110,8 @@ class Access:
         if session is not None:
             user = known.user(session.user)
             if user is not None and user.password == session.password:
-                return Who(user.role, user.name, session)
+                staff_id = user.staff_id or user.name
+                return Who(user.role, user.name, session, staff_id=staff_id)
         return None
 
     def _of_this_machine(self, request: Request) -> Who | None:
@@ -147,6 +157,7 @@ def needs(role: Role, endpoint: Endpoint) -> Endpoint:
                 "forbidden",
                 f"this takes the role {role}, and {who} has {who.role}",
             )
+        request.state.who = who
         response = await endpoint(request)
         if role is Role.ADMIN:
             _LOG.info("%s %s: by %s", request.method, request.url.path, who)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import click
 
+from zparkd.core import limits
 from zparkd.web.credentials import (
     FILE,
     NAME,
@@ -28,6 +29,12 @@ def _name(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
     return text
 
 
+def _staff_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not (text.isprintable() and 0 < len(text) <= limits.TEXT_CHARACTERS):
+        raise click.BadParameter(f"1 to {limits.TEXT_CHARACTERS} characters, none of control")
+    return text
+
+
 _NAME = click.argument("name", metavar="NAME", callback=_name)
 _ROLE = click.option(
     "--role",
@@ -43,17 +50,24 @@ def user() -> None:
     """People who log in with a password."""
 
 
-@user.command(epilog="Example: zparkd-web user add lan --role operator")
+@user.command(epilog="Example: zparkd-web user add lan --role operator --staff nv01")
 @_NAME
 @_ROLE
+@click.option(
+    "--staff",
+    "staff_id",
+    metavar="ID",
+    callback=_staff_id,
+    help="Who this is on the site's list of staff.  [default: NAME]",
+)
 @click.pass_obj
-def add(file: Path, name: str, role: str) -> None:
-    """Add a person, or give one another role and password.
+def add(file: Path, name: str, role: str, staff_id: str | None) -> None:
+    """Add a person, or give one another role, password and staff id.
 
     The password is asked for twice; where input is no terminal, it is its first line.
     """
     place, known = _known(file)
-    fresh = User(name, Role(role), hashed(_password()))
+    fresh = User(name, Role(role), hashed(_password()), staff_id)
     others = tuple(one for one in known.users if one.name != name)
     _write(place, Credentials((*others, fresh), known.tokens))
     click.echo(f"{name}: {role}, in {place}")
@@ -74,9 +88,9 @@ def remove_user(file: Path, name: str) -> None:
 @user.command("list")
 @click.pass_obj
 def list_users(file: Path) -> None:
-    """Show people and their roles."""
+    """Show people, their roles, and their staff ids where those are set."""
     for one in _known(file)[1].users:
-        click.echo(f"{one.name}  {one.role}")
+        click.echo(f"{one.name}  {one.role}" + (f"  {one.staff_id}" if one.staff_id else ""))
 
 
 @click.group()

@@ -44,11 +44,15 @@ class Role(StrEnum):
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person. `password` is `scrypt$cost$blocks$salt$hash`, the last two in hex."""
+    """A person. `password` is `scrypt$cost$blocks$salt$hash`, the last two in hex.
+
+    `staff_id` is who this is on the site's list of staff; the name where there is none.
+    """
 
     name: str
     role: Role
     password: str
+    staff_id: str | None = None
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

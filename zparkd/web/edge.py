@@ -1,7 +1,8 @@
 """`/api/edge/…`: a camera's requests over HTTP, handed to the daemon's gate as they are.
 
 The rules and the answers are those of the edge port; only what "no" looks like is HTTP's. An
-`Idempotency-Key` is the `request_id`: a call repeated with it has no second effect.
+`Idempotency-Key` is the `request_id`: a call repeated with it has no second effect. Who is logged
+in is who acts, and has the staff id that the login has.
 """
 
 from http import HTTPStatus
@@ -9,8 +10,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core.requests import RequestType
+from zparkd.core.requests import Code, RequestType
 from zparkd.web import asked
+from zparkd.web.access import Who
 from zparkd.web.answers import STATUS_OF, Problem, answer, bad, said_no
 from zparkd.web.daemon import Daemon
 
@@ -40,8 +42,18 @@ async def _ask(request: Request, type: RequestType) -> Response:
         if fields.get("request_id", key) != key:
             raise bad("Idempotency-Key: is not the request_id in the body; send one of them")
         fields["request_id"] = key
+    who: Who = request.state.who
+    if who.staff_id is not None:
+        if fields.get("staff_id") not in (None, who.staff_id):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                Code.FORBIDDEN,
+                f"staff_id: {who} is {who.staff_id[:40]!r} and acts for nobody else; leave it out."
+                f" Where {who} has another: zparkd-web user add {who} --staff ID",
+            )
+        fields["staff_id"] = who.staff_id
     daemon: Daemon = request.app.state.daemon
-    handed = await daemon.ask("edge", _PATIENCE_S, request=fields)
+    handed = await daemon.ask("edge", _PATIENCE_S, request=fields, by=who.by)
     if handed.get("success") is not True:
         raise said_no(handed)
     given = handed["answer"]

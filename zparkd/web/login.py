@@ -60,6 +60,7 @@ async def session(request: Request) -> Response:
             "first_login": None if access.required else access.first_login,
             "user": who.name if who is not None else None,
             "role": who.role if who is not None else Role.VIEWER,
+            "staff_id": who.staff_id if who is not None else None,
             "csrf": who.session.csrf if who is not None and who.session is not None else "",
             "central": config.central_id,
             "site": config.site,

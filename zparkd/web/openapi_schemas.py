@@ -59,6 +59,7 @@ SCHEMAS: dict[str, _Schema] = {
             "login_required": _FLAG,
             "first_login": _STRING_OR_NULL,
             "user": _STRING_OR_NULL,
+            "staff_id": _STRING_OR_NULL,
             "role": {"$ref": "#/components/schemas/Role"},
             "csrf": _STRING,
             "central": _STRING,
@@ -241,6 +242,7 @@ SCHEMAS: dict[str, _Schema] = {
             "forced": _FLAG,
             "reason": _STRING_OR_NULL,
             "staff_id": _STRING_OR_NULL,
+            "by": _STRING_OR_NULL,
         }
     ),
     "TrafficRow": _object(

@@ -78,7 +78,8 @@ async def write_config(request: Request) -> Response:
         )
     listen, peers = _read(fields, running["this_central"])
     daemon: Daemon = state.daemon
-    given = await daemon.ask("peers.write", _WRITE_S, listen=listen, peers=peers)
+    by = request.state.who.by
+    given = await daemon.ask("peers.write", _WRITE_S, listen=listen, peers=peers, by=by)
     daemon.changed()
     if given.get("success") is not True:
         refused = said_no(given)

@@ -42,7 +42,7 @@ async def set_(request: Request) -> Response:
     """Make a tariff the site's: TOML, or JSON that begins with a brace."""
     document, _ = _judged(_text(await asked.body(request)))
     daemon: Daemon = request.app.state.daemon
-    given = await daemon.ask("tariff.set", _SET_S, document=document)
+    given = await daemon.ask("tariff.set", _SET_S, document=document, by=request.state.who.by)
     if given.get("success") is not True:
         refused = said_no(given)
         refused.more = {"faults": given.get("faults", [])}

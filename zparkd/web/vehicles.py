@@ -122,4 +122,5 @@ def _shown(event: Event, verdict: str | None, stay: str | None, zone: tzinfo) ->
         "forced": facts is not None and facts.forced,
         "reason": personal.reason if personal is not None else None,
         "staff_id": personal.staff_id if personal is not None else None,
+        "by": str(facts.by) if facts is not None and facts.by is not None else None,
     }

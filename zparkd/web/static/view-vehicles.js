@@ -174,6 +174,7 @@ function eventEntry(event, withType) {
     event.forced && mark("warn", t("vehicles.forced")),
     event.reason && el("span", {}, t("vehicles.reason", { reason: event.reason })),
     event.staff_id && el("span", {}, t("vehicles.staff", { staff: event.staff_id })),
+    event.by && el("span", {}, t("vehicles.by", { by: event.by })),
   ].filter(Boolean);
   return el(
     "li",
