@@ -5,7 +5,7 @@ from contextlib import closing
 import orjson
 
 from tests.cli.conftest import Central
-from zparkd.core.peers import PeerNote
+from zparkd.core.peer_state import PeerNote
 from zparkd.daemon.store import Store
 
 NOON_MS = 1_764_651_600_000  # 2025-12-02 12:00:00 at the site

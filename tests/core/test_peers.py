@@ -7,7 +7,8 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Position, Stream
 from zparkd.core.heads import Heads, HeadVector, digest
-from zparkd.core.peers import Peers, PeerState
+from zparkd.core.peer_state import PeerState
+from zparkd.core.peers import Peers
 from zparkd.core.wire import Beat, Page, beat_heads, write_heads
 
 OWN = Stream("central-1", 50)

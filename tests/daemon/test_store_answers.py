@@ -8,7 +8,7 @@ import pytest
 from tests.core.vehicles import BIKE, CAR, OTHER, T0_MS, Book, LaterKind
 from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream
-from zparkd.core.peers import PeerNote
+from zparkd.core.peer_state import PeerNote
 from zparkd.daemon.store import Store
 
 

@@ -15,25 +15,28 @@ from dataclasses import dataclass, field
 import orjson
 
 from zparkd import __version__
-from zparkd.core import digests, limits, pages, wire
+from zparkd.core import limits, wire
 from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
-from zparkd.core.errors import Forged, ProtocolError
+from zparkd.core.errors import Forged, ProtocolError, UnreadablePage
 from zparkd.core.events import Event, Stream
 from zparkd.core.gate import Gate
-from zparkd.core.intake import Intake
+from zparkd.core.intake import Intake, Parts, Taken
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
 from zparkd.core.moved_in import MovedIn
 from zparkd.core.namesake import Namesake
-from zparkd.core.peers import Peers, PeerState
+from zparkd.core.peer_state import Asked, PeerState
+from zparkd.core.peers import Peers
 from zparkd.core.principal import Principal
 from zparkd.core.proof import Proof
 from zparkd.core.reference_changes import ReferenceChanges
+from zparkd.core.refusals import Why
 from zparkd.core.requests import Code, Refusal, read_object, request_id_of
+from zparkd.core.serving import Serving
 from zparkd.core.signing import Identity
 from zparkd.core.site import Settings
-from zparkd.core.wire import Ask, Beat, Compare, Digests, Live, Message, Page
+from zparkd.core.wire import Ask, Beat, Digests, Live, Message, Page
 
 Frames = list[bytes]
 Token = tuple[bytes, ...]
@@ -103,6 +106,7 @@ class Counters:
     messages_received: int = 0
     faults: int = 0
     unreadable: int = 0
+    unprojected: int = 0
     set_aside: int = 0
 
 
@@ -141,6 +145,7 @@ class Central:
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
         self._intake = Intake(log, self.peers, self.proof, settings.site, self.namesake.took)
+        self.serving = Serving(log, self.peers, self.proof)
         self.proof.identify(settings, identity)
         self.configure(settings)
 
@@ -153,6 +158,8 @@ class Central:
         self._next_beat_ms = 0  # and told at once, in the new rhythm
 
         self.proof.configure(settings)
+        self.serving.configure(settings)
+        self.peers.ask_again()
 
     def identify(self, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
@@ -160,9 +167,13 @@ class Central:
 
     # --- one turn ----------------------------------------------------------------------------
 
-    def step(self, now: Now, batch: Sequence[Incoming]) -> Output:
-        """Take in a batch, and say what is to be sent. Peers first: what they know counts."""
+    def step(self, now: Now, batch: Sequence[Incoming], *, apart: bool = False) -> Output:
+        """Take in a batch, and say what is to be sent. Peers first: what they know counts.
+
+        With `apart`, an event of a peer on which the rules blow up is kept without its meaning.
+        """
         output = Output()
+        self._intake.apart = apart
         requests = []
         for message in batch:
             match message:
@@ -237,7 +248,7 @@ class Central:
         answered = [peer for peer in states if peer.replied_ms is not None]
         if len(answered) < len(states) and up_ms < limits.START_HELLO_MS:
             return False
-        return all(self.peers.behind(peer, self.log.heads) == 0 for peer in answered)
+        return not any(self.peers.to_be_had(peer, self.log.heads) for peer in answered)
 
     def seal(self) -> None:
         """Sign what was recorded. Owed before each commit of what did not come from `step`."""
@@ -299,7 +310,7 @@ class Central:
             if isinstance(read.data, Beat):
                 self.peers.beat(peer, read.data, read.timestamp, self.settings.id, now)
             elif isinstance(read.data, Live) and read.body is not None:
-                self._take(peer, read.data, read.body)
+                self._take(peer, read.data, wire.split_body(read.body), now)
             else:
                 raise ProtocolError("published what is not for the bus")
             peer.bus_fault = None
@@ -322,27 +333,43 @@ class Central:
             if page.heads is not None and asked is not None:
                 self.peers.vector(peer, page)
             # Events count also where the page is late, or what it answers is forgotten.
-            body = read.body or b"[]"
-            taken = self._take(peer, page, wire.unpack(body) if page.packed else body)
+            parts = self._parts(peer, asked, page, read.body or b"[]", now)
+            taken = self._take(peer, page, parts, now)
+            if asked is not None:
+                heads = self.log.heads
+                self.peers.answer_taken(peer, asked, taken.sent, taken.refused, heads, now)
             self._intake.recertify(peer, wire.read_certificates(page))
-            behind = self.peers.behind(peer, self.log.heads)
-            in_parts = page.heads and page.more  # of its vector: the rest of it may explain
-            if asked is not None and asked.streams and not taken and behind and not in_parts:
-                peer.wants_vector = True  # it holds less than it said it does: ask what
-                self.peers.rest(peer, now)
             peer.sync_fault = None
         except ProtocolError as fault:
             peer.sync_fault = str(fault)
             self._fault(peer, fault, now)
-            self.peers.rest(peer, now)
+            if not isinstance(fault, UnreadablePage):
+                self.peers.rest(peer, now)
 
-    def _take(self, peer: PeerState, data: Live | Page, body: bytes) -> int:
-        """Append what continues our streams; how many events did. Raises ProtocolError."""
-        signed, certificates = wire.read_signed(data), wire.read_certificates(data)
+    def _parts(
+        self, peer: PeerState, asked: Asked | None, page: Page, body: bytes, now: Now
+    ) -> list[Parts]:
+        """The events of a page, not judged. Raises UnreadablePage."""
         try:
-            return self._intake.take(peer, wire.read_body(body), signed, certificates)
-        finally:
-            self.counters.unreadable = self._intake.unreadable
+            return wire.split_body(wire.unpack(body) if page.packed else body)
+        except ProtocolError as fault:
+            if asked is not None:
+                self.peers.unreadable(peer, asked, f"sent {fault}", now)
+            raise UnreadablePage(f"sent {fault}") from None
+
+    def _take(self, peer: PeerState, data: Live | Page, parts: list[Parts], now: Now) -> Taken:
+        """Append what continues our streams, and note where this peer could not."""
+        signed, certificates = wire.read_signed(data), wire.read_certificates(data)
+        taken = self._intake.take(peer, parts, signed, certificates)
+        self.counters.unreadable = self._intake.unreadable
+        self.counters.unprojected = self._intake.unprojected
+        for stream, why in taken.refused.items():
+            self.counters.faults += 1
+            held = self.log.heads.get(stream, 0)
+            peer.refusals.refuse(stream, why, held, now.mono_ms)
+            if why.why is Why.FORGED:
+                peer.forged, peer.forged_ms = why.reason, now.mono_ms
+        return taken
 
     def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
         self.counters.faults += 1
@@ -367,35 +394,10 @@ class Central:
         Reads only, and is called after the commit, so that edges are answered first.
         """
         self.counters.messages_received += 1
-        try:
-            message = wire.read_message(request.frames)
-        except ProtocolError:
-            self.counters.faults += 1
-            return None
-        ask = message.data
-        if not isinstance(ask, Ask | Compare):
+        answer = self.serving.answer(now, request.frames, request.speaker)
+        if answer is None:
             self.counters.faults += 1
             return None
         self.counters.messages_sent += 1
-        site = self.settings.site
-        error = None
-        if ask.site != site:
-            error = f"site {site}"
-        elif request.speaker not in (None, message.source):
-            error = f"comes with the key of {request.speaker}, and says it is {message.source}"
-        elif message.source not in self.peers.states:
-            error = f"does not know {message.source}; add it to its peers.d"
-        if isinstance(ask, Compare):
-            refused = Digests(site, ask.id, [], error=error)
-            said = digests.answer(self.log, site, ask) if error is None else refused
-            return [self._header(now, said)]
-        if error is not None:
-            return [self._header(now, Page(site, ask.id, now.wall_ms, error=error))]
-        return self._page(now, ask)
-
-    def _page(self, now: Now, ask: Ask) -> Frames:
-        heads, more = pages.vector_part(self.log.heads, self.proof.unsigned, ask)
-        page = pages.contents(self.log, ask, signed=self.proof.signer is not None)
-        body, packed = wire.pack(wire.write_body(page.events))
-        data = Page(self.settings.site, ask.id, now.wall_ms, packed, heads, more)
-        return [self._header(now, self.proof.page(data, ask, page, self.settings.id)), body]
+        data, *body = answer
+        return [self._header(now, data), *body]

@@ -17,3 +17,7 @@ class Forged(ProtocolError):
 
     Nobody makes that by accident on the way, so it stays in sight of the operator.
     """
+
+
+class UnreadablePage(ProtocolError):
+    """The events of a page can't be told apart: which of its streams is at fault is unknown."""

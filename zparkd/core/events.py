@@ -294,6 +294,42 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
     )
 
 
+class Link(NamedTuple):
+    """What chains an event to those around it: where it stands, its own hash and that before."""
+
+    position: Position
+    prev: str
+    hash: str
+
+
+class _Chained(Struct):
+    """The members of a skeleton that chain it."""
+
+    source_central: str
+    epoch: int
+    seq: int
+    prev: str
+    sealed: str
+
+
+_read_chained = msgspec.json.Decoder(_Chained).decode
+
+
+def link(skeleton: bytes, sealed: bytes | None = None) -> Link | None:
+    """How an event is chained; None where the bytes are no skeleton, or not the one of `sealed`.
+
+    Costs a fraction of `read`, and judges nothing else.
+    """
+    try:
+        chained = _read_chained(skeleton)
+    except _NOT_READABLE:
+        return None
+    if sealed is not None and chained.sealed != digest(sealed):
+        return None
+    position = Position(chained.source_central, chained.epoch, chained.seq)
+    return Link(position, chained.prev, digest(skeleton))
+
+
 def _too_deep(json: bytes) -> bool:
     """Whether JSON nests deeper than NESTING.
 

@@ -3,17 +3,51 @@
 An event is stored where it continues what is held, bytes and all, whatever it says. Where
 centrals have keys, its origin must vouch for it too: the events of a stream are stored up to
 the last signature that came with them, and nothing beyond.
+
+Each stream is judged by itself: what is wrong with an event stops that stream there, in this
+message, and nothing else. See `refusals`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from zparkd.core import forks
 from zparkd.core.errors import Forged, ProtocolError
-from zparkd.core.events import Event, Stream
+from zparkd.core.events import Event, Position, Stream, link, read
 from zparkd.core.log import Log
-from zparkd.core.peers import Peers, PeerState
+from zparkd.core.peer_state import PeerState
+from zparkd.core.peers import Peers
 from zparkd.core.proof import Proof
+from zparkd.core.refusals import Refusal, Why
 from zparkd.core.signing import Certificate, SignedHead, is_signed
 from zparkd.core.trust import Trust
+
+Parts = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a message: how many events were stored, of which streams any came at all.
+
+    `refused` says of which streams something was not taken, and why.
+    """
+
+    count: int = 0
+    sent: set[Stream] = field(default_factory=set)
+    refused: dict[Stream, Refusal] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The events of one stream in a message that continue what is held.
+
+    `aside` are the first that contradicts what is held, and what follows on it; `known` is the
+    last at a position that is held already.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    aside: list[Event] = field(default_factory=list)
+    known: Event | None = None
 
 
 class Intake:
@@ -24,6 +58,8 @@ class Intake:
     ) -> None:
         """`took` is told of each event that was appended."""
         self.unreadable = 0
+        self.unprojected = 0
+        self.apart = False  # whether an event that can't be projected is kept without
         self._proof = proof
         self._log = log
         self._peers = peers
@@ -33,21 +69,24 @@ class Intake:
     def take(
         self,
         peer: PeerState,
-        events: Iterable[Event],
+        parts: Iterable[Parts],
         signed: Mapping[Stream, Sequence[SignedHead]],
         certificates: Mapping[Stream, Certificate],
-    ) -> int:
-        """Append what continues our streams; how many events did. Raises ProtocolError."""
-        trust = self._proof.trust
-        if trust is None:
-            return sum(self._append(event) for event in self._fresh(peer, events))
-        fresh: dict[Stream, list[Event]] = {}
-        for event in self._fresh(peer, events, fresh):
-            fresh.setdefault(event.position.stream, []).append(event)
-        taken = 0
-        for stream, run in fresh.items():
-            heads = signed.get(stream, ())
-            taken += self._take_signed(trust, run, heads, certificates.get(stream))
+    ) -> Taken:
+        """Append what continues our streams, each by itself."""
+        taken = Taken()
+        for stream, run in self._runs(peer, parts, taken).items():
+            heads, certificate = signed.get(stream, ()), certificates.get(stream)
+            try:
+                taken.count += self._take_run(stream, run.events, heads, certificate)
+                if run.aside:
+                    self._contradicts(peer, stream, run.aside, heads, certificate)
+            except Forged as fault:
+                taken.refused[stream] = Refusal(Why.FORGED, str(fault))
+            except _Forked as fault:
+                taken.refused[stream] = Refusal(Why.FORKED, str(fault))
+            except ProtocolError as fault:
+                taken.refused[stream] = Refusal(Why.BROKEN, str(fault))
         return taken
 
     def recertify(self, peer: PeerState, certificates: Mapping[Stream, Certificate]) -> None:
@@ -66,54 +105,164 @@ class Intake:
                 trust.stream_key(stream, certificate)
                 self._log.signed.certify(certificate)
 
-    def _fresh(
-        self,
-        peer: PeerState,
-        events: Iterable[Event],
-        waiting: Mapping[Stream, Sequence[Event]] | None = None,
-    ) -> Iterable[Event]:
-        """The events that continue what is held, and what is `waiting` to be held."""
-        for event in events:
-            position = event.position
-            stream = position.stream
-            self._peers.sees(peer, stream, position.seq)
-            before = waiting.get(stream) if waiting else None
-            seq = before[-1].position.seq if before else self._log.heads.get(stream, 0)
-            if position.seq != seq + 1 or stream == self._peers.own:
+    def _runs(self, peer: PeerState, parts: Iterable[Parts], taken: Taken) -> dict[Stream, _Run]:
+        """What there is to take, by stream; what is no event is noted as refused."""
+        runs: dict[Stream, _Run] = {}
+        stream: Stream | None = None
+        for skeleton, sealed in parts:
+            try:
+                event = read(skeleton, sealed)
+            except ProtocolError as fault:
+                named = link(skeleton)
+                stream = named.position.stream if named is not None else stream
+                if stream is not None:  # one that can't be told is of that of the event before
+                    taken.sent.add(stream)
+                    taken.refused.setdefault(stream, Refusal(Why.BROKEN, f"sent {fault}"))
                 continue
-            if event.prev != (before[-1].hash if before else self._log.head_hash(stream)):
-                raise ProtocolError(f"sent an event that does not continue {stream}")
-            yield event
+            stream = event.position.stream
+            self._peers.sees(peer, stream, event.position.seq)
+            taken.sent.add(stream)
+            if stream != self._peers.own and stream not in taken.refused:
+                self._sort(event, runs.setdefault(stream, _Run()), taken)
+        for run in runs.values():
+            # One look at what is held: an event vouches for all before it in its stream.
+            known = run.known if not (run.events or run.aside) else None
+            if known is not None and known.hash != self._held_hash(known.position):
+                run.aside.append(known)
+        return runs
 
-    def _take_signed(
+    def _sort(self, event: Event, run: _Run, taken: Taken) -> None:
+        """Put an event where it belongs in the run of its stream; what fits nowhere is left out."""
+        stream, seq = event.position.stream, event.position.seq
+        last = run.aside[-1] if run.aside else run.events[-1] if run.events else None
+        if last is not None:
+            if seq != last.position.seq + 1:
+                return
+            if event.prev != last.hash:
+                fault = f"sent an event that does not continue the one before it in {_name(stream)}"
+                taken.refused[stream] = Refusal(Why.BROKEN, fault)
+                return
+            (run.aside or run.events).append(event)
+            return
+        held = self._log.heads.get(stream, 0)
+        if seq == held + 1:
+            fits = event.prev == self._log.head_hash(stream)
+            (run.events if fits else run.aside).append(event)
+        elif seq <= held:
+            run.known = event
+
+    def _held_hash(self, position: Position) -> str | None:
+        """The hash of an event that is held, by what follows on it."""
+        stream, seq = position.stream, position.seq
+        if seq == self._log.heads.get(stream, 0):
+            return self._log.head_hash(stream)
+        for skeleton, _ in self._log.page(stream, seq, 1, 1):
+            next = link(skeleton)
+            return next.prev if next is not None else None
+        return None
+
+    def _take_run(
         self,
-        trust: Trust,
+        stream: Stream,
         run: Sequence[Event],
         heads: Sequence[SignedHead],
         certificate: Certificate | None,
     ) -> int:
         """Append those of a run of one stream that its origin signed. Raises Forged."""
-        stream, first = run[0].position.stream, run[0].position.seq
+        trust = self._proof.trust
+        if not run:
+            return 0
+        if trust is None:
+            return sum(self._append(event) for event in run)
+        good = self._signed(trust, stream, run, heads, certificate)
+        last = good[-1].position.seq - run[0].position.seq
+        for event in run[: last + 1]:
+            self._append(event)
+        self._log.signed.certify(trust.believed(stream))
+        for head in good:
+            self._log.signed.sign(head)
+        self._proof.unsigned.discard(stream)
+        return last + 1
+
+    def _signed(
+        self,
+        trust: Trust,
+        stream: Stream,
+        run: Sequence[Event],
+        heads: Sequence[SignedHead],
+        certificate: Certificate | None,
+    ) -> list[SignedHead]:
+        """The heads in a run, all by its origin, at least one; the last one last. Raises Forged."""
         key = trust.stream_key(stream, certificate)
+        first = run[0].position.seq
         good = [head for head in heads if first <= head.position.seq < first + len(run)]
         if not good:
             raise Forged(f"sent events of {stream.origin} that nobody signed")
         for head in good:
             if not is_signed(self._site, key, head, run[head.position.seq - first].hash):
                 raise Forged(f"sent events that {stream.origin} did not sign")
-        last = max(head.position.seq for head in good)
-        for event in run[: last - first + 1]:
-            self._append(event)
-        self._log.signed.certify(trust.believed(stream))
-        for head in good:
-            self._log.signed.sign(head)
-        self._proof.unsigned.discard(stream)
-        return last - first + 1
+        return sorted(good)
+
+    def _contradicts(
+        self,
+        peer: PeerState,
+        stream: Stream,
+        aside: Sequence[Event],
+        heads: Sequence[SignedHead],
+        certificate: Certificate | None,
+    ) -> None:
+        """Events that can't stand beside what is held: keep the proof, where its origin made them.
+
+        Raises ProtocolError in any case.
+        """
+        first = aside[0].position
+        held = self._log.heads.get(stream, 0)
+        at = first if first.seq <= held else first._replace(seq=held)
+        if held == 0:
+            raise ProtocolError(f"sent a first event of {_name(stream)} that follows on another")
+        trust = self._proof.trust
+        if trust is None:
+            # Without keys the origin is taken at its word, be that us; of others it may be rot.
+            told = stream.origin in (peer.id, self._peers.own.origin)
+            if not told and stream not in self._log.signed.forks():
+                raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
+            self._log.signed.forked(stream, at.seq, b"")
+            raise _Forked(at)
+        head = self._signed(trust, stream, aside, heads, certificate)[-1]
+        theirs = aside[: head.position.seq - first.seq + 1]
+        ours = self._log.signed.next_signed(at)
+        if ours is None:
+            raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
+        between = self._log.between(stream, at.seq, ours.position.seq)
+        proof = forks.fork(
+            at,
+            trust.believed(stream),
+            forks.branch((skeleton for skeleton, _ in between), ours),
+            forks.branch((event.skeleton for event in theirs), head),
+        )
+        if not forks.is_proof(self._site, proof):  # our own disk may be at fault
+            raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
+        self._log.signed.forked(stream, at.seq, forks.write(proof))
+        raise _Forked(at)
 
     def _append(self, event: Event) -> int:
         if event.personal is None:
             self.unreadable += 1
-        self._log.append(event)
+        if self.apart:
+            self.unprojected += not self._log.append_apart(event)
+        else:
+            self._log.append(event)
         self._peers.took(event.position)
         self._took(event)
         return 1
+
+
+class _Forked(Exception):
+    """There is proof that an origin recorded two events at one position."""
+
+    def __init__(self, at: Position) -> None:
+        super().__init__(f"has another event at {_name(at.stream)}/{at.seq}")
+
+
+def _name(stream: Stream) -> str:
+    return f"{stream.origin}/{stream.epoch}"

@@ -45,6 +45,11 @@ SYNC_REQUESTS_WAITING = 256  # not yet served; more are dropped, and asked again
 SYNC_REQUESTS_OF_ONE = 16  # of these, of one central
 ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
 REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are more often
+REFUSED_MS = 1_000  # before a stream that a peer could not continue is asked of it again
+REFUSED_MS_MAX = 60_000  # the same after many times: each doubles it
+REFUSALS_OF_A_PEER = 4_096  # streams of which that is remembered; the oldest are forgotten
+UNREADABLE_PAGES = 10  # in a row, each asked for anew with fewer streams; then the peer rests
+FORKS_KEPT = 64  # of which the proof is kept
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- sockets ---------------------------------------------------------------------------------

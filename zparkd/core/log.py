@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from zparkd.core.events import Event, Position, Stream, VehicleKey
 from zparkd.core.heads import HeadVector
-from zparkd.core.peers import PeerNote
+from zparkd.core.peer_state import PeerNote
 from zparkd.core.reference import Pass, SiteTariff, Staff
 from zparkd.core.sessions import Stay
 from zparkd.core.signing import Certificate, SignedHead
@@ -71,6 +71,16 @@ class Log(Protocol):
         The caller has checked that position and `prev` continue what is held.
         """
 
+    def append_apart(self, event: Event) -> bool:
+        """The same, but where its vehicle's stays can't be brought up to date it is kept without.
+
+        Whether they could be. For an event of a peer after `append` or `settle` blew up: such an
+        event is stored, relayed and counted, and changes nothing.
+        """
+
+    def unprojected(self) -> int:
+        """How many events that are held were kept so."""
+
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
 
@@ -129,6 +139,18 @@ class Signed(Protocol):
     def signed_head(self, stream: Stream, after: int, up_to: int) -> SignedHead | None:
         """The last signature after one position of a stream and not beyond another."""
 
+    def next_signed(self, position: Position) -> SignedHead | None:
+        """The first signature at a position or after it in its stream."""
+
+    def forked(self, stream: Stream, seq: int, proof: bytes) -> None:
+        """Keep that an origin recorded two events at one position; `proof` is empty without keys.
+
+        The first of a stream is kept, and those of so many streams.
+        """
+
+    def forks(self) -> Mapping[Stream, int]:
+        """The streams of which that is known, and the position."""
+
     def certify(self, certificate: Certificate) -> None:
         """Keep who vouches for the key of a stream that is held.
 
@@ -139,7 +161,7 @@ class Signed(Protocol):
         """Who vouches for the key of a stream; None where nobody does."""
 
     def pin(self, origin: str, identity_key: bytes) -> None:
-        """Write down which identity speaks for an origin."""
+        """Write down that an identity speaks for an origin."""
 
     def pinned(self, origin: str) -> frozenset[bytes]:
-        """The identity that was written down for an origin, if any."""
+        """The identities that were written down for an origin, if any."""

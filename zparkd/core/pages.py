@@ -3,14 +3,17 @@
 A page ends with the event that passes a limit. Where centrals have keys it ends with a signed
 head of each stream, so that who gets it needs to check one signature a stream, and stores
 nothing that is not signed. An origin signs often enough for that: see `limits.SIGNED_EVENTS`.
+
+What the disk gives back otherwise than it was written is not sent, nor what follows it in its
+stream; all else is.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from zparkd.core import limits, wire
-from zparkd.core.events import Stream
+from zparkd.core.events import Link, Position, Stream, link
 from zparkd.core.log import Log
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.wire import Ask
@@ -18,11 +21,17 @@ from zparkd.core.wire import Ask
 
 @dataclass(slots=True)
 class Contents:
-    """What a page holds: events as they are written, and who vouches for them."""
+    """What a page holds: events as they are written, and who vouches for them.
+
+    `ends` is the last position of each stream in it, `corrupt` the first that can't be sent of
+    those that have such.
+    """
 
     events: list[tuple[bytes, bytes]] = field(default_factory=list)
     signed: list[SignedHead] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
+    ends: list[Position] = field(default_factory=list)
+    corrupt: list[Position] = field(default_factory=list)
 
 
 def contents(log: Log, ask: Ask, *, signed: bool) -> Contents:
@@ -35,17 +44,51 @@ def contents(log: Log, ask: Ask, *, signed: bool) -> Contents:
             break
         stream = position.stream
         events = list(log.page(stream, position.seq, room, limits.PAGE_BYTES - size))
+        sound = _sound(log, position, events)
+        if sound < len(events):
+            page.corrupt.append(position._replace(seq=position.seq + sound + 1))
+            del events[sound:]
         if signed and events:
             certificate = log.signed.certificate(stream)
             head = log.signed.signed_head(stream, position.seq, position.seq + len(events))
-            if certificate is None or head is None:
+            if certificate is None:
+                continue
+            if head is None and page.events and not page.corrupt:
+                break  # the next signature may be beyond what fits: it will with the next page
+            if head is None:
                 continue
             del events[head.position.seq - position.seq :]
             page.signed.append(head)
             page.certificates.append(certificate)
+        if events:
+            page.ends.append(position._replace(seq=position.seq + len(events)))
         page.events += events
         size += sum(len(skeleton) + len(sealed) for skeleton, sealed in events)
     return page
+
+
+def _sound(log: Log, after: Position, events: Sequence[tuple[bytes, bytes]]) -> int:
+    """How many of the events after a position are as they were written, up to the first that isn't.
+
+    Each is held against its personal part and the event that follows it, or the head.
+    """
+    if not events:
+        return 0
+    stream, seq = after.stream, after.seq + len(events)
+    following = [skeleton for skeleton, _ in log.page(stream, seq, 1, 1)]
+    before: Link | None = None
+    for n, (skeleton, sealed) in enumerate(events):
+        found = link(skeleton, sealed)
+        if found is None or found.position != Position(*stream, after.seq + n + 1):
+            return n
+        if before is not None and found.prev != before.hash:
+            return n - 1  # one of the two, and which can't be told
+        before = found
+    assert before is not None
+    if following:
+        next = link(following[0])
+        return len(events) - (next is not None and next.prev != before.hash)
+    return len(events) - (before.hash != log.head_hash(stream))
 
 
 def own_certificates(log: Log, origin: str) -> Iterable[Certificate]:

@@ -7,7 +7,6 @@ of one peer at a time. A peer that has an event serves it, whoever its origin is
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -17,88 +16,9 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Position, Stream
 from zparkd.core.fetching import Fetcher
 from zparkd.core.heads import Heads, HeadVector, count_missing, only_in
+from zparkd.core.peer_state import Asked, PeerNote, PeerState
+from zparkd.core.refusals import Refusal, Refused, Why
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
-
-
-@dataclass(slots=True)
-class Asked:
-    """A sync request under way; `certificates_by` is the identity whose certificates it is for."""
-
-    id: int
-    at: Now
-    streams: frozenset[Stream]
-    certificates_by: bytes | None = None
-
-
-@dataclass(slots=True)
-class PeerState:
-    """One peer. Times in ms; `heads` is None until it is known what the peer holds.
-
-    `ahead` are the streams that it has more of than we do and by how many events, `missing` the
-    sum of those; `unjudged` are the streams of which that is to be looked at again. So nothing
-    goes through all streams to see what is missing. `arriving` is the part that is here of a
-    vector that comes in several pages. `unsaved` are the streams of which something else is
-    written down than is known, and `saving` those that were written last.
-    `clock_ms` is how far its wall clock is from our monotonic one, which nobody can set.
-    `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
-    here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
-    certifies its streams with, and `certified_by` the one of the certificates that are here;
-    `forged` is the last that it sent and that was not by whom it said, at `forged_ms`.
-    `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
-    that was last something else.
-    """
-
-    id: str
-    heads: HeadVector | None = None
-    ahead: dict[Stream, int] = field(default_factory=dict)
-    missing: int = 0
-    unjudged: dict[Stream, None] = field(default_factory=dict)
-    unsaved: dict[Stream, None] = field(default_factory=dict)
-    saving: dict[Stream, None] = field(default_factory=dict)
-    arriving: HeadVector = field(default_factory=HeadVector)
-    heard: Now | None = None
-    beat_ms: int = 0
-    hears_us: bool = False
-    clock_ms: int | None = None
-    timezone: str | None = None
-    bus_fault: str | None = None
-    sync_fault: str | None = None
-    link_fault: str | None = None
-    forged: str | None = None
-    forged_ms: int = 0
-    identity: bytes | None = None
-    certified_by: bytes | None = None
-    synced_ms: int = 0
-    saved: bool = False
-    asked: Asked | None = None
-    wants_vector: bool = True
-    verified: tuple[str, frozenset[Stream]] | None = None
-    replied_ms: int | None = None
-    round_trip_ms: int | None = None
-    timeouts: int = 0
-    rest_until_ms: int = 0
-    probed_ms: int | None = None
-    dialled_ms: int | None = None
-    synced_saved_ms: int | None = None
-    fetched_ms: int | None = None
-    fetch_noticed_ms: int = 0
-
-    @property
-    def error(self) -> str | None:
-        """Why there is no connection, or what was wrong with what came over it last."""
-        return self.link_fault or self.bus_fault or self.sync_fault
-
-
-class PeerNote(NamedTuple):
-    """What is written down of a peer: how far we hold all it has, and what it holds.
-
-    `heads` are those that changed since the last note; one of 0 is not held any more.
-    """
-
-    peer_id: str
-    synced_ms: int
-    heads: list[tuple[str, int, int]]
-
 
 _PROBE_EVERY_MS = 5_000
 _RETRY_MS = 100
@@ -172,6 +92,7 @@ class Peers:
             peer.timeouts += 1
         peer.rest_until_ms = 0
         peer.certified_by = None  # it may have started anew, and have made certificates
+        peer.refusals.ask_again()  # and its disk may have been mended
 
     def vector(self, peer: PeerState, page: Page) -> None:
         """The next part of the vector of this peer, as it answered. Raises ProtocolError."""
@@ -221,6 +142,44 @@ class Peers:
         peer.rest_until_ms = now.mono_ms + _REST_MS
         peer.timeouts += 1
 
+    def answer_taken(
+        self,
+        peer: PeerState,
+        asked: Asked,
+        sent: Collection[Stream],
+        refused: Collection[Stream],
+        ours: Mapping[Stream, int],
+        now: Now,
+    ) -> None:
+        """What could be was taken of a page with events of the streams `sent`, the rest `refused`.
+
+        A page holds streams in the order in which they were asked for, until it is full. One that
+        did not go on, though others after it did, or though there was nothing else to send, is
+        not there as the peer said.
+        """
+        peer.refusals.readable()
+        streams = sorted(asked.after)  # as they were asked for
+        last = max((n for n, stream in enumerate(streams) if stream in sent), default=len(streams))
+        lacking = self._lacking(peer, ours)
+        for stream in streams[: last + 1]:
+            held = asked.after[stream]
+            if ours.get(stream, 0) > held:
+                peer.refusals.taken(stream)
+            elif stream in lacking and stream not in refused:
+                refusal = Refusal(Why.WITHHELD, "does not send what it says that it holds")
+                peer.refusals.refuse(stream, refusal, held, now.mono_ms)
+                peer.wants_vector = peer.wants_vector or not asked.vector
+
+    def unreadable(self, peer: PeerState, asked: Asked, reason: str, now: Now) -> None:
+        """A page can't be read as a whole: ask for less, until the stream at fault is found."""
+        if not peer.refusals.unreadable(asked.after, reason, now.mono_ms):
+            self.rest(peer, now)
+
+    def ask_again(self) -> None:
+        """Whom we believe changed: what was refused may be taken now."""
+        for peer in self.states.values():
+            peer.refusals.ask_again()
+
     def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
         """A peer sent an event: it holds the stream at least up to there."""
         if peer.heads is not None and peer.heads.get(stream, 0) < head:
@@ -251,7 +210,7 @@ class Peers:
             if peer.asked and now.mono_ms - peer.asked.at.mono_ms > limits.ASK_TIMEOUT_MS:
                 self.rest(peer, now)
                 peer.asked = None
-        busy = {s for peer in self.states.values() if peer.asked for s in peer.asked.streams}
+        busy = {s for peer in self.states.values() if peer.asked for s in peer.asked.after}
         asks = []
         for peer in sorted(self.states.values(), key=lambda peer: (peer.timeouts, peer.id)):
             if peer.asked is not None or now.mono_ms < peer.rest_until_ms:
@@ -262,9 +221,10 @@ class Peers:
                     stream
                     for stream in self._lacking(peer, ours)
                     if stream not in busy
+                    and not peer.refusals.put_off(stream, now.mono_ms)
                     and not self._may_be_on_its_way(peer, stream, ours.get(stream, 0), now)
                 )
-                after = {s: ours.get(s, 0) for s in islice(wanted, limits.STREAMS_PER_REQUEST)}
+                after = {s: ours.get(s, 0) for s in islice(wanted, peer.refusals.at_once)}
             ask = self._ask(peer, after, now)
             if ask is not None:
                 busy |= after.keys()
@@ -278,7 +238,7 @@ class Peers:
             return None
         peer.probed_ms = now.mono_ms
         new = peer.identity if peer.identity != peer.certified_by else None
-        peer.asked = Asked(self._next_ask, now, frozenset(after), new)
+        peer.asked = Asked(self._next_ask, now, after, wanted, new)
         vector = max(peer.arriving, default=Stream("", 0)) if wanted else None
         self._next_ask += 1
         certificates = True if new is not None else UNSET
@@ -360,11 +320,24 @@ class Peers:
         return [peer.id for peer in self.states.values() if self.fresh(peer, mono_ms)]
 
     def behind(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
-        """How many events the peer has that are not here."""
+        """How many events the peer has that are not here.
+
+        The other branch of a stream that its origin forked is not missed: it can't be had.
+        """
         if peer.heads is None:
             return None
-        self._lacking(peer, ours)
-        return peer.missing
+        lacking = self._lacking(peer, ours)
+        return peer.missing - sum(lacking.get(stream, 0) for stream in peer.refusals.forked)
+
+    def to_be_had(self, peer: PeerState, ours: Mapping[Stream, int]) -> bool:
+        """Whether the peer has events that are not here, and that it did not fail to send."""
+        lacking = self._lacking(peer, ours)
+        return peer.heads is None or any(peer.refusals.of(stream) is None for stream in lacking)
+
+    def stuck(self, peer: PeerState, ours: Mapping[Stream, int]) -> dict[Stream, Refused]:
+        """The streams that the peer has more of, and could not continue."""
+        lacking = self._lacking(peer, ours)
+        return {stream: refused for stream, refused in peer.refusals if stream in lacking}
 
     def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> Mapping[Stream, int]:
         """The streams that a peer has more of than we do. Our own of this run is never one."""

@@ -1,8 +1,11 @@
 """Which certificates are believed: whose identity speaks for an origin.
 
 a configured peer, or ourselves   one of the keys that are configured for it
-any other origin                  the first identity that was ever met of it here: it is
-                                  written down, and none but that counts from then on
+any other origin                  the identities that were ever believed of it here, while it was
+                                  configured too; where there are none, the first that is met
+
+What is believed is written down and stays, so that nobody else speaks for a central that was
+removed. The key of a stream never changes: an identity certifies one, once and for all.
 """
 
 from collections.abc import Mapping
@@ -41,9 +44,12 @@ class Trust:
         known = self._good.get(stream)
         if known is not None and offered in (None, known):
             return known.stream_key
-        certificate = offered or self._log.signed.certificate(stream)
+        held = self._log.signed.certificate(stream)
+        certificate = offered or held
         if certificate is None:
             raise Forged(f"sent events of {stream.origin} that nobody signed")
+        if held is not None and held.stream_key != certificate.stream_key:
+            raise Forged(f"sent events of {stream.origin} with another key than their stream has")
         self._judge(certificate)
         self._good[stream] = certificate
         return certificate.stream_key
@@ -54,10 +60,11 @@ class Trust:
 
     def _judge(self, certificate: Certificate) -> None:
         origin, identity = certificate.stream.origin, certificate.identity_key
-        allowed = self._keys.get(origin) or self._log.signed.pinned(origin)
+        pinned = self._log.signed.pinned(origin)
+        allowed = self._keys.get(origin) or pinned
         if allowed and identity not in allowed:
             raise Forged(f"sent events of {origin} signed by a key that is not one of {origin}")
         if not is_certified(self._site, certificate):
             raise Forged(f"sent events of {origin} with a certificate that {origin} did not make")
-        if not allowed:
+        if identity not in pinned:
             self._log.signed.pin(origin, identity)

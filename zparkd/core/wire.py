@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Event, Position, Stream, read
+from zparkd.core.events import Position, Stream
 from zparkd.core.heads import Heads, HeadVector
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.core.site import CENTRAL_ID
@@ -252,10 +252,10 @@ def unpack(body: bytes) -> bytes:
     return plain
 
 
-def read_body(body: bytes) -> Iterable[Event]:
-    """The events in a body, one by one, so that those before a fault can be used.
+def split_body(body: bytes) -> list[tuple[bytes, bytes]]:
+    """The skeletons and personal parts in a body, none of them judged: each is read by itself.
 
-    Raises ProtocolError at the first that is none.
+    Raises ProtocolError where they can't be told apart.
     """
     if body.count(b",") > limits.BODY_COMMAS:
         raise ProtocolError(f"a body of more than {limits.BODY_COMMAS} values")
@@ -265,8 +265,7 @@ def read_body(body: bytes) -> Iterable[Event]:
         raise ProtocolError(f"no array of events: {fault}") from None
     if len(parts) % 2:
         raise ProtocolError("an event without its personal part")
-    for i in range(0, len(parts), 2):
-        yield read(bytes(parts[i]), bytes(parts[i + 1]))
+    return [(bytes(parts[i]), bytes(parts[i + 1])) for i in range(0, len(parts), 2)]
 
 
 def write_signed(heads: Iterable[SignedHead]) -> _SignedHeads:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.peers import PeerState
+from zparkd.core.peer_state import PeerState
 from zparkd.daemon.store import Store
 
 

@@ -263,7 +263,7 @@ class Reactor:
     def _alone(self, message: Incoming) -> None:
         """One message of a batch that was undone: only the one at fault is refused."""
         now = self._clocks()
-        output = self._committed(lambda: self._central.step(now, [message]))
+        output = self._committed(lambda: self._central.step(now, [message], apart=True))
         if output is not None:
             self._send(output)
             return

@@ -19,7 +19,9 @@ that is newer than this software is refused, never guessed at.
                that each opened a barrier of
     signatures   of heads, by the key of their stream
     certificates whose key the key of a stream is
-    pinned       the identity of an origin that is no configured peer
+    pinned       the identities that were ever believed of each origin
+    forks        streams with two events at one position, and the proof of it
+    unprojected  events on which the rules blew up, and how: they are kept, and change nothing
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
@@ -374,6 +376,27 @@ FROM history h, json_each('["' || replace(h.remarks, ',', '","') || '"]') r
 WHERE h.remarks IS NOT NULL;
 """
 
+_REFUSALS = """
+ALTER TABLE pinned RENAME TO pinned_once;
+CREATE TABLE pinned (
+    origin       TEXT NOT NULL,
+    identity_key BLOB NOT NULL,
+    PRIMARY KEY (origin, identity_key)
+) WITHOUT ROWID;
+INSERT INTO pinned SELECT origin, identity_key FROM pinned_once;
+DROP TABLE pinned_once;
+
+CREATE TABLE forks (
+    origin TEXT NOT NULL,
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    proof  BLOB NOT NULL,
+    PRIMARY KEY (origin, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE unprojected (at INTEGER PRIMARY KEY REFERENCES events (at), fault TEXT NOT NULL);
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -384,6 +407,7 @@ MIGRATIONS = (
     _OPENS_ARRIVED,
     _PEER_HEADS,
     _CLAIMS,
+    _REFUSALS,
 )
 
 

@@ -4,8 +4,9 @@ Tables only: what is worth keeping is decided by the rules. See `core.log.Signed
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from zparkd.core import limits
 from zparkd.core.events import Position, Stream
 from zparkd.core.signing import Certificate, SignedHead
 from zparkd.daemon.schema import SEQ_BITS
@@ -23,10 +24,12 @@ class Signatures:
         self._streams = streams
         self._begin = begin
         self._known: dict[Stream, Certificate] = {}  # what was read, or written, of the table
+        self._forks: dict[Stream, int] | None = None
 
     def reload(self) -> None:
         """Read the tables again: a transaction was undone."""
         self._known.clear()
+        self._forks = None
 
     def sign(self, head: SignedHead) -> None:
         """Keep the signature of an event that is held."""
@@ -45,6 +48,36 @@ class Signatures:
             (base + after, base + up_to),
         ).fetchone()
         return SignedHead(self._streams.position(row[0]), row[1]) if row is not None else None
+
+    def next_signed(self, position: Position) -> SignedHead | None:
+        """The first signature at a position or after it in its stream."""
+        at = self._streams.at(position)
+        if at is None:
+            return None
+        row = self._run(
+            "SELECT at, signature FROM signatures WHERE at >= ? AND at < ? ORDER BY at LIMIT 1",
+            (at, ((at >> SEQ_BITS) + 1) << SEQ_BITS),
+        ).fetchone()
+        return SignedHead(self._streams.position(row[0]), row[1]) if row is not None else None
+
+    def forked(self, stream: Stream, seq: int, proof: bytes) -> None:
+        """Keep that an origin recorded two events at one position; `proof` is empty without keys.
+
+        The first of a stream is kept, and those of so many streams.
+        """
+        known = self.forks()
+        if stream in known or len(known) >= limits.FORKS_KEPT:
+            return
+        self._begin()
+        self._run("INSERT INTO forks VALUES (?,?,?,?)", (*stream, seq, proof))
+        self._forks = None
+
+    def forks(self) -> Mapping[Stream, int]:
+        """The streams of which that is known, and the position."""
+        if self._forks is None:
+            rows = self._run("SELECT origin, epoch, seq FROM forks")
+            self._forks = {Stream(origin, epoch): seq for origin, epoch, seq in rows}
+        return self._forks
 
     def certify(self, certificate: Certificate) -> None:
         """Keep who vouches for the key of a stream that is held.
@@ -83,11 +116,11 @@ class Signatures:
         return known
 
     def pin(self, origin: str, identity_key: bytes) -> None:
-        """Write down which identity speaks for an origin."""
+        """Write down that an identity speaks for an origin."""
         self._begin()
-        self._run("INSERT INTO pinned VALUES (?,?)", (origin, identity_key))
+        self._run("INSERT OR IGNORE INTO pinned VALUES (?,?)", (origin, identity_key))
 
     def pinned(self, origin: str) -> frozenset[bytes]:
-        """The identity that was written down for an origin, if any."""
+        """The identities that were written down for an origin, if any."""
         rows = self._run("SELECT identity_key FROM pinned WHERE origin=?", (origin,))
         return frozenset(key for (key,) in rows)

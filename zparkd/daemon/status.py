@@ -15,12 +15,13 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.namesake import overtaken_by
-from zparkd.core.peers import PeerState
+from zparkd.core.peer_state import PeerState
 from zparkd.core.site import Peer
+from zparkd.daemon.problems import Problem, problems_of_events, problems_of_streams
+from zparkd.daemon.problems import problem as _problem
 from zparkd.daemon.store import Store
 
 SCHEMA = "zparkctl.status/1"
-Problem = dict[str, str]
 _REFUSED_SHOWN = 5
 
 
@@ -221,6 +222,7 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             " kept and relayed",
             "install the newest zparkd on all centrals",
         )
+    yield from problems_of_events(central)
     if central.counters.set_aside:
         yield _problem(
             "SET_ASIDE",
@@ -258,6 +260,7 @@ def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
 
 def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
     state = central.peers.states[peer.id]
+    yield from problems_of_streams(central, peer)
     where = f"{peer.id} at {peer.address}"
     if state.forged is not None and now.mono_ms - state.forged_ms <= limits.FORGED_SHOWN_MS:
         yield _problem(
@@ -304,7 +307,3 @@ def _hint(state: PeerState, peer: Peer) -> str:
             " one in its peers.d"
         )
     return f"compare peers.d here and on {peer.id}"
-
-
-def _problem(code: str, message: str, hint: str) -> Problem:
-    return {"code": code, "message": message, "hint": hint}

@@ -5,6 +5,7 @@ which returns once it is on the disk (WAL, synchronous=FULL). What is kept in me
 again after `rollback`.
 """
 
+import functools
 import os
 import secrets
 import sqlite3
@@ -17,7 +18,7 @@ from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.heads import HeadVector
 from zparkd.core.log import HeldStay, SharedRow
-from zparkd.core.peers import PeerNote
+from zparkd.core.peer_state import PeerNote
 from zparkd.daemon import damage, database_file, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
@@ -35,6 +36,13 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
 )
+_OF_THE_EVENT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+}
 
 
 class NotOurs(Exception):
@@ -175,11 +183,15 @@ class Store:
         if self._connection.in_transaction:
             self._run("ROLLBACK")
         moved = self._streams.undo()
+        self._reload()
+        self._noted = None
+        return moved
+
+    def _reload(self) -> None:
+        """Read again what is kept in memory of tables, since what was written is undone."""
         self.signed.reload()
         self._projection.reload()
         self.reference.reload()
-        self._noted = None
-        return moved
 
     # --- the log: see core.log ---------------------------------------------------------------
 
@@ -196,28 +208,52 @@ class Store:
         """Store the event that continues its stream, and project it."""
         self._begin()
         at = self._streams.advance(event.position, event.hash)
-        facts = event.facts
-        edge_id = facts.edge_id if facts is not None else None
-        request_id = facts.request_id if facts is not None else None
-        self._projection.add(
-            event,
-            lambda vehicle, place: self._run(
-                "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
-                (
-                    at,
-                    str(event.kind),
-                    event.timestamp,
-                    place,
-                    vehicle,
-                    edge_id,
-                    request_id,
-                    event.skeleton,
-                    event.sealed,
-                ),
-            ),
-        )
+        self._projection.add(event, functools.partial(self._insert, event, at))
         if event.reference is not None:
             self.reference.add(event)
+
+    def append_apart(self, event: Event) -> bool:
+        """The same, but where that blows up, store it unprojected; whether it was projected."""
+        self._begin()
+        self._run("SAVEPOINT event")
+        try:
+            self.append(event)
+            self.settle()
+        except Exception as fault:
+            if not _is_of_the_event(fault):
+                raise
+            self._run("ROLLBACK TO event")
+            self._run("RELEASE event")
+            self._reload()
+            at = self._streams.at(event.position)
+            assert at is not None
+            self._insert(event, at, None, event.order)
+            kind = type(fault).__name__  # not its text, which may name a plate
+            self._run("INSERT INTO unprojected VALUES (?,?)", (at, kind))
+            return False
+        self._run("RELEASE event")
+        return True
+
+    def unprojected(self) -> int:
+        """How many events that are held the rules blew up on."""
+        return int(self._run("SELECT count(*) FROM unprojected").fetchone()[0])
+
+    def _insert(self, event: Event, at: int, vehicle: int | None, place: int) -> None:
+        facts = event.facts
+        self._run(
+            "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                at,
+                str(event.kind),
+                event.timestamp,
+                place,
+                vehicle,
+                facts.edge_id if facts is not None else None,
+                facts.request_id if facts is not None else None,
+                event.skeleton,
+                event.sealed,
+            ),
+        )
 
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
@@ -397,6 +433,14 @@ class Store:
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)
         return [read(skeleton, sealed) for skeleton, sealed in rows]
+
+
+def _is_of_the_event(fault: Exception) -> bool:
+    """Whether an exception is about what was written, rather than about the disk under it."""
+    if not isinstance(fault, sqlite3.Error):
+        return not damage.is_damage(fault)
+    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in _OF_THE_EVENT
 
 
 __all__ = ["DatabaseBusy", "NotOurs", "SchemaError", "Store"]

@@ -1,0 +1,81 @@
+"""What `status` calls a problem of the events that are held here, and of streams of others."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from zparkd.core.central import Central
+from zparkd.core.events import Stream
+from zparkd.core.refusals import Refusal, Why
+from zparkd.core.site import Peer
+
+Problem = dict[str, str]
+_STUCK_SHOWN = 5  # reasons, of one peer
+_STUCK = {
+    Why.FORGED: "if the central whose stream it is had another key before, name that one too:"
+    ' known_keys = {{ ID = ["KEY"] }} in [security]; else find out who has been at {peer}',
+    Why.BROKEN: "look at the disk of {peer}: zparkctl verify there names the event",
+    Why.WITHHELD: "look at the disk of {peer}: zparkctl status and verify there name the event",
+}
+
+
+def problem(code: str, message: str, hint: str) -> Problem:
+    """A problem as `status` lists it."""
+    return {"code": code, "message": message, "hint": hint}
+
+
+def problems_of_events(central: Central) -> Iterator[Problem]:
+    """What is wrong with events that are held here, or with streams of others."""
+    forks = sorted(central.log.signed.forks().items())
+    for origin, found in itertools.groupby(forks, key=lambda fork: fork[0].origin):
+        streams = [f"{_named(stream)}/{seq}" for stream, seq in found]
+        yield problem(
+            "FORKED",
+            f"{origin} recorded two different events at {_first(streams)}: its machine was set back"
+            " while it ran, or its key is in two places; each central keeps the one it got first",
+            f"restart zparkd on {origin}: it begins a new stream, and all else goes on. Where a"
+            " central holds the wrong one of the two: stop zparkd there, move its database away and"
+            " start it, and its peers give it theirs",
+        )
+    for stream, seq in sorted(central.serving.corrupt.items()):
+        yield problem(
+            "EVENT_CORRUPT",
+            f"event {_named(stream)}/{seq} is not as it was written on this disk: neither it nor"
+            " what follows in its stream can be handed on from here; all else is",
+            "see what zparkctl verify says, check the disk, then stop zparkd, move its database"
+            " away and start: its peers give back what they have; keep what was moved",
+        )
+    unprojected = central.log.unprojected()
+    if unprojected:
+        yield problem(
+            "EVENTS_FAILED",
+            f"on {unprojected} events this version of zparkd failed; they are kept and relayed, and"
+            " change nothing",
+            "report it with the log, and install the newest zparkd on all centrals",
+        )
+
+
+def _named(stream: Stream) -> str:
+    return f"{stream.origin}/{stream.epoch}"
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return names[0] if len(names) == 1 else f"{names[0]} and in {len(names) - 1} more streams"
+
+
+def problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
+    """The streams that a peer could not continue, by what is wrong with them."""
+    state = central.peers.states[peer.id]
+    stuck = sorted(central.peers.stuck(state, central.log.heads).items())
+    by_reason: dict[Refusal, list[str]] = {}
+    for stream, refused in stuck:
+        if refused.refusal.why is not Why.FORKED:
+            place = f"{_named(stream)} from event {refused.held + 1} on"
+            by_reason.setdefault(refused.refusal, []).append(place)
+    for refusal, places in list(by_reason.items())[:_STUCK_SHOWN]:
+        yield problem(
+            "STREAM_STUCK",
+            f"{_first(places)} can't be taken from {peer.id}: it {refusal.reason}; all else is,"
+            " and any other peer that has it is asked",
+            _STUCK[refusal.why].format(peer=peer.id),
+        )
