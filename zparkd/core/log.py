@@ -4,7 +4,7 @@ The daemon's store answers them from SQLite, also in the simulator. All answers 
 was appended since the last commit.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from zparkd.core.events import Event, Position, Stream, VehicleKey
