@@ -1,6 +1,6 @@
 # Sourced, with $root set, by the commands beside it. `use_venv run` makes or reuses .venv with what
-# zparkd needs, `use_venv web` also with what the gateway needs, `use_venv test` with what the tests
-# need; all leave the path of it in $venv.
+# zparkd needs, `use_venv web` also with what the gateway needs, `use_venv camera` with what
+# zparkd-camera needs, `use_venv test` with what the tests need; all leave the path of it in $venv.
 #
 # Any Unix shell will do, and nothing needs to be there before: not git, not HOME, not even Python
 # where apt can bring it.
@@ -29,8 +29,10 @@ ready() {
     local key
     [ ! -e "$venv/unfinished" ] && key=$(fingerprint) && right_python "$key" || return 1
     case $1 in
-        run) made_for run "$key" || made_for web "$key" || made_for test "$key" ;;
+        run) made_for run "$key" || made_for web "$key" || made_for camera "$key" ||
+            made_for test "$key" ;;
         web) made_for web "$key" || made_for test "$key" ;;
+        camera) made_for camera "$key" || made_for test "$key" ;;
         test) made_for test "$key" ;;
     esac
 }

@@ -18,6 +18,7 @@ import click
 import msgspec
 import pytest
 
+from zparkd.camera.main import main as zparkd_camera
 from zparkd.cli.main import main as zparkctl
 from zparkd.core import digests, limits, peers, tariff, wire
 from zparkd.core.central import Central, FromEdge
@@ -531,7 +532,12 @@ def check_options(command: click.Command, words: Iterable[str]) -> None:
             return
 
 
-PROGRAMS = {"zparkctl": zparkctl, "zparkd": zparkd, "zparkd-web": zparkd_web}
+PROGRAMS = {
+    "zparkctl": zparkctl,
+    "zparkd": zparkd,
+    "zparkd-web": zparkd_web,
+    "zparkd-camera": zparkd_camera,
+}
 
 
 def test_commands_are_shown() -> None:

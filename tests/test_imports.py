@@ -20,6 +20,10 @@ MAY_IMPORT = {
     # Both find the socket and the database through the same file, read by the same code.
     "cli": ("cli", "client", "core", "daemon.config"),
     "web": ("web", "client", "core", "daemon.config"),
+    "camera": (
+        *("camera", "client", "core"),
+        *("daemon.config_keys", "daemon.config_values", "daemon.toml_places"),
+    ),
     "uplink": ("uplink", "client", "core"),
 }
 
@@ -157,6 +161,8 @@ def test_core_reaches_nothing_outside() -> None:
         ("cli/main.py", "import zparkd.web.app"),
         ("web/app.py", "from zparkd.cli import output"),
         ("web/app.py", "from zparkd.daemon.store import Store"),
+        ("camera/lane.py", "from zparkd.daemon.config import load"),
+        ("camera/lane.py", "from zparkd.web.app import build"),
         ("uplink/feed.py", "from zparkd.web import app"),
     ],
 )
@@ -173,6 +179,7 @@ def test_a_planted_import_is_caught(module: str, source: str) -> None:
         ("cli/main.py", "from zparkd.daemon import config\nimport zparkd.daemon.config"),
         ("cli/main.py", "from zparkd.client import control\nfrom zparkd.core.plates import norm"),
         ("web/app.py", "from zparkd.daemon.config import load"),
+        ("camera/lane.py", "from zparkd.daemon.config_values import as_text"),
     ],
 )
 def test_a_right_import_is_let_through(module: str, source: str) -> None:
