@@ -26,10 +26,12 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Facts, Kind, Personal, Position, Stream, event_id, read, write
 from zparkd.core.heads import HeadVector, digest, newest
+from zparkd.core.members import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
 from zparkd.core.requests import Code, Refusal, read_object, read_request
 from zparkd.core.sessions import ClosedBy, Projection, Remark, Verdict, project
 from zparkd.core.site import Settings
+from zparkd.core.votes import Words
 from zparkd.daemon.main import main as zparkd
 from zparkd.daemon.store import Store
 from zparkd.web.main import main as zparkd_web
@@ -197,6 +199,20 @@ def test_digests_of_ranges(vector: Vector) -> None:
     assert digests.answer(store, "lot-a", ask).digests == vector["digests"]
     assert digests.answer(store, "lot-a", ask).held == vector["held"] == digest(store.heads, ())
     store.close()
+
+
+@vectors("disowned")
+def test_who_is_disowned_is_as_it_stands(vector: Vector) -> None:
+    words = Words()
+    kinds = {"MEMBER_DISOWNED": MemberDisowned, "MEMBER_RESTORED": MemberRestored}
+    for word in vector["words"]:
+        said = msgspec.convert(word["data"], kinds[word["kind"]])
+        assert msgspec.json.decode(msgspec.json.encode(said)) == word["data"]
+        words.add(Position(*word["position"]), said)
+    assert {
+        member: {"heads": sorted(map(list, cut.heads.items())), "whole_before": cut.whole_before}
+        for member, cut in words.verdicts().disowned.items()
+    } == vector["disowned"]
 
 
 # --- vectors: small functions -----------------------------------------------------------------

@@ -18,7 +18,9 @@ from zparkd.core.plates import PLATE_ID
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
 SALT = "00"
-GATE_KINDS = [kind for kind in Kind if kind not in (Kind.TARIFF, Kind.PASS, Kind.STAFF)]
+_MEMBERS = (Kind.DISOWNED, Kind.RESTORED, Kind.ADMITTED)
+_OTHER = (Kind.TARIFF, Kind.PASS, Kind.STAFF, *_MEMBERS)
+GATE_KINDS = [kind for kind in Kind if kind not in _OTHER]
 Fields = dict[str, Any]
 
 

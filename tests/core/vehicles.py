@@ -21,6 +21,7 @@ from zparkd.core.events import (
     read,
     write,
 )
+from zparkd.core.reference import Reference
 from zparkd.core.sessions import Judgement, Projection, Stay, Verdict, project
 
 T = TypeVar("T")
@@ -96,6 +97,23 @@ class Book:
         )
         event = read(written.skeleton, written.sealed)
         self._heads[stream] = event
+        self.events.append(event)
+        return event
+
+    def say(self, stream: Stream, kind: Kind, what: Reference, personal: Personal) -> Event:
+        """Append what is no event of a gate."""
+        head = self._heads.get(stream)
+        seq = head.position.seq + 1 if head is not None else 1
+        written = write(
+            Position(*stream, seq),
+            kind,
+            timestamp=T0_MS,
+            order=T0_MS + seq,
+            prev=head.hash if head is not None else "",
+            facts=what,
+            personal=personal,
+        )
+        event = self._heads[stream] = read(written.skeleton, written.sealed)
         self.events.append(event)
         return event
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.core.tariffs import AIRPORT
 from zparkd.core.events import Event, Facts, Kind, Personal, Position, write
+from zparkd.core.members import MemberAdmitted, MemberDisowned, MemberRestored
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.core.site import Direction
 from zparkd.daemon import recorded
@@ -23,6 +24,9 @@ REFERENCE: dict[Kind, Reference] = {
     Kind.TARIFF: TariffSet(3, AIRPORT),
     Kind.PASS: PassChanged("car", "2025-12-01", "2025-12-31"),
     Kind.STAFF: StaffChanged(removed=True),
+    Kind.DISOWNED: MemberDisowned("central-9", ((1, 5),)),
+    Kind.RESTORED: MemberRestored("central-9"),
+    Kind.ADMITTED: MemberAdmitted("central-9"),
 }
 OF_VEHICLES = {message for kind, message in OF_KIND.items() if kind not in REFERENCE}
 Said = list[tuple[Message, dict[str, object]]]

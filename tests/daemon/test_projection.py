@@ -27,6 +27,7 @@ from zparkd.core.sessions import (
     Verdict,
     project,
 )
+from zparkd.core.votes import counting as meaning
 from zparkd.daemon.store import Store
 
 EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "200"))
@@ -60,9 +61,11 @@ class Fed:
         """Append these too, settle, and check what the store answers."""
         self.append(*events)
         self.store.settle()
+        while self.store.unsettled:
+            self.store.settle()
         expected = project(self.held)
         self._check_ids(expected)
-        for event in self.held:
+        for event in meaning(self.held):
             self._check_answer(event, expected)
 
     def commit(self, *events: Event) -> None:

@@ -1,5 +1,7 @@
 """The tables of reference data: the same rows in whatever order the events came."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +112,8 @@ def test_an_older_database_gets_the_tables(tmp_path: Path, monkeypatch: pytest.M
     made = ["CREATE TABLE tariffs" in script for script in schema.MIGRATIONS].index(True)
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:made])
-        Store(path, "central-1", "lot-a", "Asia/Ho_Chi_Minh").close()
+        with closing(sqlite3.connect(path)) as connection:
+            schema.migrate(connection)
     store = Store(path, "central-1", "lot-a", "Asia/Ho_Chi_Minh")
     assert store.reference.passes() == []
     assert store.reference.tariff() is None

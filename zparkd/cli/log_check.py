@@ -226,10 +226,18 @@ def _without_vehicle(run: _Run, one: Range, at: int) -> Iterator[Difference]:
         yield Difference(*one.stream, at & SEQ_MASK, at & SEQ_MASK, f"can't be read: {fault}")
         return
     what: str | None = "stands under another vehicle than its own"
-    if held.event.vehicle is None:
+    if held.beyond_cut(cut_of(run, at)):
+        what = held.wrong(held.event.order, counts=False)
+    elif held.event.vehicle is None:
         what = held.wrong(held.event.order)
     if what is not None:
         yield Difference(*one.stream, at & SEQ_MASK, at & SEQ_MASK, what)
+
+
+def cut_of(run: _Run, at: int) -> int | None:
+    """The last event that counts of the stream of this one, where its origin is disowned."""
+    row = run("SELECT up_to FROM cuts WHERE stream=?", (at >> SEQ_BITS,)).fetchone()
+    return row[0] if row is not None else None
 
 
 COLUMNS = "at, kind, timestamp, place, edge_id, request_id, skeleton, sealed"
@@ -247,9 +255,13 @@ class Row(NamedTuple):
         """A row that begins with COLUMNS. Raises ProtocolError."""
         return cls(row[0], read(row[6], row[7]), tuple(row[1:6]))
 
-    def wrong(self, place: int) -> str | None:
+    def beyond_cut(self, up_to: int | None) -> bool:
+        """Whether it means nothing, as its origin is disowned from the event after `up_to` on."""
+        return up_to is not None and self.event.position.seq > up_to
+
+    def wrong(self, place: int, *, counts: bool = True) -> str | None:
         """What is wrong with the columns of an event whose place is this one."""
-        event, facts = self.event, self.event.facts
+        event, facts = self.event, self.event.facts if counts else None
         edge_id = facts.edge_id if facts is not None else None
         request_id = facts.request_id if facts is not None else None
         wanted = event.kind, event.timestamp, place, edge_id, request_id

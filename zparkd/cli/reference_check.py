@@ -54,7 +54,10 @@ def _rows(connection: sqlite3.Connection, table: str, columns: str) -> Iterator[
 def _events(connection: sqlite3.Connection) -> dict[Position, Event]:
     events = {}
     for skeleton, sealed in connection.execute(
-        "SELECT skeleton, sealed FROM events WHERE vehicle IS NULL AND kind IN (?,?,?)", _KINDS
+        "SELECT skeleton, sealed FROM events LEFT JOIN cuts ON stream = at >> 40"
+        " WHERE vehicle IS NULL AND kind IN (?,?,?)"
+        " AND (up_to IS NULL OR at & ((1 << 40) - 1) <= up_to)",
+        _KINDS,
     ):
         try:
             event = read(skeleton, sealed)

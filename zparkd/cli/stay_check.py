@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from zparkd.cli.differences import Difference
-from zparkd.cli.log_check import COLUMNS, SEQ_BITS, SEQ_MASK, Row
+from zparkd.cli.log_check import COLUMNS, SEQ_BITS, SEQ_MASK, Row, cut_of
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.sessions import NAMING, Stay, project
@@ -106,16 +106,18 @@ class _Checker:
                     belongs, place = key, max(place, entries[event.names])
                 elif elsewhere := self._entry(event.names):
                     belongs, place = elsewhere.vehicle, max(place, elsewhere.order)
-            if belongs is None or belongs != key:
+            if row.beyond_cut(cut_of(self._run, row.at)) or belongs is None or belongs != key:
                 yield self._difference(row.at, "stands under another vehicle than its own")
             if wrong := row.wrong(place):
                 yield self._difference(row.at, wrong)
 
     def _entry(self, position: Position) -> Event | None:
-        """The entry at a position, if one is there."""
-        row = self._run(
-            "SELECT skeleton, sealed FROM events WHERE at=?", (self._at(position),)
-        ).fetchone()
+        """The entry at a position, if one that counts is there."""
+        at = self._at(position)
+        up_to = cut_of(self._run, at) if at is not None else None
+        if up_to is not None and position.seq > up_to:
+            return None
+        row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
         try:
             event = read(*row) if row is not None else None
         except ProtocolError:

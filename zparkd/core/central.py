@@ -227,6 +227,8 @@ class Central:
 
     def wake_in_ms(self, now: Now) -> int:
         """How long the next step may wait where nothing comes in."""
+        if self.log.unsettled:
+            return 0
         if any(peer.asked for peer in self.peers.states.values()):
             return min(50, max(0, self._next_beat_ms - now.mono_ms))
         return min(limits.TURN_AT_LEAST_MS, max(0, self._next_beat_ms - now.mono_ms))

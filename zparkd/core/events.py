@@ -20,6 +20,7 @@ from msgspec import Meta, Raw, Struct
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
+from zparkd.core.members import MemberAdmitted, MemberDisowned, MemberRestored
 from zparkd.core.plates import PLATE_ID
 from zparkd.core.principal import Principal
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet, is_sound
@@ -41,6 +42,9 @@ class Kind(StrEnum):
     TARIFF = "TARIFF_SET"
     PASS = "PASS_CHANGED"
     STAFF = "STAFF_CHANGED"
+    DISOWNED = "MEMBER_DISOWNED"
+    RESTORED = "MEMBER_RESTORED"
+    ADMITTED = "MEMBER_ADMITTED"
 
 
 class Stream(NamedTuple):
@@ -213,6 +217,9 @@ _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.TARIFF: msgspec.json.Decoder(TariffSet).decode,
     Kind.PASS: msgspec.json.Decoder(PassChanged).decode,
     Kind.STAFF: msgspec.json.Decoder(StaffChanged).decode,
+    Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,
+    Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
+    Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,
 }
 _read_personal = msgspec.json.Decoder(Personal).decode
 _encode = msgspec.json.Encoder().encode
@@ -368,8 +375,8 @@ def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | Non
         reference = read_reference(envelope.data)
     except _NOT_READABLE:
         return None, None
-    who = {Kind.PASS: personal.plate_id, Kind.STAFF: personal.staff_id, Kind.TARIFF: ""}
-    if who[Kind(envelope.type)] is None or not is_sound(reference):
+    who = {Kind.PASS: personal.plate_id, Kind.STAFF: personal.staff_id}
+    if who.get(Kind(envelope.type), "") is None or not is_sound(reference):
         return None, None
     return reference, personal
 

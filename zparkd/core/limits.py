@@ -36,6 +36,7 @@ STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the
 STREAMS_PER_VECTOR = 20_000  # that one message may list
 HEADS_PER_PAGE = 4_000  # of a vector that is asked for; the rest follows, so that no turn is long
 STREAMS_OF_A_PEER = 100_000  # that a peer may say it holds; one that says more is at fault
+HEADS_OF_A_MEMBER = 800  # that one event lists of a member which is disowned
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
 HEADS_IN_HEARTBEAT = 512  # of all origins, however many there are
 RANGES_PER_REQUEST = 512  # of one request for digests
@@ -72,6 +73,7 @@ REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
 COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits
+REJUDGED_PER_TURN = 500  # events that come to count, or count no more, by what members say
 PLATES_REMEMBERED = 1_024  # whose open stays are at hand without asking the disk
 MESSAGES_PER_SOCKET = 256  # drained from one socket in one turn
 MESSAGES_SET_ASIDE = 1_000  # that could not be handled, kept for who mends it

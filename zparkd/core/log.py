@@ -13,6 +13,7 @@ from zparkd.core.peer_state import PeerNote
 from zparkd.core.reference import Pass, SiteTariff, Staff
 from zparkd.core.sessions import Stay
 from zparkd.core.signing import Certificate, SignedHead
+from zparkd.core.votes import Verdicts
 
 # A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
 SharedRow = tuple[str | int | float | None, ...]
@@ -51,6 +52,17 @@ class ReferenceLog(Protocol):
         """The `order` of the last change of an entry; 0 for one that never was."""
 
 
+class MemberLog(Protocol):
+    """What centrals say of each other in the events held here."""
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Who is disowned."""
+
+    def admits(self, voice: str, member: str) -> bool:
+        """Whether a central said that it takes in what another one records."""
+
+
 class Log(Protocol):
     """All events held here, and the stays that they come to."""
 
@@ -83,6 +95,14 @@ class Log(Protocol):
 
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has left anything for the next turn."""
+
+    @property
+    def members(self) -> "MemberLog":
+        """What centrals say of each other."""
 
     def event(self, position: Position) -> Event | None:
         """The event at a position."""

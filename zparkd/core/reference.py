@@ -5,6 +5,7 @@ Each change is an event, and what counts is a pure function of the set of them:
     tariff   the highest (version, order, origin, epoch, seq)
     a pass   of plate, type and first day: the last of its events in order; it may be a removal
     staff    of an id: likewise
+    members  what centrals say of each other: see `core.votes`
 
 So all centrals that hold the same events have the same, whatever was changed on either side of a
 cut. What may stand in such an event is checked when it is read; one that is at fault changes
@@ -19,6 +20,7 @@ from msgspec import Meta, Struct
 
 from zparkd.core import limits
 from zparkd.core.documents import BadDocument
+from zparkd.core.members import MemberSaid
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.core.tariff import Tariff
@@ -52,7 +54,7 @@ class StaffChanged(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
-Reference = TariffSet | PassChanged | StaffChanged
+Reference = TariffSet | PassChanged | StaffChanged | MemberSaid
 
 
 def is_sound(data: Reference) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from zparkd.core.events import Event, Position, SortKey
 from zparkd.core.reference import PassChanged, PassKey, StaffChanged, TariffSet
+from zparkd.core.votes import counting
 
 
 class Counting(NamedTuple):
@@ -23,7 +24,7 @@ def project_reference(events: Iterable[Event]) -> Counting:
     tariff: tuple[int, SortKey] | None = None
     passes: dict[PassKey, SortKey] = {}
     staff: dict[str, SortKey] = {}
-    for event in events:
+    for event in counting(events):
         data, personal = event.reference, event.personal
         match data:
             case TariffSet():

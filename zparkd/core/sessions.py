@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, SortKey, VehicleKey
+from zparkd.core.votes import counting
 
 ACTS = frozenset((Kind.ENTRY, Kind.EXIT))  # what an open records
 NAMING = frozenset((Kind.EXIT, Kind.CONFIRM))  # what waits for the entry it names
@@ -234,7 +235,7 @@ class Projection(NamedTuple):
 
 def project(events: Iterable[Event]) -> Projection:
     """The stays of a set of events, from scratch."""
-    by_position = {event.position: event for event in events}
+    by_position = {event.position: event for event in counting(events)}
     entries = {
         position: event.key
         for position, event in by_position.items()
@@ -258,8 +259,8 @@ def project(events: Iterable[Event]) -> Projection:
     for vehicle, group in vehicles.items():
         repeats = repeated(group)
         fold = Fold(vehicle, aliases=repeats)
-        counting = [event for event in group if event.position not in repeats]
-        for event in in_fold_order(counting, entries):
+        acts = [event for event in group if event.position not in repeats]
+        for event in in_fold_order(acts, entries):
             fold.take(event)
         stays.update(fold.stays)
         for position, older in repeats.items():

@@ -169,6 +169,21 @@ class Message(Enum):
         "{stays} stays of the earlier system are here: {entries} entries and {exits} exits are new",
     )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
+    MEMBER_DISOWNED = Entry(
+        "fa3edb0257fe4e6090b9b9b3222e0407",
+        "WARNING",
+        "{member} is disowned: what it records from now on means nothing, if most say so",
+    )
+    MEMBER_RESTORED = Entry(
+        "a904360485ff416db7d46c0e911ab6c3",
+        "WARNING",
+        "{member} is restored: what it records counts",
+    )
+    MEMBER_ADMITTED = Entry(
+        "baa2d0607b664295aa5443aa7212d987",
+        "INFO",
+        "{member} is admitted: what it records is taken in",
+    )
     EXTERNAL_API_FAILED = Entry(
         "6858734b2c05400d80ace38ed83091a1",
         "WARNING",

@@ -68,10 +68,7 @@ class Projection:
         if event.kind in NAMING and event.names is not None and named is None:
             insert(own.no, event.order)
             own.last_place = max(own.last_place, event.order)
-            self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
-            self._run(_JUDGE, (at, own.no, Verdict.WAITING.value, None))
-            self._claim(at, event)
-            self._waiting += 1
+            self._wait(event, at, own.no)
             return
         vehicle, place = named if named is not None else (own, event.order)
         place = max(place, event.order)
@@ -80,12 +77,63 @@ class Projection:
         if event.kind == Kind.ENTRY and self._waiting:
             self._release(event.position)
 
+    def count_no_more(self, at: int, event: Event) -> None:
+        """Make an event that is projected one that means nothing, as if it had never been."""
+        number: int | None = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()[0]
+        self._run(
+            "UPDATE events SET vehicle=NULL, place=?, edge_id=NULL, request_id=NULL WHERE at=?",
+            (event.order, at),
+        )
+        if number is None:
+            return
+        if event.names is not None:
+            self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
+        self._run("DELETE FROM verdicts WHERE at=?", (at,))
+        self._left(event, number)
+        if event.kind == Kind.ENTRY:
+            self._await_again(event, number)
+
+    def _await_again(self, entry: Event, number: int) -> None:
+        """An entry of a vehicle counts no more: what names it waits for it."""
+        rows = self._run(
+            "SELECT at, skeleton, sealed FROM events WHERE vehicle=? AND place >= ?"
+            " AND kind IN (?,?)",
+            (number, entry.order, *(kind.value for kind in sorted(NAMING))),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            event = read(skeleton, sealed)
+            if event.names == entry.position:
+                assert event.vehicle is not None
+                own = self.vehicles.get(event.vehicle)
+                own.last_place = max(own.last_place, event.order)
+                self._run(
+                    "UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at)
+                )
+                self._wait(event, at, own.no)
+                self._left(event, number)
+
+    def _left(self, event: Event, number: int) -> None:
+        """An event takes no part any more in a vehicle: all there is judged and folded again."""
+        acts = self._same_acts(event, number)
+        if acts:
+            self._judge_acts(acts, number)
+        self.vehicles.changed(number)
+        self._mark(number, -1)
+
+    def _wait(self, event: Event, at: int, number: int) -> None:
+        assert event.names is not None
+        self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
+        self._run(_JUDGE, (at, number, Verdict.WAITING.value, None))
+        self._claim(at, event)
+        self._waiting += 1
+
     def _named(self, event: Event, own: Vehicle) -> tuple[Vehicle, int] | None:
         """Vehicle and order of the entry that an exit or confirmation names, if it is here."""
         if event.kind not in NAMING or event.names is None:
             return None
-        if own.open is not None and own.open.stay.entry == event.names:
-            return own, own.open.stay.entry_order
+        held = own.open if own.no not in self._dirty else None
+        if held is not None and held.stay.entry == event.names:
+            return own, held.stay.entry_order
         at = self._streams.at(event.names)
         if at is None:
             return None
@@ -160,20 +208,30 @@ class Projection:
         if self._new_act == (facts.edge_id, facts.request_id):
             self._new_act = None
             return None
+        acts = self._same_acts(event, number)
+        if len(acts) < 2:
+            return None
+        self._judge_acts(acts, number)
+        return acts[0][0].order
+
+    def _same_acts(self, event: Event, number: int) -> list[tuple[Event, int]]:
+        """The opens of a vehicle that are one act with an event, and their `at`; oldest first."""
+        facts = event.facts
+        if event.kind not in ACTS or facts is None or facts.request_id is None:
+            return []
         rows = self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM events e WHERE edge_id=? AND request_id=?"
             " AND vehicle=? AND kind IN (?,?) AND NOT EXISTS"
             " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?)",
             (facts.edge_id, facts.request_id, number, *_ACTS, Verdict.WAITING.value),
         ).fetchall()
-        if len(rows) < 2:
-            return None
-        acts = sorted(((read(row[1], row[2]), row[0]) for row in rows), key=lambda act: act[0].key)
+        return sorted(((read(row[1], row[2]), row[0]) for row in rows), key=lambda act: act[0].key)
+
+    def _judge_acts(self, acts: list[tuple[Event, int]], number: int) -> None:
         oldest_at = acts[0][1]
         self._run("DELETE FROM verdicts WHERE at=?", (oldest_at,))
         for _, at in acts[1:]:
             self._run(_JUDGE, (at, number, Verdict.REPEATED.value, oldest_at))
-        return acts[0][0].order
 
     # --- one step ----------------------------------------------------------------------------
 

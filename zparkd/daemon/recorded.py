@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from zparkd.core import moved_in
 from zparkd.core.events import Event, Facts, Kind, event_id
+from zparkd.core.members import MemberAdmitted, MemberDisowned, MemberRestored
 from zparkd.core.reference import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.daemon.log import put
 from zparkd.daemon.messages import Message
@@ -20,6 +21,9 @@ OF_KIND = {
     Kind.TARIFF: Message.TARIFF_SET,
     Kind.PASS: Message.PASS_CHANGED,
     Kind.STAFF: Message.STAFF_CHANGED,
+    Kind.DISOWNED: Message.MEMBER_DISOWNED,
+    Kind.RESTORED: Message.MEMBER_RESTORED,
+    Kind.ADMITTED: Message.MEMBER_ADMITTED,
 }
 
 
@@ -58,6 +62,8 @@ def _of_reference(data: Reference) -> dict[str, object]:
             return fields | {"change": _change(data.removed)}
         case StaffChanged():
             return {"change": _change(data.removed)}
+        case MemberDisowned() | MemberRestored() | MemberAdmitted():
+            return {"member": data.member}
 
 
 def _by(said: Facts | Reference) -> dict[str, object]:

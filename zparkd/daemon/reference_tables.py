@@ -7,11 +7,12 @@ them with each vehicle.
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from zparkd.core.events import Event, SortKey
+from zparkd.core.events import Event, Position, SortKey, read
 from zparkd.core.reference import (
     Pass,
     PassChanged,
@@ -34,7 +35,14 @@ _PASS = "plate_id=? AND camera_type=? AND valid_from=?"
 class ReferenceTables:
     """Reference data in the database. All within the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        streams: Streams,
+        counts: Callable[[Position], bool],
+    ) -> None:
+        """`counts` says whether the event at a position that is held means anything."""
+        self._counts = counts
         self._run = connection.execute
         self._streams = streams
         self.changes = 0
@@ -49,7 +57,15 @@ class ReferenceTables:
 
     # --- an event ---------------------------------------------------------------------------
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event, *, counts: bool = True) -> None:
+        """Note an event of reference data, and project it where it counts."""
+        entry = _entry(event)
+        if entry is not None:
+            self._run("INSERT INTO changes VALUES (?,?)", (entry, self._streams.at(event.position)))
+        if counts:
+            self.count_again(event)
+
+    def count_again(self, event: Event) -> None:
         """Project an event of reference data; those of gates change nothing here."""
         self.changes += 1
         match event.reference:
@@ -59,6 +75,37 @@ class ReferenceTables:
                 self._add_pass(event, event.reference)
             case StaffChanged():
                 self._add_staff(event, event.reference)
+
+    def count_no_more(self, event: Event) -> None:
+        """Make the tables what they would be without an event that is projected.
+
+        Its row in `events` is one that counts no more.
+        """
+        at = self._streams.at(event.position)
+        self.changes += 1
+        match event.reference:
+            case TariffSet():
+                self._run("DELETE FROM tariffs WHERE at=?", (at,))
+                self._tariff_known = False
+            case PassChanged():
+                self._fall_back(event, self._run("DELETE FROM passes WHERE at=?", (at,)))
+                self._any_passes = None
+            case StaffChanged():
+                self._fall_back(event, self._run("DELETE FROM staff WHERE at=?", (at,)))
+
+    def _fall_back(self, event: Event, deleted: sqlite3.Cursor) -> None:
+        """Where this event counted for its entry, let the last of the others count."""
+        if deleted.rowcount == 0:
+            return
+        rows = self._run(
+            "SELECT e.skeleton, e.sealed FROM changes c JOIN events e ON e.at = c.at"
+            " WHERE c.entry=? AND c.at <> ?",
+            (_entry(event), self._streams.at(event.position)),
+        ).fetchall()
+        for skeleton, sealed in rows:
+            other = read(skeleton, sealed)
+            if self._counts(other.position):
+                self.count_again(other)
 
     def _add_tariff(self, event: Event, data: TariffSet) -> None:
         at = self._streams.at(event.position)
@@ -162,3 +209,14 @@ class ReferenceTables:
         else:
             row = self._run("SELECT place FROM staff WHERE staff_id=?", (entry.key,)).fetchone()
         return row[0] if row is not None else 0
+
+
+def _entry(event: Event) -> str | None:
+    """The entry of a list that an event changes, as the table `changes` names it."""
+    data, personal = event.reference, event.personal
+    match data:
+        case PassChanged() if personal is not None:
+            return f"pass {personal.plate_id} {data.camera_type} {data.valid_from}"
+        case StaffChanged() if personal is not None:
+            return f"staff {personal.staff_id}"
+    return None

@@ -11,6 +11,9 @@ that is newer than this software is refused, never guessed at.
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     claims     fee and named entry of events that wait, or ended nothing
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
+    changes    of passes and staff: all of them, by the entry that they change
+    words      the events in which centrals speak of each other
+    cuts       of streams of centrals that are disowned: how far their events count here
     peers      how far all that each configured peer has was here when that was last looked at
     peer_heads what each of them held when last heard
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
@@ -397,6 +400,33 @@ CREATE TABLE forks (
 CREATE TABLE unprojected (at INTEGER PRIMARY KEY REFERENCES events (at), fault TEXT NOT NULL);
 """
 
+# A change of a list by the entry that it is of: what counts where the last one counts no more.
+_MEMBERS = """
+CREATE TABLE words (at INTEGER PRIMARY KEY REFERENCES events (at));
+
+CREATE TABLE cuts (stream INTEGER PRIMARY KEY, up_to INTEGER NOT NULL);
+
+CREATE TABLE changes (
+    entry TEXT NOT NULL,
+    at    INTEGER NOT NULL REFERENCES events (at),
+    PRIMARY KEY (entry, at)
+) WITHOUT ROWID;
+
+INSERT INTO changes
+SELECT CASE kind
+    WHEN 'STAFF_CHANGED' THEN 'staff ' || json_extract(personal, '$.staff_id')
+    ELSE 'pass ' || json_extract(personal, '$.plate_id') || ' '
+        || json_extract(said, '$.data.camera_type') || ' '
+        || json_extract(said, '$.data.valid_from') END AS entry, at
+FROM (
+    SELECT at, kind, CAST(skeleton AS TEXT) AS said,
+        CASE WHEN json_valid(CAST(sealed AS TEXT)) THEN CAST(sealed AS TEXT) END AS personal
+    FROM events
+    WHERE kind IN ('PASS_CHANGED', 'STAFF_CHANGED') AND json_valid(CAST(skeleton AS TEXT))
+)
+WHERE entry IS NOT NULL;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -408,6 +438,7 @@ MIGRATIONS = (
     _PEER_HEADS,
     _CLAIMS,
     _REFUSALS,
+    _MEMBERS,
 )
 
 

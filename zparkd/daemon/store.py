@@ -22,6 +22,7 @@ from zparkd.core.peer_state import PeerNote
 from zparkd.daemon import damage, database_file, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
+from zparkd.daemon.members import Members
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
@@ -85,7 +86,8 @@ class Store:
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
             self.signed = Signatures(self._connection, self._streams, self._begin)
-            self.reference = ReferenceTables(self._connection, self._streams)
+            self.members = Members(self._connection, self._streams)
+            self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
             if path != _IN_MEMORY:
                 self._mark = Mark(path, self._said_from(said))
                 self._file = database_file.identity(path)
@@ -191,6 +193,7 @@ class Store:
         """Read again what is kept in memory of tables, since what was written is undone."""
         self.signed.reload()
         self._projection.reload()
+        self.members.reload()
         self.reference.reload()
 
     # --- the log: see core.log ---------------------------------------------------------------
@@ -208,9 +211,14 @@ class Store:
         """Store the event that continues its stream, and project it."""
         self._begin()
         at = self._streams.advance(event.position, event.hash)
-        self._projection.add(event, functools.partial(self._insert, event, at))
+        counts = self.members.counts(event.position)
+        if counts:
+            self._projection.add(event, functools.partial(self._insert, event, at))
+        else:
+            self._insert(event, at, None, event.order, counts=False)
         if event.reference is not None:
-            self.reference.add(event)
+            self.reference.add(event, counts=counts)
+            self.members.add(event)
 
     def append_apart(self, event: Event) -> bool:
         """The same, but where that blows up, store it unprojected; whether it was projected."""
@@ -238,8 +246,10 @@ class Store:
         """How many events that are held the rules blew up on."""
         return int(self._run("SELECT count(*) FROM unprojected").fetchone()[0])
 
-    def _insert(self, event: Event, at: int, vehicle: int | None, place: int) -> None:
-        facts = event.facts
+    def _insert(
+        self, event: Event, at: int, vehicle: int | None, place: int, *, counts: bool = True
+    ) -> None:
+        act = _act(event) if counts else (None, None)
         self._run(
             "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
             (
@@ -248,16 +258,45 @@ class Store:
                 event.timestamp,
                 place,
                 vehicle,
-                facts.edge_id if facts is not None else None,
-                facts.request_id if facts is not None else None,
+                *act,
                 event.skeleton,
                 event.sealed,
             ),
         )
 
     def settle(self) -> None:
-        """Fold again the vehicles whose appended events were not their newest."""
+        """Fold again the vehicles whose appended events were not their newest.
+
+        Where it changed which events count, a part of them is brought about: see `unsettled`.
+        """
+        for at, counts in self.members.changes(limits.REJUDGED_PER_TURN):
+            self._begin()
+            [event] = self._events("WHERE at=?", (at,))
+            if counts:
+                self._count_again(at, event)
+            else:
+                self._projection.count_no_more(at, event)
+                self.reference.count_no_more(event)
         self._projection.settle()
+
+    def _count_again(self, at: int, event: Event) -> None:
+        if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
+            return  # it would blow up again
+        act = _act(event)
+
+        def update(vehicle: int | None, place: int) -> None:
+            self._run(
+                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
+                (vehicle, place, *act, at),
+            )
+
+        self._projection.add(event, update)
+        self.reference.count_again(event)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has left anything for the next turn."""
+        return self.members.unsettled
 
     def event(self, position: Position) -> Event | None:
         """The event at a position."""
@@ -433,6 +472,12 @@ class Store:
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)
         return [read(skeleton, sealed) for skeleton, sealed in rows]
+
+
+def _act(event: Event) -> tuple[str | None, str | None]:
+    """The edge and request that caused an event."""
+    facts = event.facts
+    return (facts.edge_id, facts.request_id) if facts is not None else (None, None)
 
 
 def _is_of_the_event(fault: Exception) -> bool:

@@ -37,6 +37,11 @@ class Vehicles:
         """A transaction was undone: what is remembered may never have been."""
         self._plates: OrderedDict[str, dict[str, Vehicle]] = OrderedDict()
 
+    def changed(self, no: int) -> None:
+        """The highest place of a vehicle may have gone down: read it again when it is asked for."""
+        row = self._run("SELECT plate_id FROM vehicles WHERE no=?", (no,)).fetchone()
+        self._plates.pop(row[0], None)
+
     def of_plate(self, plate_id: str) -> dict[str, Vehicle]:
         """All vehicles with this plate, by type."""
         known = self._plates.get(plate_id)
