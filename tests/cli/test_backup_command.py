@@ -68,7 +68,7 @@ def test_the_copy_is_a_database_that_a_daemon_can_use(kept: Central, target: Pat
 
 def test_people_see_size_events_and_heads(kept: Central, target: Path) -> None:
     lines = kept.run("backup", str(target)).stdout.splitlines()
-    assert lines[0] == f"{target}: 0.1 MB, 3 events"
+    assert lines[0] == f"{target}: {target.stat().st_size / 1e6:.1f} MB, 3 events"
     assert [line.split() for line in lines[1:]] == [
         ["CENTRAL", "EPOCH", "HEAD"],
         ["a", "1", "2"],
@@ -158,3 +158,37 @@ def test_no_database_exits_1_and_makes_no_copy(central: Central, target: Path) -
 
 def test_a_file_must_be_named(central: Central) -> None:
     assert central.run("backup").exit_code == 2
+
+
+def test_backups_rotate_and_no_other_file_goes(kept: Central, target: Path) -> None:
+    folder = target.parent
+    names = [f"central-1-2026010{day}T031000Z.db" for day in (1, 2, 3)]
+    others = ["central-2-20250101T031000Z.db", "central-1-notes.db", "central-1.db"]
+    for name in (*names, *others):
+        (folder / name).write_text("mine")
+    result = kept.run("backup", "--into", str(folder), "--keep", "2", "--json")
+    assert result.exit_code == 0, result.stderr
+    said = orjson.loads(result.stdout)
+    made = Path(said["path"])
+    assert said["removed"] == [str(folder / name) for name in names[:2]]
+    assert {path.name for path in folder.iterdir()} == {names[2], made.name, *others}
+    assert len(history(made)) == 1
+
+
+def test_a_backup_that_fails_removes_nothing(
+    kept: Central, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = target.parent / "central-1-20260101T031000Z.db"
+    older.write_text("mine")
+
+    def unsound(_: Path) -> object:
+        raise backup._Failed("the copy is not sound")
+
+    monkeypatch.setattr(backup, "_held", unsound)
+    assert kept.run("backup", "--into", str(target.parent), "--keep", "1").exit_code == 1
+    assert [path.name for path in target.parent.iterdir()] == [older.name]
+
+
+def test_file_and_directory_at_once_or_keep_alone_are_wrong(kept: Central, target: Path) -> None:
+    assert kept.run("backup", str(target), "--into", str(target.parent)).exit_code == 2
+    assert kept.run("backup", str(target), "--keep", "3").exit_code == 2

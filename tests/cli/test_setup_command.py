@@ -26,6 +26,8 @@ PLACED = [
     "etc/zparkd/zparkd.toml",
     "usr/local/lib/systemd/catalog/zparkd.catalog",
     "usr/local/lib/systemd/catalog/zparkd.vi.catalog",
+    "usr/local/lib/systemd/system/zparkd-backup.service",
+    "usr/local/lib/systemd/system/zparkd-backup.timer",
     "usr/local/lib/systemd/system/zparkd-web.service",
     "usr/local/lib/systemd/system/zparkd.service",
     "usr/local/lib/sysusers.d/zparkd.conf",

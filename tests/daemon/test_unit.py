@@ -11,7 +11,9 @@ import pytest
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 UNIT = SYSTEMD / "zparkd.service"
 GATEWAY = SYSTEMD / "zparkd-web.service"
-UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY], ids=lambda unit: unit.stem)
+BACKUP = SYSTEMD / "zparkd-backup.service"
+TIMER = SYSTEMD / "zparkd-backup.timer"
+UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY, BACKUP], ids=lambda unit: unit.stem)
 EXPOSURE = 1.2
 
 needs_analyze = pytest.mark.skipif(
@@ -112,3 +114,15 @@ def test_the_gateway_may_read_what_it_needs_and_not_the_key() -> None:
     assert unit["InaccessiblePaths"] == ["-/etc/zparkd/central.key"]
     assert unit["RestartPreventExitStatus"] == ["78"]
     assert "ReadWritePaths" not in unit
+
+
+@needs_analyze
+def test_a_backup_is_made_every_night_also_where_one_was_missed() -> None:
+    timer = settings(TIMER)
+    assert analyze("calendar", timer["OnCalendar"][0]).returncode == 0
+    assert timer["Persistent"] == ["true"]
+    options = settings(BACKUP)["Environment"][0]
+    assert "backup $ZPARKD_BACKUP_OPTIONS" in settings(BACKUP)["ExecStart"][0]
+    assert "--keep" in options
+    assert options.split("--into ")[1].startswith("/var/lib/zparkd/backups")
+    assert "zparkd/backups" in settings(BACKUP)["StateDirectory"][0]

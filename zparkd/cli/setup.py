@@ -166,7 +166,7 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     machine.program_file(users, (DATA / "systemd" / "zparkd.sysusers").read_bytes())
     if machine.root is None:
         _make_user(machine, users)
-    for name in ("zparkd.service", *(("zparkd-web.service",) if _has_gateway() else ())):
+    for name in _units():
         unit = (DATA / "systemd" / name).read_text("utf-8")
         unit = unit.replace("=/usr/bin/", f"={programs}/")
         machine.program_file(lib / "systemd" / "system" / name, unit.encode())
@@ -179,6 +179,13 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     machine.folder(STATE, USER)
     for sample in sorted((DATA / "etc").glob("*.d/*.example")):
         machine.program_file(folder / sample.parent.name / sample.name, sample.read_bytes())
+
+
+def _units() -> list[str]:
+    """The files of the services that can run here."""
+    found = [path.name for path in (DATA / "systemd").iterdir()]
+    units = sorted(name for name in found if name.endswith((".service", ".timer")))
+    return [name for name in units if name != "zparkd-web.service" or _has_gateway()]
 
 
 def _has_gateway() -> bool:
