@@ -4,6 +4,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,7 @@ def _recorded(file: Path, history: OldHistory, *, as_json: bool) -> dict[str, in
             ControlClient(control, _PATIENCE_S) as daemon,
             _bar(history.sums.stays, "recording", as_json=as_json) as bar,
         ):
-            for batch in _batches(history):
-                answer = daemon.call("import.stays", stays=batch)
+            for batch, answer in _answered(daemon, _batches(history)):
                 if answer.get("success") is not True:
                     refuse(answer, as_json=as_json)
                 for name in total:
@@ -112,6 +112,19 @@ def _recorded(file: Path, history: OldHistory, *, as_json: bool) -> dict[str, in
         message += " give the same command again: it goes on from there"
         fail(Exit.UNREACHABLE, "daemon_unreachable", message, as_json=as_json, **total)
     return total
+
+
+def _answered(
+    daemon: ControlClient, batches: Iterator[list[Any]]
+) -> Iterator[tuple[list[Any], dict[str, Any]]]:
+    """Each batch with its answer. The next one is made ready while the daemon is at work."""
+    with ThreadPoolExecutor(1) as asking:
+        batch = next(batches, None)
+        while batch is not None:
+            asked = asking.submit(daemon.call, "import.stays", stays=batch)
+            following = next(batches, None)
+            yield batch, asked.result()
+            batch = following
 
 
 def _batches(history: OldHistory) -> Iterator[list[Any]]:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -243,6 +244,7 @@ class _Judge:
         return found
 
 
+@lru_cache(100_000)
 def _plate(value: object) -> str:
     try:
         return normalise_plate(str(value if value is not None else ""))
