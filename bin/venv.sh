@@ -4,7 +4,8 @@
 #
 # Any Unix shell will do, and nothing needs to be there before: not git, not HOME, not even Python
 # where apt can bring it.
-# A venv is reused as long as its Python runs and .venv/made-for-* names this pyproject.toml;
+# What is installed is what requirements/*.txt lock, by version and hash; bin/lock writes them.
+# A venv is reused as long as its Python runs and .venv/made-for-* names these files as they are;
 # .venv/unfinished stands in it while it is worked on, and one found with that is made anew.
 
 venv=$root/.venv
@@ -39,12 +40,15 @@ ready() {
 
 made_for() { [ -r "$venv/made-for-$1" ] && [ "$(cat -- "$venv/made-for-$1")" = "$2" ]; }
 
-# What a venv is made for: the hash of pyproject.toml, then Python's version and the place of the
-# checkout. Fails where the venv's Python does not run.
+# What a venv is made for: the hash of pyproject.toml and of what is locked, then Python's version
+# and the place of the checkout. Fails where the venv's Python does not run.
 fingerprint() {
     "$venv/bin/python" -I -S -c 'import hashlib, sys
-with open(sys.argv[1] + "/pyproject.toml", "rb") as file:
-    print(hashlib.sha256(file.read()).hexdigest(), "%d.%d" % sys.version_info[:2], sys.argv[1])
+hashed = hashlib.sha256()
+for name in ("pyproject.toml", *("requirements/%s.txt" % it for it in ("build", "run", "web", "test"))):
+    with open(sys.argv[1] + "/" + name, "rb") as file:
+        hashed.update(b"%s %s\n" % (hashlib.sha256(file.read()).hexdigest().encode(), name.encode()))
+print(hashed.hexdigest(), "%d.%d" % sys.version_info[:2], sys.argv[1])
 ' "$root" 2>/dev/null </dev/null
 }
 
@@ -60,7 +64,7 @@ right_python() {
 prepare() {
     local key
     if [ ! -e "$venv/unfinished" ] && same_ground; then
-        say "installing into .venv what pyproject.toml asks for (once)"
+        say "installing into .venv what requirements/$1.txt locks (once)"
         : >"$venv/unfinished"
     else
         make_venv
@@ -133,8 +137,6 @@ apt_python() {
 }
 
 pip_install() (
-    what=.
-    [ "$1" = run ] || what=".[$1]"
     # With HOME empty pip would keep its cache in /; the home of this user is the right place.
     if [ -z "${HOME:-}" ]; then
         unset HOME
@@ -143,10 +145,16 @@ pip_install() (
         export HOME
     fi
     cd -- "$root" || exit 1
-    PIP_USER=0 "$venv/bin/python" -I -m pip install --quiet --no-input --disable-pip-version-check \
-        -e "$what" >"$venv/install.log" 2>&1 </dev/null || {
+    pip() {
+        PIP_USER=0 "$venv/bin/python" -I -m pip install --quiet --no-input \
+            --disable-pip-version-check "$@"
+    }
+    {
+        pip --require-hashes -r requirements/build.txt -r "requirements/$1.txt" &&
+            pip --no-deps --no-build-isolation -e .
+    } >"$venv/install.log" 2>&1 </dev/null || {
         cat -- "$venv/install.log" >&2
-        die "pip could not install what pyproject.toml asks for; the reason stands above"
+        die "pip could not install what requirements/$1.txt locks; the reason stands above"
     }
 )
 
