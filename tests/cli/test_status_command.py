@@ -54,6 +54,7 @@ def answer(**more: object) -> dict[str, Any]:
         "vehicles_inside": 412,
         "events": 12034,
         "only_here": 0,
+        "open_conflicts": 0,
         "config_error": None,
         "problems": [],
         "edges": [{"edge_id": "edge-1", "last_seen": ago(minutes=5)}],
@@ -114,6 +115,8 @@ def test_the_screen_of_a_healthy_central() -> None:
         "EDGE    LAST SEEN\n"
         "edge-1  5 min ago\n"
         "\n"
+        "conflicts: none\n"
+        "\n"
         "problems: none"
     )
 
@@ -126,6 +129,8 @@ def test_a_standalone_central_says_so_and_nothing_is_blank() -> None:
         "peers: none, this central is standalone\n"
         "\n"
         "edges: none\n"
+        "\n"
+        "conflicts: none\n"
         "\n"
         "problems: none"
     )
@@ -164,8 +169,23 @@ def test_each_fault_of_the_configuration_has_a_line_of_its_own() -> None:
 def test_many_edges_leave_room_for_what_matters() -> None:
     edges = [{"edge_id": f"edge-{n}", "last_seen": ago(minutes=n)} for n in range(1, 31)]
     text = shown(edges=edges[::-1])
-    assert re.findall(r"^edge-\d+", text, re.M) == [f"edge-{n}" for n in range(1, 9)]
-    assert "and 22 more, the last of them seen 30 min ago" in text
+    assert re.findall(r"^edge-\d+", text, re.M) == [f"edge-{n}" for n in range(30, 22, -1)]
+    assert "and 22 more, seen 22 min ago or later" in text
+
+
+def test_edges_that_never_called_come_first() -> None:
+    edges: list[dict[str, object]] = [
+        {"edge_id": f"edge-{n}", "last_seen": ago(minutes=n)} for n in range(1, 4)
+    ]
+    edges.append({"edge_id": "edge-9", "last_seen": None})
+    order = [f"edge-{n}" for n in (9, 3, 2, 1)]
+    assert re.findall(r"^edge-\d", shown(edges=edges), re.M) == order
+    many = [{"edge_id": f"edge-{n:02}", "last_seen": None} for n in range(10)]
+    assert "and 2 more, of which 2 never called" in shown(edges=many)
+
+
+def test_conflicts_that_wait_for_a_person_are_counted() -> None:
+    assert "\n\nconflicts: 1,214 to look at (zparkctl conflicts)\n\n" in shown(open_conflicts=1214)
 
 
 def test_names_too_long_for_the_screen_keep_their_ends() -> None:

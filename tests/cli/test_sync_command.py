@@ -12,9 +12,18 @@ import pytest
 from tests.cli.conftest import ROOT, Central
 from tests.client.scripted import Asked, Script
 
+SINCE = "2025-12-02T10:30:00.000+07:00"
+
 
 def peer(id: str, behind: int | None, connected: bool = True) -> dict[str, Any]:
-    return {"peer_id": id, "behind": behind, "connected": connected}
+    """What is told of a peer; of one that is not connected only what was so when it was heard."""
+    return {
+        "peer_id": id,
+        "behind": behind if connected else None,
+        "behind_when_heard": behind,
+        "connected": connected,
+        "last_ping_time": SINCE,
+    }
 
 
 def telling(*looks: list[dict[str, Any]], uptime_s: float = 60) -> Script:
@@ -60,7 +69,7 @@ def test_without_wait_what_is_missing_exits_1(
     assert len(daemon.requests) == 1
     printed = orjson.loads(result.stdout)
     assert printed["success"] is False
-    assert printed["peers"] == [{"peer_id": "central-2", "missing": one["behind"]}]
+    assert printed["peers"] == [{"peer_id": "central-2", "missing": one["behind_when_heard"]}]
 
 
 def test_a_peer_that_is_not_heard_but_had_nothing_more_is_named(central: Central) -> None:
@@ -68,8 +77,26 @@ def test_a_peer_that_is_not_heard_but_had_nothing_more_is_named(central: Central
         result = central.run("sync", "--wait")
         as_json = central.run("sync", "--json")
     assert result.exit_code == 0
-    assert result.stdout == "nothing is known to be missing here; not heard: central-2\n"
+    assert result.stdout == (
+        "nothing is known to be missing here\n"
+        "central-2: not heard since 2025-12-02 10:30:00, so it may have more\n"
+    )
     assert orjson.loads(as_json.stdout)["unheard"] == ["central-2"]
+
+
+def test_what_a_peer_has_that_is_heard_and_not_yet_looked_at_is_missing(central: Central) -> None:
+    told = peer("central-2", 0) | {"behind": None}
+    with central.daemon(telling([told])):
+        result = central.run("sync")
+    assert result.exit_code == 1
+    assert result.stderr == "central-2: what it has is not known\n"
+
+
+def test_a_peer_that_was_not_heard_in_this_run_is_named_as_such(central: Central) -> None:
+    with central.daemon(telling([peer("central-2", 0, False) | {"last_ping_time": None}])):
+        result = central.run("sync", "--wait")
+    assert result.exit_code == 0
+    assert "\ncentral-2: not heard since this central started, so it may" in result.stdout
 
 
 def test_just_after_a_start_wait_lets_peers_be_heard_first(central: Central) -> None:
@@ -96,7 +123,7 @@ def test_at_the_timeout_it_says_what_is_missing_and_from_whom(central: Central) 
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "central-2: 5 events not here yet",
-        "central-3: what it has is not known, and it is not heard",
+        "central-3: what it has is not known, and it is not heard since 2025-12-02 10:30:00",
     ]
 
 

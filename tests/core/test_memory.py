@@ -45,6 +45,17 @@ def test_the_edge_that_was_silent_for_longest_is_forgotten_first(memory: EdgeMem
     assert "edge-2" not in edges
 
 
+def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: EdgeMemory) -> None:
+    memory.restore([("edge-2", 1_000)])
+    assert (memory.unwritten(), memory.any_new()) == ([("edge-1", 5_000)], True)
+    memory.written(memory.unwritten())
+    assert (memory.unwritten(), memory.any_new()) == ([], False)
+    assert memory.heard("edge-2", 9_000, 0, 1)
+    assert (memory.unwritten(), memory.any_new()) == ([("edge-2", 9_000)], False)
+    memory.forget_opens()  # the transaction may have been the one that wrote it
+    assert sorted(memory.unwritten()) == [("edge-1", 5_000), ("edge-2", 9_000)]
+
+
 # --- rate -------------------------------------------------------------------------------------
 
 

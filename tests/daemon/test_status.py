@@ -1,9 +1,13 @@
 """What `status` is told of peers."""
 
-from tests.core.centrals import Driven
+from typing import Any
+
+from tests.core.centrals import SITE_TIME, T0_MS, Driven, meet, pair
 from zparkd.core.central import FromBus
 from zparkd.core.heads import digest
+from zparkd.core.site import Lane
 from zparkd.core.wire import TOPIC_HEARTBEAT, Beat, write_header
+from zparkd.daemon import edges_seen
 from zparkd.daemon.status import Faults, status
 
 
@@ -55,3 +59,106 @@ def test_how_far_catching_up_has_come_is_told_while_events_are_missing() -> None
     central.wait(5)
     lost = peer_of(central, {"central-2": 80})
     assert (lost["catching_up"], lost["state"]) == (None, "not heard")
+
+
+def told(central: Driven) -> dict[str, Any]:
+    return status(central.central, central.store, central.now, central.now, Faults())
+
+
+def test_of_a_peer_that_is_cut_off_nothing_is_said_to_be_known() -> None:
+    central = Driven("central-1", peers=["central-2"])
+    beat(central, "central-1", held=60)
+    central.open()
+    peer = told(central)["peers"][0]
+    assert (peer["behind"], peer["lag"]) == (60, 1)
+    central.wait(5)
+    peer = told(central)["peers"][0]
+    assert (peer["behind"], peer["lag"], peer["clock_offset_ms"]) == (None, None, None)
+    assert (peer["behind_when_heard"], peer["lag_when_heard"]) == (60, 1)
+    (problem,) = told(central)["problems"]
+    assert problem["code"] == "PEER_DOWN"
+    assert f"is not heard since {SITE_TIME}" in problem["message"]
+
+
+def test_when_a_peer_was_heard_is_told_by_the_clock_as_it_is_now() -> None:
+    central = Driven("central-1", peers=["central-2"], wall_ms=T0_MS + 3_600_000)
+    beat(central, "central-1")
+    central.wait(60)
+    central.wall_ms -= 3_600_000  # it was an hour ahead
+    assert told(central)["peers"][0]["last_ping_time"] == "2025-12-02T10:30:00.000+07:00"
+
+
+def test_a_peer_that_was_heard_in_an_earlier_run_was_not_never_heard() -> None:
+    central = Driven("central-1", peers=["central-2"])
+    beat(central, "central-1", held=60)
+    central.central.note_peers_at_end(central.now)
+    central.start()
+    central.central.peers.restore(central.store.peer_notes())
+    assert state_of_peer(central) == ("not heard yet", False)
+    peer = told(central)["peers"][0]
+    assert (peer["last_ping_time"], peer["behind"], peer["behind_when_heard"]) == (None, None, 60)
+
+
+def test_a_configured_edge_that_never_called_is_listed_as_such() -> None:
+    central = Driven(lanes=[Lane("gate-1"), Lane("gate-2")])
+    central.open("gate-2")
+    central.detect("hand-held")
+    heard = "2025-12-02T10:30:00.000+07:00"
+    assert told(central)["edges"] == [
+        {"edge_id": "gate-1", "last_seen": None, "configured": True},
+        {"edge_id": "gate-2", "last_seen": heard, "configured": True},
+        {"edge_id": "hand-held", "last_seen": heard, "configured": False},
+    ]
+
+
+def test_when_an_edge_was_heard_is_known_after_a_restart() -> None:
+    central = Driven(lanes=[Lane("gate-1")])
+    central.ask("PING", "gate-1")
+    central.ask("PING", "hand-held")
+    central.wait(5)
+    central.central.note_edges(central.now)
+    central.store.commit()
+    before = told(central)["edges"]
+    central.start()
+    central.central.gate.memory.restore(edges_seen.read(central.store.connection, []))
+    assert told(central)["edges"] == before
+    assert before[0]["last_seen"] == "2025-12-02T10:30:00.000+07:00"
+    central.wait(31 * 24 * 3600)
+    assert [edge["edge_id"] for edge in told(central)["edges"]] == ["gate-1"]
+
+
+def test_an_edge_that_opened_before_a_crash_was_not_never_heard() -> None:
+    central = Driven(lanes=[Lane("gate-1"), Lane("gate-2")])
+    central.open("gate-1")
+    central.start()  # nothing was written down of edges
+    central.central.gate.memory.restore(
+        edges_seen.read(central.store.connection, ["gate-1", "gate-2"])
+    )
+    seen = [edge["last_seen"] for edge in told(central)["edges"]]
+    assert seen == ["2025-12-02T10:30:00.000+07:00", None]
+
+
+def test_edges_are_written_down_about_once_a_minute_and_only_where_one_was_heard() -> None:
+    central = Driven()
+    writes = []
+    for second in range(300):
+        central.wait(1)
+        if second % 7 == 0 and second < 200:
+            central.ask("PING", "gate-1")
+        central.central.note_edges(central.now)
+        writes.append(central.store.commit())
+    assert 3 <= sum(writes) <= 5
+
+
+def test_open_conflicts_are_the_rows_of_the_view() -> None:
+    one, two = pair()
+    for driven in (one, two):
+        driven.open("edge-1", direction="ENTRY")
+        driven.wait(100 * 24 * 3600)
+    one.open("edge-1", direction="EXIT")
+    assert (told(one)["open_conflicts"], told(two)["open_conflicts"]) == (1, 0)
+    two.open("edge-1", direction="EXIT", force=True, reason="lost")
+    meet(one, two)
+    for driven in (one, two):
+        rows = driven.store.connection.execute("SELECT * FROM conflicts").fetchall()
+        assert told(driven)["open_conflicts"] == len(rows) >= 3

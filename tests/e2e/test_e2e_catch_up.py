@@ -69,7 +69,10 @@ def test_status_counts_what_is_behind_what_lags_and_what_is_only_here(make_site)
     two.kill()
     enter(one, "29A00002")
     assert one.status()["only_here"] == 2
-    assert peer_row(one, two.id)["lag"] == 2
+    wait_for("it is missed", lambda: not peer_row(one, two.id)["connected"], PATIENCE_S)
+    lost = peer_row(one, two.id)
+    assert (lost["behind"], lost["lag"]) == (None, None), "nobody can know"
+    assert (lost["behind_when_heard"], lost["lag_when_heard"]) == (0, 2)
     one.kill()
     one.start()
     assert one.status()["only_here"] >= 2, "a power cut makes it no smaller"
@@ -90,7 +93,7 @@ def test_after_a_clean_stop_what_is_only_here_is_known_before_a_peer_is_heard(ma
     one.start()
     state = one.status()
     assert (state["connected_peers"], state["events"], state["only_here"]) == (0, 2, 0)
-    assert peer_row(one, two.id)["lag"] == 0
+    assert peer_row(one, two.id)["lag_when_heard"] == 0
     enter(one, "29A00002")
     assert one.status()["only_here"] == 2
 

@@ -100,6 +100,7 @@ def test_a_stopped_daemon_is_shown_on_its_page_and_its_peers_and_so_is_its_retur
     of_peer.see("Mất kết nối", ".node.bad")
     assert of_peer.js("document.querySelectorAll('.link.bad .shape.bad').length") == 1
     of_peer.see("Peer mất kết nối", ".problems")
+    of_peer.see("mất liên lạc từ", ".node.bad")
     one.start()
     page.see("Trực tiếp", ".live")
     page.wait("document.querySelector('#away').hidden")

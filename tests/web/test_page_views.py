@@ -4,6 +4,7 @@ import pytest
 
 from tests.e2e.harness import enter, leave, wait_connected, wait_events
 from tests.web.browser import Page
+from tests.web.conftest import MakeSite
 from tests.web.gateway import Gateway
 from tests.web.pages import Open, texts
 
@@ -146,6 +147,33 @@ def test_traffic_is_drawn_and_said_in_numbers(told: Gateway, open_page: Open) ->
     assert len(rows) == 24
     filled = page.js("document.querySelector('.drawing .bar.two').getAttribute('fill')")
     assert page.js(f"document.querySelector('{filled[4:-1]}').tagName") == "pattern"
+
+
+def test_all_is_not_well_while_a_conflict_waits_for_a_person(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "now")
+    count = told.central.status()["open_conflicts"]
+    assert count >= 1
+    page.see("Có xung đột cần xem", ".cards .mark.warn")
+    page.see(str(count), ".cards a[href='#/conflicts']")
+    page.click(".cards a[href='#/conflicts']")
+    page.see(VIEWS["conflicts"], "h1")
+
+
+def test_a_camera_that_never_called_is_shown_as_such(make_site: MakeSite, open_page: Open) -> None:
+    site = make_site(1)
+    (one,) = site.centrals
+    for lane in ("lane-1", "lane-2"):
+        one.edge_file(lane).write_text(f'id = "{lane}"\n')
+    site.start()
+    enter(one, "30F00001", "lane-2")
+    page = open_page(open_page.serve(one), "now")
+    page.see("Mọi thứ đều tốt", ".cards .mark.good")
+    rows = page.wait("[...document.querySelectorAll('.edges tbody tr')].map(e => e.innerText)")
+    assert [row.split()[0] for row in rows] == ["lane-1", "lane-2"]
+    assert "Chưa gọi lần nào" in rows[0]
+    assert "Chưa gọi" not in rows[1]
 
 
 def test_a_conflict_is_listed_with_what_it_means(told: Gateway, open_page: Open) -> None:

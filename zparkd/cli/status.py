@@ -76,7 +76,7 @@ def _looked_again(file: Path) -> dict[str, Any]:
 def screen(answer: Mapping[str, Any], now: datetime) -> str:
     """What `zparkctl status` shows a person of the daemon's `answer`, at `now`."""
     parts = [_itself(answer), _peers(answer, now), _edges(answer, now)]
-    parts += [*_reference(answer, now), _problems(answer)]
+    parts += [*_reference(answer, now), _conflicts(answer), _problems(answer)]
     return "\n\n".join(parts)
 
 
@@ -138,19 +138,32 @@ def _edges(answer: Mapping[str, Any], now: datetime) -> str:
     edges = answer.get("edges") or []
     if not edges:
         return f"edges: {NONE}"
-    newest = sorted(edges, key=lambda edge: str(edge.get("last_seen") or ""), reverse=True)
-    rows = [
-        (str(edge.get("edge_id", UNKNOWN)), _ago(edge.get("last_seen"), now))
-        for edge in newest[:_EDGES_SHOWN]
-    ]
+    # Who never called, and who has been silent for longest, comes first: that is the news.
+    silent = sorted(edges, key=lambda edge: str(edge.get("last_seen") or ""))
+    rows = [(str(edge.get("edge_id", UNKNOWN)), _seen(edge, now)) for edge in silent[:_EDGES_SHOWN]]
     shown = tables.table(
         ("EDGE", "LAST SEEN"), rows, width=SCREEN, shrink={"EDGE": 12}, names=("EDGE",)
     )
-    if more := newest[_EDGES_SHOWN:]:
-        since = _ago(more[-1].get("last_seen"), now)
-        count = tables.count(len(more))
-        shown += f"\nand {count} more, the last of them seen {since} (--json lists all)"
+    if more := silent[_EDGES_SHOWN:]:
+        first, never = more[0].get("last_seen"), sum(not edge.get("last_seen") for edge in more)
+        how = f"seen {_ago(first, now)} or later" if first else f"of which {never} never called"
+        shown += f"\nand {tables.count(len(more))} more, {how} (--json lists all)"
     return shown
+
+
+def _seen(edge: Mapping[str, Any], now: datetime) -> Cell:
+    """When an edge was last heard; a configured one that never called stands out."""
+    last_seen = edge.get("last_seen")
+    return Cell(_ago(last_seen, now), tables.bad if last_seen is None else None)
+
+
+def _conflicts(answer: Mapping[str, Any]) -> str:
+    """What waits for a person."""
+    count = answer.get("open_conflicts")
+    if count == 0:
+        return f"conflicts: {NONE}"
+    said = f"conflicts: {tables.count(count)} to look at (zparkctl conflicts)"
+    return tables.bad(said) if count else said
 
 
 def _reference(answer: Mapping[str, Any], now: datetime) -> list[str]:

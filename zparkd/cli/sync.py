@@ -5,7 +5,9 @@ What a peer has beyond this central is the daemon's knowledge; here it is only w
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +21,24 @@ _GREETING_S = 3.0  # after a start, peers that are there have been heard by then
 
 
 class _Peer(NamedTuple):
-    """A peer, and how many events it has that are not here; None where nobody can know."""
+    """A peer, and how many events it has that are not here; None where nobody can know.
+
+    Of one that is not heard these are the events that it had when it was: it may have more.
+    """
 
     id: str
     events: int | None
     heard: bool
+    since: str | None
+
+    @property
+    def unheard(self) -> str:
+        """Since when it is not heard."""
+        since = f"since {self.since}" if self.since else "since this central started"
+        return f"not heard {since}"
 
     def __str__(self) -> str:
-        heard = "" if self.heard else ", and it is not heard"
+        heard = "" if self.heard else f", and it is {self.unheard}"
         if self.events is None:
             return f"{self.id}: what it has is not known{heard}"
         return f"{self.id}: {plural(self.events, 'event')} not here yet{heard}"
@@ -44,9 +56,9 @@ class _Look(NamedTuple):
         return [peer for peer in self.peers if peer.events != 0]
 
     @property
-    def unheard(self) -> list[str]:
+    def unheard(self) -> list[_Peer]:
         """The peers that have nothing known to be missing, and could not be asked of late."""
-        return [peer.id for peer in self.peers if peer.events == 0 and not peer.heard]
+        return [peer for peer in self.peers if peer.events == 0 and not peer.heard]
 
     @property
     def early(self) -> bool:
@@ -72,7 +84,7 @@ def sync(file: Path, wait: bool, timeout_s: float, as_json: bool) -> None:
 
     Exit status 0 when nothing is known to be missing; 1 when something is, now or with --wait
     at the timeout, and then what is missing, and from whom, is printed. A peer that is not
-    heard counts as complete where all that it was last known to have is here, and is named;
+    heard counts as complete where all that it had when last heard is here, and is named;
     --wait gives a daemon that has just started 3 s to hear its peers first. Where it was never
     known what a peer has, it counts as missing.
     """
@@ -91,10 +103,12 @@ def sync(file: Path, wait: bool, timeout_s: float, as_json: bool) -> None:
         lines = "\n".join(map(str, look.missing))
         fail(Exit.NO, "missing", lines, as_json=as_json, waited_s=waited_s, peers=listed)
     if as_json:
-        print_json({"success": True, "waited_s": waited_s, "peers": [], "unheard": look.unheard})
+        unheard = [peer.id for peer in look.unheard]
+        print_json({"success": True, "waited_s": waited_s, "peers": [], "unheard": unheard})
         return
-    unheard = f"; not heard: {', '.join(look.unheard)}" if look.unheard else ""
-    click.echo(f"nothing is known to be missing here{unheard}")
+    click.echo("nothing is known to be missing here")
+    for peer in look.unheard:
+        click.echo(f"{peer.id}: {peer.unheard}, so it may have more")
 
 
 def _look(file: Path, *, as_json: bool) -> _Look:
@@ -102,11 +116,18 @@ def _look(file: Path, *, as_json: bool) -> _Look:
     answer = ask_daemon(file, "status", as_json=as_json)
     if answer.get("success") is not True:
         refuse(answer, as_json=as_json)
-    peers = [
-        _Peer(str(peer.get("peer_id")), peer.get("behind"), peer.get("connected") is True)
-        for peer in answer.get("peers") or []
-    ]
+    peers = [_peer(peer) for peer in answer.get("peers") or []]
     return _Look(peers, answer.get("uptime_s", _GREETING_S))
+
+
+def _peer(told: Mapping[str, Any]) -> _Peer:
+    """A peer as the daemon tells of it."""
+    heard, events = told.get("connected") is True, told.get("behind")
+    if events is None and not heard:
+        events = told.get("behind_when_heard")
+    last = told.get("last_ping_time")
+    since = datetime.fromisoformat(last).strftime("%Y-%m-%d %H:%M:%S") if last else None
+    return _Peer(str(told.get("peer_id")), events, heard, since)
 
 
 def _bar(missing: list[_Peer], *, as_json: bool) -> AbstractContextManager[Any]:

@@ -141,6 +141,7 @@ class Central:
         self.namesake = Namesake(stream, now)
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
+        self._edges_flushed_ms = now.mono_ms
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
@@ -300,6 +301,18 @@ class Central:
         self._next_flush_ms = now.mono_ms
         self.peers.note_all()
         self.note_peers(now)
+
+    def note_edges(self, now: Now, *, at_end: bool = False) -> None:
+        """Write down, now and then, when edges were heard. In a transaction of its own."""
+        memory = self.gate.memory
+        every_ms = limits.EDGES_NEW_FLUSH_MS if memory.any_new() else limits.EDGES_FLUSH_MS
+        if not at_end and now.mono_ms - self._edges_flushed_ms < every_ms:
+            return
+        seen = memory.unwritten()
+        if seen:
+            self.log.note_edges(seen)
+            memory.written(seen)
+        self._edges_flushed_ms = now.mono_ms
 
     # --- what peers send ---------------------------------------------------------------------
 

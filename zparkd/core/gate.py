@@ -83,7 +83,7 @@ class Gate:
     def _decide(self, now: Now, request: Request, speaker: str) -> Answer:
         per_s = self._settings.edge_requests_per_s
         # Counted for who speaks, so that nobody uses up what is another's.
-        if not self.memory.heard(speaker, now.wall_ms, now.mono_ms, per_s):
+        if not self.memory.heard(speaker, self._clock.read(now).ms, now.mono_ms, per_s):
             raise Refusal(
                 Code.RATE_LIMITED,
                 f"edge_id: more than {per_s:g} requests a second; ask again later",

@@ -149,6 +149,9 @@ class Log(Protocol):
     def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:
         """Write down what changed of peers; what is written of others than `ids` goes."""
 
+    def note_edges(self, seen: Iterable[tuple[str, int]]) -> None:
+        """Write down when edges were last heard, in ms."""
+
 
 class Signed(Protocol):
     """Signatures of what a log holds; all that is written is part of the log's transaction."""

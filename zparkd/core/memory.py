@@ -1,11 +1,14 @@
-"""What a central remembers of its edges without writing it down, each part bounded.
+"""What a central remembers of its edges, each part bounded.
 
 A restart forgets it, and nothing that was acknowledged depends on it: detections that tell an
-open its direction, opens without a `request_id`, and how often each edge asks.
+open its direction, opens without a `request_id`, and how often each edge asks. Only when each was
+last heard is written down now and then.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from zparkd.core import limits
 from zparkd.core.charges import Quote
@@ -42,22 +45,52 @@ class EdgeMemory:
 
     def __init__(self) -> None:
         self._edges: OrderedDict[str, _Edge] = OrderedDict()
+        self._written: dict[str, int] = {}
+        self._any_new = False
 
     def seen(self) -> list[tuple[str, int]]:
-        """Each edge with the wall clock at which it was last heard."""
+        """Each edge with when it was last heard, in this run or an earlier one."""
         return sorted((edge_id, edge.seen_ms) for edge_id, edge in self._edges.items())
 
-    def heard(self, edge_id: str, wall_ms: int, mono_ms: int, per_s: float) -> bool:
-        """Note a request of an edge; False where it asks more often than `per_s` allows."""
+    def restore(self, seen: Iterable[tuple[str, int]]) -> None:
+        """Take up when edges were heard in earlier runs, the one silent for longest first."""
+        for edge_id, seen_ms in seen:
+            self._edges[edge_id] = _Edge(seen_ms, inf, 0, OrderedDict(), OrderedDict())
+            self._written[edge_id] = seen_ms
+
+    def unwritten(self) -> list[tuple[str, int]]:
+        """Each edge that was heard since it was last `written`, with when it was last heard."""
+        return [
+            (edge_id, edge.seen_ms)
+            for edge_id, edge in self._edges.items()
+            if self._written.get(edge_id) != edge.seen_ms
+        ]
+
+    def any_new(self) -> bool:
+        """Whether an edge was heard of which nothing is written down."""
+        return self._any_new
+
+    def written(self, seen: Iterable[tuple[str, int]]) -> None:
+        """When these edges were heard is written down."""
+        self._written |= seen
+        self._written = {id: ms for id, ms in self._written.items() if id in self._edges}
+        self._any_new = False
+
+    def heard(self, edge_id: str, seen_ms: int, mono_ms: int, per_s: float) -> bool:
+        """Note a request of an edge; False where it asks more often than `per_s` allows.
+
+        `seen_ms` is the time, as this central stamps events with it.
+        """
         edge = self._edges.get(edge_id)
         burst = max(1, per_s * limits.RATE_BURST_S)
         if edge is None:
-            edge = _Edge(wall_ms, burst, mono_ms, OrderedDict(), OrderedDict())
+            edge = _Edge(seen_ms, burst, mono_ms, OrderedDict(), OrderedDict())
             self._edges[edge_id] = edge
+            self._any_new = True
             if len(self._edges) > limits.EDGES_REMEMBERED:
                 self._edges.popitem(last=False)
         self._edges.move_to_end(edge_id)
-        edge.seen_ms = wall_ms
+        edge.seen_ms = seen_ms
         if per_s == 0:
             return True
         earned = per_s * (mono_ms - edge.allowance_at_ms) / 1000
@@ -135,3 +168,4 @@ class EdgeMemory:
         for edge in self._edges.values():
             edge.opens.clear()
             edge.last_open = None
+        self._written.clear()

@@ -21,6 +21,7 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events import Stream
 from zparkd.core.signing import Identity
+from zparkd.daemon import edges_seen
 from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
 from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
 from zparkd.daemon.damage import Damaged
@@ -162,6 +163,8 @@ def central_of(
     )
     store.commit()
     central.peers.restore(store.peer_notes())
+    lanes = (lane.id for lane in config.lanes)
+    central.gate.memory.restore(edges_seen.read(store.connection, lanes))
     return central
 
 

@@ -84,10 +84,15 @@ def status_text(central: Central, store: Store, faults: Faults, now: Now) -> str
     peers = central.peers
     states = list(peers.states.values())
     connected = sum(peers.connected(peer, now.mono_ms) for peer in states)
-    known = [n for peer in states if (n := peers.behind(peer, central.log.heads)) is not None]
+    known = [
+        n
+        for peer in states
+        if peers.fresh(peer, now.mono_ms)
+        and (n := peers.behind(peer, central.log.heads)) is not None
+    ]
     parts = ["no peers"]
     if states:
-        behind = max(known) if known else "?"
+        behind = max(known) if len(known) == len(states) else "?"
         parts = [f"{connected}/{len(states)} peers", f"{behind} behind"]
     parts.append(f"{store.vehicles_inside()} inside")
     if faults.storage is not None:

@@ -38,6 +38,8 @@ class Projection:
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
         self.stays = Stays(connection, streams)
         self.vehicles = Vehicles(connection, self.stays)
+        self._connection = connection
+        self._conflicts: tuple[int, int] | None = None
         self._run = connection.execute
         self._streams = streams
         self.reload()
@@ -339,6 +341,18 @@ class Projection:
             row = self._run("SELECT instead FROM verdicts WHERE at=?", (at,)).fetchone()
             at = row[0] if row is not None else None
         return None
+
+    def open_conflicts(self) -> int:
+        """How many rows the view `conflicts` has."""
+        changes = self._connection.total_changes
+        if self._conflicts is None or self._conflicts[0] != changes:
+            (count,) = self._run(
+                "SELECT (SELECT count(*) FROM verdicts WHERE verdict <> 'REPEATED')"
+                " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
+                " 0) FROM sessions WHERE remarks IS NOT NULL)"
+            ).fetchone()
+            self._conflicts = changes, int(count)
+        return self._conflicts[1]
 
 
 def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:

@@ -164,6 +164,7 @@ class Reactor:
         self._notify.stopping()
         now = read_clocks()
         self._committed(lambda: self._central.note_peers_at_end(now))
+        self._committed(lambda: self._central.note_edges(now, at_end=True))
 
     def once(self) -> None:
         """Wait for something to come in, and do all that follows from it."""
@@ -212,6 +213,7 @@ class Reactor:
                 else:
                     self._alone(message)
         self._committed(lambda: self._central.note_peers(now))
+        self._committed(lambda: self._central.note_edges(now))
         self._committed(lambda: self._outages.note(now))
         self._serve(now)
         for peer_id in self._central.peers.out_of_touch(now.mono_ms, self._bus.of_several_keys()):

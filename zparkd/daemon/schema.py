@@ -16,6 +16,7 @@ that is newer than this software is refused, never guessed at.
     cuts       of streams of centrals that are disowned: how far their events count here
     peers      how far all that each configured peer has was here when that was last looked at
     peer_heads what each of them held when last heard
+    edges      when each edge was last heard
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
     arrivals   the events, numbered in the order in which they came to be held here, and the edge
@@ -427,6 +428,13 @@ FROM (
 WHERE entry IS NOT NULL;
 """
 
+_EDGES = """
+CREATE TABLE edges (edge_id TEXT PRIMARY KEY, seen_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX verdicts_to_look_at ON verdicts (verdict) WHERE verdict <> 'REPEATED';
+DROP INDEX sessions_remarked;
+CREATE INDEX sessions_remarked ON sessions (remarks) WHERE remarks IS NOT NULL;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -439,6 +447,7 @@ MIGRATIONS = (
     _CLAIMS,
     _REFUSALS,
     _MEMBERS,
+    _EDGES,
 )
 
 

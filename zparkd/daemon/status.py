@@ -12,7 +12,7 @@ from typing import Any
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.central import Central
-from zparkd.core.clock import Now
+from zparkd.core.clock import Now, site_time
 from zparkd.core.keys import fingerprint
 from zparkd.core.namesake import overtaken_by
 from zparkd.core.peer_state import PeerState
@@ -80,6 +80,7 @@ def status(
         "vehicles_inside": store.vehicles_inside(),
         "events": sum(store.heads.values()),
         "only_here": peers.only_here(store.heads),
+        "open_conflicts": store.open_conflicts(),
         "config_error": faults.config,
         "security_mode": security.mode,
         "fingerprint": security.fingerprint,
@@ -91,12 +92,26 @@ def status(
         ],
         "reference": _reference(store),
         "external_api": external_api,
-        "edges": [
-            {"edge_id": edge_id, "last_seen": iso(seen_ms, settings.zone)}
-            for edge_id, seen_ms in central.gate.memory.seen()
-        ],
+        "edges": _edges(central, now),
         "peers": rows,
     }
+
+
+def _edges(central: Central, now: Now) -> list[dict[str, Any]]:
+    """Each configured edge, heard or not, and each other one that was heard in the last month."""
+    settings = central.settings
+    configured = {lane.id for lane in settings.lanes}
+    seen = dict(central.gate.memory.seen())
+    since_ms = central.clock.read(now).ms - limits.EDGE_SHOWN_MS
+    shown = configured | {edge_id for edge_id, seen_ms in seen.items() if seen_ms > since_ms}
+    return [
+        {
+            "edge_id": edge_id,
+            "last_seen": iso(seen[edge_id], settings.zone) if edge_id in seen else None,
+            "configured": edge_id in configured,
+        }
+        for edge_id in sorted(shown)
+    ]
 
 
 def _reference(store: Store) -> dict[str, Any]:
@@ -129,22 +144,32 @@ def _peer(
     central: Central, peer: Peer, state: PeerState, now: Now, had_more: int
 ) -> dict[str, Any]:
     peers, heads = central.peers, central.log.heads
-    heard = state.heard
-    behind = peers.behind(state, heads)
+    behind, lag = peers.behind(state, heads), peers.lag(state, heads)
+    now_known = peers.fresh(state, now.mono_ms) and not (state.wants_vector and behind == 0)
     catching_up = had_more > 0 and bool(behind) and peers.connected(state, now.mono_ms)
+    heard_ms = _heard_ms(central, state, now)
     return {
         "peer_id": peer.id,
         "peer_ip": peer.address,
         "peer_port": peer.bus_port,
         "connected": peers.connected(state, now.mono_ms),
-        "last_ping_time": iso(heard.wall_ms, central.settings.zone) if heard else None,
-        "behind": behind,
-        "lag": peers.lag(state, heads),
+        "last_ping_time": iso(heard_ms, central.settings.zone) if heard_ms is not None else None,
+        "behind": behind if now_known else None,
+        "lag": lag if now_known else None,
+        "behind_when_heard": behind,
+        "lag_when_heard": lag,
         "clock_offset_ms": peers.offset_ms(state, now),
         "error": state.error,
         "state": _progress(had_more, behind) if catching_up else _state(central, state, now),
         "catching_up": {"missing": behind, "of": had_more} if catching_up else None,
     }
+
+
+def _heard_ms(central: Central, state: PeerState, now: Now) -> int | None:
+    """When a peer was last heard in this run, by the time as it is known now."""
+    if state.heard is None:
+        return None
+    return central.clock.read(now).ms - (now.mono_ms - state.heard.mono_ms)
 
 
 def _progress(had_more: int, behind: int | None) -> str:
@@ -158,7 +183,9 @@ def _state(central: Central, state: PeerState, now: Now) -> str:
         return "connected"
     if central.peers.fresh(state, now.mono_ms):
         return "does not hear us"
-    return "not heard" if state.heard is not None else "never heard"
+    if state.heard is None and state.heads is None:
+        return "never heard"
+    return "not heard" if state.heard is not None else "not heard yet"
 
 
 def _problems_of_store(store: Store) -> Iterator[Problem]:
@@ -273,9 +300,13 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
     elif central.up_ms(now) < central.settings.peer_timeout_ms:
         pass  # too early to say who hears whom
     elif not central.peers.fresh(state, now.mono_ms):
+        heard_ms = _heard_ms(central, state, now)
+        since = "this central started"
+        if heard_ms is not None:
+            since = site_time(heard_ms, central.settings.zone)
         yield _problem(
             "PEER_DOWN",
-            f"{where} is not heard",
+            f"{where} is not heard since {since}; what it has recorded since then is not known",
             f"is zparkd running there, and port {peer.bus_port} reachable?",
         )
     elif not state.hears_us:

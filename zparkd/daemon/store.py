@@ -19,7 +19,7 @@ from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.heads import HeadVector
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.peer_state import PeerNote
-from zparkd.daemon import damage, database_file, zones
+from zparkd.daemon import damage, database_file, edges_seen, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.members import Members
@@ -418,6 +418,10 @@ class Store:
             self._noted.add(note.peer_id)
         self._noted &= set(ids)
 
+    def note_edges(self, seen: Iterable[tuple[str, int]]) -> None:
+        """Write down when edges were last heard, in ms; of the ones silent for longest no more."""
+        edges_seen.note(self.writing(), seen)
+
     def set_aside(self, message: str, wall_ms: int) -> None:
         """Keep a message that could not be handled, for whoever mends it; the newest ones only."""
         self._begin()
@@ -468,6 +472,10 @@ class Store:
         """How many stays are open."""
         row = self._run("SELECT count(*) FROM sessions WHERE closed_by IS NULL").fetchone()
         return int(row[0])
+
+    def open_conflicts(self) -> int:
+        """How many rows the view `conflicts` has: what waits for a person to look at it."""
+        return self._projection.open_conflicts()
 
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)

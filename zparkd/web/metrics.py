@@ -102,13 +102,18 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     codes = sorted({problem["code"] for problem in status["problems"]})
     yield _family("problems", "gauge", "What is wrong now, by its code.", _labelled("code", codes))
     yield from _of_peers(status["peers"])
+    heard = [edge for edge in status["edges"] if edge["last_seen"] is not None]
+    never = [edge["edge_id"] for edge in status["edges"] if edge["last_seen"] is None]
+    yield _family(
+        "edge_never_seen", "gauge", "Configured, and never heard.", _labelled("edge", never)
+    )
     yield _family(
         "edge_last_seen_timestamp_seconds",
         "gauge",
         "When each edge was last heard.",
         [
             ({"edge": edge["edge_id"]}, _seconds(edge["last_seen"]))
-            for edge in sorted(status["edges"], key=lambda it: it["last_seen"], reverse=True)
+            for edge in sorted(heard, key=lambda it: it["last_seen"], reverse=True)
         ][: limits.WEB_METRICS_OF_EDGES],
     )
 

@@ -117,6 +117,7 @@ SCHEMAS: dict[str, _Schema] = {
             "vehicles_inside": _WHOLE,
             "events": _WHOLE,
             "only_here": _WHOLE,
+            "open_conflicts": _WHOLE,
             "config_error": _STRING_OR_NULL,
             "problems": {
                 "type": "array",
@@ -124,7 +125,9 @@ SCHEMAS: dict[str, _Schema] = {
             },
             "edges": {
                 "type": "array",
-                "items": _object({"edge_id": _STRING, "last_seen": _STRING}),
+                "items": _object(
+                    {"edge_id": _STRING, "last_seen": _STRING_OR_NULL, "configured": _FLAG}
+                ),
             },
             "peers": {
                 "type": "array",
@@ -137,6 +140,8 @@ SCHEMAS: dict[str, _Schema] = {
                         "last_ping_time": _STRING_OR_NULL,
                         "behind": _WHOLE_OR_NULL,
                         "lag": _WHOLE_OR_NULL,
+                        "behind_when_heard": _WHOLE_OR_NULL,
+                        "lag_when_heard": _WHOLE_OR_NULL,
                         "clock_offset_ms": _NUMBER_OR_NULL,
                         "error": _STRING_OR_NULL,
                     }

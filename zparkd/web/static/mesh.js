@@ -5,7 +5,7 @@
 // all that the lines say.
 
 import { svg } from "./dom.js";
-import { clockOffset, number, t } from "./i18n.js";
+import { clockOffset, number, shortTime, t } from "./i18n.js";
 import { peerState, shapeAt } from "./marks.js";
 
 const BOX = { width: 224, height: 78 };
@@ -95,7 +95,10 @@ function link(peer, path, [x, y], stale) {
 
 function peerBox(peer, x, y, width, stale) {
   const [kind, words] = peerState(peer, stale);
-  const flow = t("mesh.flow", { behind: number(peer.behind), lag: number(peer.lag) });
+  const flow =
+    peer.behind === null && peer.last_ping_time
+      ? t("mesh.since", { time: shortTime(peer.last_ping_time) })
+      : t("mesh.flow", { behind: number(peer.behind), lag: number(peer.lag) });
   const clock = t("mesh.clock", { offset: clockOffset(peer.clock_offset_ms) });
   const far = Math.abs(peer.clock_offset_ms ?? 0) > 10_000; // the daemon calls that a problem
   return svg(

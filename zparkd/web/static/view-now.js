@@ -9,6 +9,7 @@ import { mesh, pulse, PULSE_MS } from "./mesh.js";
 import { table } from "./table.js";
 
 const INSIDE = 10;
+const EDGES = 20;
 const REFRESH_MS = 2000;
 
 export function show(place, app, signal) {
@@ -18,6 +19,7 @@ export function show(place, app, signal) {
   const links = el("details", { class: "as-table" }, el("summary", {}, t("now.as_table")));
   const events = eventList();
   const inside = el("div", {});
+  const edges = el("div", { class: "edges" });
   place.append(
     cards,
     problems,
@@ -33,6 +35,7 @@ export function show(place, app, signal) {
       section(t("now.events"), events.controls, events.log),
       section(t("now.inside"), inside),
     ),
+    section(t("now.edges"), edges),
   );
 
   const draw = drawnToWidth(
@@ -79,6 +82,7 @@ export function show(place, app, signal) {
       clearTimeout(later);
       later = setTimeout(draw, Math.max(0, runningUntil - Date.now())); // let the dot arrive
       put(links, links.firstElementChild, linkTable(status, stale(app)));
+      put(edges, edgeTable(status.edges ?? []));
     },
     event(event) {
       if (came.length === 0) requestAnimationFrame(take);
@@ -95,14 +99,9 @@ function section(title, ...children) {
 }
 
 function summary(status, old) {
-  const problems = status.problems?.length ?? 0;
-  const health = old
-    ? mark("none", t("now.health.unknown"))
-    : problems
-      ? mark("warn", t("now.health.problems", { count: problems }))
-      : mark("good", t("now.health.good"));
   return [
-    card(t("now.card.health"), health),
+    card(t("now.card.health"), health(status, old)),
+    card(t("now.card.conflicts"), conflicts(status.open_conflicts)),
     card(t("now.card.inside"), number(status.vehicles_inside)),
     card(
       t("now.card.peers"),
@@ -119,6 +118,19 @@ function summary(status, old) {
       status.only_here ? t("now.card.only_here", { count: number(status.only_here) }) : null,
     ),
   ];
+}
+
+/** All is well only where nothing is wrong and nothing waits for a person. */
+function health(status, old) {
+  const problems = status.problems?.length ?? 0;
+  if (old) return mark("none", t("now.health.unknown"));
+  if (problems) return mark("warn", t("now.health.problems", { count: number(problems) }));
+  if (status.open_conflicts) return mark("warn", t("now.health.look"));
+  return mark("good", t("now.health.good"));
+}
+
+function conflicts(count) {
+  return count ? el("a", { href: "#/conflicts" }, number(count)) : number(count);
 }
 
 function card(title, value, more = null) {
@@ -164,6 +176,25 @@ function linkTable(status, old) {
     { head: t("peer.clock"), number: true, cell: (peer) => clockOffset(peer.clock_offset_ms) },
   ];
   return table(t("now.mesh"), columns, status.peers, t("now.no_peers"));
+}
+
+/** Who never called and who is silent for longest comes first: that is the news. */
+function edgeTable(rows) {
+  const silent = rows.toSorted((a, b) => (a.last_seen ?? "").localeCompare(b.last_seen ?? ""));
+  const columns = [
+    { head: t("col.edge"), cell: (edge) => edge.edge_id },
+    {
+      head: t("peer.heard"),
+      cell: (edge) =>
+        edge.last_seen ? dayTime(edge.last_seen) : mark("warn", t("now.edges.never")),
+    },
+  ];
+  const shown = silent.slice(0, EDGES);
+  const caption = t("now.edges.caption", {
+    shown: number(shown.length),
+    total: number(rows.length),
+  });
+  return table(caption, columns, shown, t("now.edges.none"), { class: "few" });
 }
 
 function insideTable(rows, total) {
