@@ -18,8 +18,9 @@ import zparkd.core.peers
 import zparkd.core.sessions
 import zparkd.daemon.main
 from zparkd.core.clock import Clock
-from zparkd.core.events import Stream
+from zparkd.core.events import Stream, read
 from zparkd.core.gate import Gate
+from zparkd.core.heads import HeadVector
 from zparkd.core.intake import Intake
 from zparkd.core.memory import EdgeMemory
 from zparkd.core.peers import Peers
@@ -128,13 +129,14 @@ def timestamp_as_cursor() -> AbstractContextManager[Any]:
     """What is not newer than the newest of its origin was surely had before."""
     take = Intake.take
 
-    def newer(self: Any, peer: Any, events: Any, *rest: Any) -> int:
+    def newer(self: Any, peer: Any, parts: Any, *rest: Any) -> Any:
         cursor = self.__dict__.setdefault("cursor", {})
         fresh = []
-        for event in events:
+        for part in parts:
+            event = read(*part)
             if event.timestamp > cursor.get(event.position.origin, -1):
                 cursor[event.position.origin] = event.timestamp
-                fresh.append(event)
+                fresh.append(part)
         return take(self, peer, fresh, *rest)
 
     return patch.object(Intake, "take", newer)
@@ -153,15 +155,12 @@ def follow_the_fastest_clock() -> AbstractContextManager[Any]:
 
 
 def no_chain_check() -> AbstractContextManager[Any]:
-    def fresh(self: Any, peer: Any, events: Any, waiting: Any = None) -> Iterator[Any]:
-        for event in events:
-            stream = event.position.stream
-            self._peers.sees(peer, stream, event.position.seq)
-            held = self._log.heads.get(stream, 0) + len((waiting or {}).get(stream, ()))
-            if event.position.seq == held + 1 and stream != self._peers.own:
-                yield event
+    def sort(self: Any, event: Any, run: Any, taken: Any) -> None:
+        held = self._log.heads.get(event.position.stream, 0) + len(run.events)
+        if event.position.seq == held + 1:
+            run.events.append(event)
 
-    return patch.object(Intake, "_fresh", fresh)
+    return patch.object(Intake, "_sort", sort)
 
 
 def forget_what_waits() -> AbstractContextManager[Any]:
@@ -207,7 +206,7 @@ def never_ask_for_the_vector() -> AbstractContextManager[Any]:
 
     def listed_only(self: Any, peer: Any, *rest: Any) -> None:
         beat(self, peer, *rest)
-        peer.heads = peer.heads if peer.heads is not None else {}
+        peer.heads = peer.heads if peer.heads is not None else HeadVector()
         peer.wants_vector = False
 
     return patch.object(Peers, "beat", listed_only)

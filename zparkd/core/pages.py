@@ -74,21 +74,24 @@ def _sound(log: Log, after: Position, events: Sequence[tuple[bytes, bytes]]) -> 
     """
     if not events:
         return 0
-    stream, seq = after.stream, after.seq + len(events)
-    following = [skeleton for skeleton, _ in log.page(stream, seq, 1, 1)]
-    before: Link | None = None
-    for n, (skeleton, sealed) in enumerate(events):
+    stream, count = after.stream, len(events)
+    links: list[Link] = []
+    for skeleton, sealed in events:
         found = link(skeleton, sealed)
-        if found is None or found.position != Position(*stream, after.seq + n + 1):
-            return n
-        if before is not None and found.prev != before.hash:
-            return n - 1  # one of the two, and which can't be told
-        before = found
-    assert before is not None
-    if following:
-        next = link(following[0])
-        return len(events) - (next is not None and next.prev != before.hash)
-    return len(events) - (before.hash != log.head_hash(stream))
+        if found is None or found.position != Position(*stream, after.seq + len(links) + 1):
+            break
+        links.append(found)
+    # What each of them must be by what follows on it: an event, or the head.
+    said = [following.prev for following in links[1:]]
+    if len(links) == count:
+        beyond = [link(skeleton) for skeleton, _ in log.page(stream, after.seq + count, 1, 1)]
+        said += [one.prev for one in beyond if one] if beyond else [log.head_hash(stream)]
+    for n, hash in enumerate(said):
+        if links[n].hash != hash:
+            # Where the next one is not what it must be either, that is the one that changed.
+            changed = n + 1 < len(said) and links[n + 1].hash != said[n + 1]
+            return n + changed
+    return len(links)
 
 
 def own_certificates(log: Log, origin: str) -> Iterable[Certificate]:
