@@ -228,3 +228,20 @@ def test_a_database_that_is_none_exits_1(central: Central) -> None:
     result = central.run("verify", "--json")
     assert result.exit_code == 1
     assert orjson.loads(result.stdout)["error"]["code"] == "damaged"
+
+
+def test_an_event_that_zparkd_failed_on_is_named_as_such(
+    central: Central, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = Book().entry("b", 0)
+    with closing(Store(central.database, "a", "lot-a", "Asia/Ho_Chi_Minh")) as store:
+
+        def fails(event: Event, insert: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(store._projection, "add", fails)
+        assert not store.append_apart(event)
+        store.commit()
+    result = central.run("verify")
+    assert result.exit_code == 1
+    assert "changes nothing here: zparkd failed on it (ZeroDivisionError)" in result.stderr

@@ -265,3 +265,68 @@ def test_others_see_a_transaction_whole_or_not_at_all(
     assert store.commit() is True
     assert sql(path, "SELECT count(*) FROM history") == [(1,)]
     assert store.commit() is False
+
+
+# --- an event on which the rules blow up ------------------------------------------------------
+
+
+def blown_up(store: Store, at: Event, fault: Exception) -> Callable[..., None]:
+    """The production projection, but for a fault at one event after it wrote something."""
+    add = store._projection.add
+
+    def blows(event: Event, insert: Any) -> None:
+        add(event, insert)
+        if event == at:
+            raise fault
+
+    return blows
+
+
+@pytest.mark.parametrize(
+    "fault", [ZeroDivisionError("29A12345"), OverflowError("too large"), sqlite3.IntegrityError()]
+)
+def test_an_event_that_can_not_be_projected_is_kept_apart_and_what_follows_is_projected(
+    opened: Opener, book: Book, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    first = book.entry("b", 0)
+    bad = book.entry("b", 10, of=OTHER)
+    last = book.exit("b", 20, names=first)
+    store = opened()
+    monkeypatch.setattr(store._projection, "add", blown_up(store, bad, fault))
+    assert [store.append_apart(event) for event in (first, bad, last)] == [True, False, True]
+    store.commit()
+    assert dict(store.heads) == {first.position.stream: 3}
+    assert store.event(bad.position) == bad
+    assert store.unprojected() == 1
+    assert store._run("SELECT fault FROM unprojected").fetchall() == [(type(fault).__name__,)]
+    rows = store._run("SELECT plate_id, status FROM history").fetchall()
+    assert rows == [(first.vehicle.plate_id, "OUT")]  # type: ignore[union-attr]
+    assert store.vehicles_inside() == 0
+
+
+def test_a_full_disk_is_no_fault_of_an_event(
+    opened: Opener, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    event = book.entry("b", 0)
+    store = opened()
+    monkeypatch.setattr(store._projection, "add", blown_up(store, event, full))
+    with pytest.raises(sqlite3.OperationalError):
+        store.append_apart(event)
+    store.rollback()
+    assert (dict(store.heads), store.unprojected()) == ({}, 0)
+
+
+def test_a_rotten_event_costs_no_answer_about_others(opened: Opener, book: Book) -> None:
+    rotten, sound = book.entry("a", 0), book.entry("a", 10, of=OTHER)
+    store = opened()
+    keep(store, rotten, sound)
+    edge_id = sound.facts.edge_id  # type: ignore[union-attr]
+    with store.writing():
+        store._run("UPDATE events SET sealed = x'00' WHERE sealed = ?", (rotten.sealed,))
+    store.commit()
+    assert store.event(rotten.position) is None
+    assert store.opens_of(edge_id, 9) == [sound]
+    store._run("UPDATE events SET skeleton = x'00'")
+    assert store.last_stamp("a") == sound.timestamp

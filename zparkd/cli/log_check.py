@@ -226,7 +226,10 @@ def _without_vehicle(run: _Run, one: Range, at: int) -> Iterator[Difference]:
         yield Difference(*one.stream, at & SEQ_MASK, at & SEQ_MASK, f"can't be read: {fault}")
         return
     what: str | None = "stands under another vehicle than its own"
-    if held.beyond_cut(cut_of(run, at)):
+    failed = run("SELECT fault FROM unprojected WHERE at=?", (at,)).fetchone()
+    if failed is not None:
+        what = f"changes nothing here: zparkd failed on it ({failed[0]})"
+    elif held.beyond_cut(cut_of(run, at)):
         what = held.wrong(held.event.order, counts=False)
     elif held.event.vehicle is None:
         what = held.wrong(held.event.order)

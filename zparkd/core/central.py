@@ -18,7 +18,7 @@ from zparkd import __version__
 from zparkd.core import limits, wire
 from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
-from zparkd.core.errors import Forged, ProtocolError, UnreadablePage
+from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
 from zparkd.core.events import Event, Stream
 from zparkd.core.gate import Gate
 from zparkd.core.intake import Intake, Parts, Taken
@@ -344,7 +344,7 @@ class Central:
                 raise ProtocolError("answered with what is no page")
             asked = self.peers.answered(peer, page, now)
             if page.error is not None:
-                raise ProtocolError(page.error)
+                raise Misconfigured(page.error)
             if page.heads is not None and asked is not None:
                 self.peers.vector(peer, page)
             # Events count also where the page is late, or what it answers is forgotten.
@@ -388,6 +388,7 @@ class Central:
 
     def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
         self.counters.faults += 1
+        peer.misconfigured = isinstance(fault, Misconfigured)
         if isinstance(fault, Forged):
             peer.forged, peer.forged_ms = str(fault), now.mono_ms
 
@@ -396,9 +397,9 @@ class Central:
         self.counters.messages_received += 1
         message = wire.read_message(frames)
         if message.source != peer.id:
-            raise ProtocolError(f"answers as {message.source}")
+            raise Misconfigured(f"answers as {message.source}")
         if message.data.site != self.settings.site:
-            raise ProtocolError(f"site {message.data.site}")
+            raise Misconfigured(f"site {message.data.site}")
         return message
 
     # --- what peers ask ----------------------------------------------------------------------

@@ -38,6 +38,7 @@ class PeerState:
     here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
     certifies its streams with, and `certified_by` the one of the certificates that are here;
     `forged` is the last that it sent and that was not by whom it said, at `forged_ms`.
+    `misconfigured` says that its last fault is one of configuration, here or there.
     `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
     that was last something else.
     """
@@ -59,6 +60,7 @@ class PeerState:
     bus_fault: str | None = None
     sync_fault: str | None = None
     link_fault: str | None = None
+    misconfigured: bool = False
     forged: str | None = None
     forged_ms: int = 0
     identity: bytes | None = None

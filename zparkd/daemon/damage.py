@@ -24,6 +24,13 @@ from zparkd.core.events import read
 from zparkd.daemon.mark import Said, path_of
 from zparkd.daemon.schema import APPLICATION_ID, SEQ_BITS
 
+_OF_THE_EVENT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+}
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NO_VALUE = (UnicodeDecodeError, TypeError, ValueError)  # from what was read
 
@@ -64,6 +71,13 @@ def is_damage(fault: BaseException) -> bool:
     if isinstance(fault, sqlite3.Error):
         return _code(fault) in DAMAGE or "decode to UTF-8" in str(fault)
     return isinstance(fault, UnicodeDecodeError)
+
+
+def is_of_the_event(fault: Exception) -> bool:
+    """Whether an exception is about what was written, rather than about the disk under it."""
+    if not isinstance(fault, sqlite3.Error):
+        return not is_damage(fault)
+    return getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OF_THE_EVENT
 
 
 def _code(fault: BaseException) -> int:

@@ -292,7 +292,8 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
     if state.forged is not None and now.mono_ms - state.forged_ms <= limits.FORGED_SHOWN_MS:
         yield _problem(
             "FORGED",
-            f"{where} {state.forged}; it was refused, and fetched elsewhere",
+            f"{where} {state.forged}; that was refused, all else is taken, and peers that have it"
+            " are asked for it",
             f"who has been at {peer.id}? If a central changed its key, does every peers.d have it?",
         )
     if state.error is not None:
@@ -337,4 +338,6 @@ def _hint(state: PeerState, peer: Peer) -> str:
             f" {', '.join(map(fingerprint, peer.public_keys))} there, and is this central's key the"
             " one in its peers.d"
         )
-    return f"compare peers.d here and on {peer.id}"
+    if state.misconfigured:
+        return f"compare peers.d here and on {peer.id}"
+    return f"see which zparkd runs on {peer.id}, and its log; what can be read is taken"

@@ -10,11 +10,13 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.heads import HeadVector
 from zparkd.core.log import HeldStay, SharedRow
@@ -37,13 +39,6 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
 )
-_OF_THE_EVENT = {
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_RANGE,
-    sqlite3.SQLITE_TOOBIG,
-}
 
 
 class NotOurs(Exception):
@@ -228,7 +223,7 @@ class Store:
             self.append(event)
             self.settle()
         except Exception as fault:
-            if not _is_of_the_event(fault):
+            if not damage.is_of_the_event(fault):
                 raise
             self._run("ROLLBACK TO event")
             self._run("RELEASE event")
@@ -299,7 +294,7 @@ class Store:
         return self.members.unsettled
 
     def event(self, position: Position) -> Event | None:
-        """The event at a position."""
+        """The event at a position; None where it is not held, or not as it was written."""
         rows = self._events("WHERE at=?", (self._streams.at(position),))
         return rows[0] if rows else None
 
@@ -351,7 +346,7 @@ class Store:
             " WHERE a.opened_by=? ORDER BY a.no DESC LIMIT ?",
             (edge_id, limit),
         )
-        return [read(skeleton, sealed) for skeleton, sealed in rows]
+        return _sound(rows)
 
     def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event whose readable id is made of these: an entry, or an unmatched exit."""
@@ -463,9 +458,9 @@ class Store:
         newest = 0
         for stream, head in self.heads.items():
             if stream.origin == origin:
-                event = self.event(Position(*stream, head))
-                assert event is not None
-                newest = max(newest, event.timestamp)
+                at = self._streams.at(Position(*stream, head))
+                row = self._run("SELECT timestamp FROM events WHERE at=?", (at,)).fetchone()
+                newest = max(newest, row[0])
         return newest
 
     def vehicles_inside(self) -> int:
@@ -478,8 +473,7 @@ class Store:
         return self._projection.open_conflicts()
 
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
-        rows = self._run(f"SELECT skeleton, sealed FROM events {where}", values)
-        return [read(skeleton, sealed) for skeleton, sealed in rows]
+        return _sound(self._run(f"SELECT skeleton, sealed FROM events {where}", values))
 
 
 def _act(event: Event) -> tuple[str | None, str | None]:
@@ -488,12 +482,13 @@ def _act(event: Event) -> tuple[str | None, str | None]:
     return (facts.edge_id, facts.request_id) if facts is not None else (None, None)
 
 
-def _is_of_the_event(fault: Exception) -> bool:
-    """Whether an exception is about what was written, rather than about the disk under it."""
-    if not isinstance(fault, sqlite3.Error):
-        return not damage.is_damage(fault)
-    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code in _OF_THE_EVENT
+def _sound(rows: Iterable[tuple[bytes, bytes]]) -> list[Event]:
+    """The events of these rows, but for those that are not as they were written any more."""
+    found = []
+    for skeleton, sealed in rows:
+        with suppress(ProtocolError):
+            found.append(read(skeleton, sealed))
+    return found
 
 
 __all__ = ["DatabaseBusy", "NotOurs", "SchemaError", "Store"]
