@@ -1,10 +1,12 @@
 """What a member of the site with a good key can't do to the others by what it says."""
 
-from tests.core.centrals import HOUR_S, PLATE, Driven
+from tests.core.centrals import HOUR_S, PLATE, T0_MS, Driven, meet
 from tests.core.insider import Insider, keyed
+from tests.core.tariffs import flat
 from zparkd.core import limits, wire
 from zparkd.core.central import FromBus
-from zparkd.core.events import Event
+from zparkd.core.events import Event, Kind, Personal
+from zparkd.core.reference import Staff, StaffChanged, TariffSet
 
 FAR_MS = limits.TIME_SHOWN_MS_MAX + 1
 
@@ -51,3 +53,74 @@ def test_a_heartbeat_lists_a_bounded_number_of_heads_whatever_was_invented() -> 
     assert ("central-1", 1, 1) in read.heads
     other.step(FromBus("central-1", beat))
     assert other.central.peers.states["central-1"].error is None
+
+
+# --- the remedy ---------------------------------------------------------------------------------
+
+
+def tariff_of(driven: Driven) -> int | None:
+    held = driven.store.reference.tariff()
+    return held.tariff.version if held is not None else None
+
+
+def test_the_highest_version_of_a_tariff_is_healed_by_disowning_who_set_it() -> None:
+    one = keyed("central-1", "central-2", "central-9")
+    two = keyed("central-2", "central-1", "central-9")
+    one.central.reference.set_tariff(one.now, flat(25_000))
+    meet(one, two)
+    insider = Insider()
+    evil = TariffSet(limits.VERSION_MAX, flat(0))
+    said = insider.says(Kind.TARIFF, evil, Personal(""), order=limits.TIME_SHOWN_MS_MAX)
+    for driven in (one, two):
+        tell(driven, insider, said)
+        assert tariff_of(driven) == limits.VERSION_MAX
+    one.central.members.disown(one.now, "central-9", since_ms=T0_MS)
+    meet(one, two)
+    assert [tariff_of(one), tariff_of(two)] == [1, 1]
+    assert one.central.reference.set_tariff(one.now, flat(30_000)) == 2
+    one.open(direction="ENTRY")
+    one.wait(HOUR_S)
+    assert one.open(direction="EXIT", edge_id="edge-2")["fee"] == 30_000
+
+
+def test_the_highest_order_that_means_anything_is_healed_by_disowning_who_said_it() -> None:
+    driven = keyed("central-1", "central-2", "central-9")
+    insider = Insider()
+    last = {"order": limits.TIME_SHOWN_MS_MAX}
+    entry = insider.enters(PLATE, **last)
+    tell(driven, insider, entry, insider.lets_out(entry, **last))
+    driven.central.members.disown(driven.now, "central-9", since_ms=T0_MS)
+    driven.step()
+    assert driven.open(direction="ENTRY")["success"]
+    driven.wait(HOUR_S)
+    assert driven.open(direction="EXIT", edge_id="edge-2")["fee"] == 25_000
+    assert [row["source_central"] for row in driven.history()] == ["central-1"]
+
+
+def test_a_list_of_staff_that_an_insider_changed_is_healed_by_disowning_it() -> None:
+    driven = keyed("central-1", "central-2", "central-9")
+    driven.central.reference.import_staff(driven.now, [Staff("nv01", "An")])
+    driven.step()
+    insider = Insider()
+    last = {"order": limits.TIME_SHOWN_MS_MAX}
+    gone = insider.says(Kind.STAFF, StaffChanged(True), Personal("", staff_id="nv01"), **last)
+    own = insider.says(Kind.STAFF, StaffChanged(), Personal("", staff_id="thief"), **last)
+    tell(driven, insider, gone, own)
+    assert driven.store.reference.staff() == [Staff("thief")]
+    driven.central.members.disown(driven.now, "central-9", since_ms=T0_MS)
+    driven.step()
+    assert driven.store.reference.staff() == [Staff("nv01", "An")]
+
+
+def test_a_disowned_central_is_heard_and_relayed_and_means_nothing() -> None:
+    one = keyed("central-1", "central-2", "central-9")
+    two = keyed("central-2", "central-1", "central-9")
+    insider = Insider()
+    tell(one, insider, insider.enters(PLATE))
+    one.central.members.disown(one.now, "central-9")
+    one.step()
+    tell(one, insider, insider.enters("30F99999"))
+    assert [row["plate_id"] for row in one.history()] == [PLATE]
+    meet(one, two)
+    assert two.store.heads == one.store.heads
+    assert [row["plate_id"] for row in two.history()] == [PLATE]

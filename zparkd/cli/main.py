@@ -35,6 +35,7 @@ COMMANDS = {
     "import": _Where("zparkd.cli.import_", "import_", "Take over the earlier system's past."),
     "incidents": _Where("zparkd.cli.incidents", "incidents", "The story of each cut."),
     "keygen": _Where("zparkd.cli.keygen", "keygen", "Make a secret key, or show its public key."),
+    "member": _Where("zparkd.cli.member", "member", "Whose records count: disown and restore."),
     "pass": _Where("zparkd.cli.pass_", "pass_", "Who leaves without paying."),
     "peer": _Where("zparkd.cli.peer", "peer", "List, add, remove and test other centrals."),
     "reload": _Where("zparkd.cli.reload", "reload", "Have the daemon read its configuration."),

@@ -24,6 +24,7 @@ from zparkd.core.gate import Gate
 from zparkd.core.intake import Intake, Parts, Taken
 from zparkd.core.journal import Journal
 from zparkd.core.log import Log
+from zparkd.core.member_changes import MemberChanges
 from zparkd.core.moved_in import MovedIn
 from zparkd.core.namesake import Namesake
 from zparkd.core.peer_state import Asked, PeerState
@@ -136,6 +137,7 @@ class Central:
         self.fetched_ms: int | None = None  # of the external API; None where there is none
         self._journal = Journal(log, stream, secret)
         self.reference = ReferenceChanges(log, self._journal, self.clock)
+        self.members = MemberChanges(log, self._journal, self.clock)
         self.moved_in = MovedIn(log, self._journal)
         self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
         self.namesake = Namesake(stream, now)

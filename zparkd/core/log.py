@@ -96,6 +96,9 @@ class Log(Protocol):
     def settle(self) -> None:
         """Fold again the vehicles whose appended events were not their newest."""
 
+    def head_before(self, stream: Stream, ms: int) -> int:
+        """The event of a stream after which the first comes that is stamped `ms` or later."""
+
     @property
     def unsettled(self) -> bool:
         """Whether `settle` has left anything for the next turn."""

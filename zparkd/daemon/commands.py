@@ -75,7 +75,9 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
 
 _NOBODY = Asker()
 # All others may change something, and so are logged with who asked.
-READING = frozenset({"status", "peer.test", "tariff.show", "pass.list", "staff.list"})
+READING = frozenset(
+    {"status", "peer.test", "tariff.show", "pass.list", "staff.list", "member.list", "member.show"}
+)
 _IN_PARTS = frozenset({"import.stays"})  # logged once, with what ends them
 
 

@@ -27,6 +27,7 @@ from zparkd.daemon.config_keys import SecurityMode
 from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.handed import Handed
+from zparkd.daemon.member_commands import member_commands
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.moved_in_commands import moved_in_commands
 from zparkd.daemon.notify import Notifier, status_text
@@ -141,6 +142,7 @@ class Reactor:
                 "peer.test": lambda request: peer_test(request, self._central, self._clocks()),
             }
             | reference_commands(central, self._clocks)
+            | member_commands(central, self._clocks)
             | moved_in_commands(central, self._clocks),
             self._committed,
         )

@@ -293,6 +293,17 @@ class Store:
         """Whether `settle` has left anything for the next turn."""
         return self.members.unsettled
 
+    def head_before(self, stream: Stream, ms: int) -> int:
+        """The event of a stream after which the first comes that is stamped `ms` or later."""
+        base, head = self._streams.at(Position(*stream, 0)), self.heads.get(stream, 0)
+        if base is None:
+            return 0
+        row = self._run(
+            "SELECT min(at) FROM events WHERE at BETWEEN ? AND ? AND timestamp >= ?",
+            (base + 1, base + head, ms),
+        ).fetchone()
+        return head if row[0] is None else int(row[0]) - base - 1
+
     def event(self, position: Position) -> Event | None:
         """The event at a position; None where it is not held, or not as it was written."""
         rows = self._events("WHERE at=?", (self._streams.at(position),))
