@@ -187,6 +187,13 @@ class Event(Struct, frozen=True):
         return VehicleKey(self.facts.camera_type, self.personal.plate_id)
 
     @property
+    def act(self) -> tuple[str | None, str | None]:
+        """The edge that asked for it, and the request that it did so with."""
+        if self.facts is None:
+            return None, None
+        return self.facts.edge_id, self.facts.request_id
+
+    @property
     def names(self) -> Position | None:
         """The entry that it is about."""
         if self.facts is None or self.facts.names is None:

@@ -27,6 +27,7 @@ from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.members import Members
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reference_tables import ReferenceTables
+from zparkd.daemon.rejudging import Rejudging
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
 from zparkd.daemon.signatures import Signatures
 from zparkd.daemon.streams import Streams
@@ -83,6 +84,9 @@ class Store:
             self.signed = Signatures(self._connection, self._streams, self._begin)
             self.members = Members(self._connection, self._streams)
             self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
+            self._rejudging = Rejudging(
+                self._connection, self.members, self._projection, self.reference
+            )
             if path != _IN_MEMORY:
                 self._mark = Mark(path, self._said_from(said))
                 self._file = database_file.identity(path)
@@ -244,7 +248,7 @@ class Store:
     def _insert(
         self, event: Event, at: int, vehicle: int | None, place: int, *, counts: bool = True
     ) -> None:
-        act = _act(event) if counts else (None, None)
+        act = event.act if counts else (None, None)
         self._run(
             "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)",
             (
@@ -264,29 +268,8 @@ class Store:
 
         Where it changed which events count, a part of them is brought about: see `unsettled`.
         """
-        for at, counts in self.members.changes(limits.REJUDGED_PER_TURN):
-            self._begin()
-            [event] = self._events("WHERE at=?", (at,))
-            if counts:
-                self._count_again(at, event)
-            else:
-                self._projection.count_no_more(at, event)
-                self.reference.count_no_more(event)
+        self._rejudging.turn(self._begin)
         self._projection.settle()
-
-    def _count_again(self, at: int, event: Event) -> None:
-        if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
-            return  # it would blow up again
-        act = _act(event)
-
-        def update(vehicle: int | None, place: int) -> None:
-            self._run(
-                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
-                (vehicle, place, *act, at),
-            )
-
-        self._projection.add(event, update)
-        self.reference.count_again(event)
 
     @property
     def unsettled(self) -> bool:
@@ -295,14 +278,7 @@ class Store:
 
     def head_before(self, stream: Stream, ms: int) -> int:
         """The event of a stream after which the first comes that is stamped `ms` or later."""
-        base, head = self._streams.at(Position(*stream, 0)), self.heads.get(stream, 0)
-        if base is None:
-            return 0
-        row = self._run(
-            "SELECT min(at) FROM events WHERE at BETWEEN ? AND ? AND timestamp >= ?",
-            (base + 1, base + head, ms),
-        ).fetchone()
-        return head if row[0] is None else int(row[0]) - base - 1
+        return self._streams.head_before(stream, ms)
 
     def event(self, position: Position) -> Event | None:
         """The event at a position; None where it is not held, or not as it was written."""
@@ -485,12 +461,6 @@ class Store:
 
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         return _sound(self._run(f"SELECT skeleton, sealed FROM events {where}", values))
-
-
-def _act(event: Event) -> tuple[str | None, str | None]:
-    """The edge and request that caused an event."""
-    facts = event.facts
-    return (facts.edge_id, facts.request_id) if facts is not None else (None, None)
 
 
 def _sound(rows: Iterable[tuple[bytes, bytes]]) -> list[Event]:

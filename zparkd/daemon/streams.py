@@ -58,6 +58,18 @@ class Streams:
         number = self._numbers.get(Stream(position.origin, position.epoch))
         return number << SEQ_BITS | position.seq if number is not None else None
 
+    def head_before(self, stream: Stream, ms: int) -> int:
+        """The event of a stream after which the first comes that is stamped `ms` or later."""
+        base = self.at(Position(*stream, 0))
+        if base is None:
+            return 0
+        head = self.heads[stream]
+        (at,) = self._connection.execute(
+            "SELECT min(at) FROM events WHERE at BETWEEN ? AND ? AND timestamp >= ?",
+            (base + 1, base + head, ms),
+        ).fetchone()
+        return head if at is None else int(at) - base - 1
+
     def position(self, at: int) -> Position:
         """The position of the event with this key."""
         return Position(*self._streams[at >> SEQ_BITS], at & _SEQ_MASK)

@@ -1,0 +1,56 @@
+"""Making events count, or count no more, as the words about their origins come to.
+
+A part a turn, so that no turn takes long however much somebody recorded who is disowned.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+from zparkd.core import limits
+from zparkd.core.events import Event, read
+from zparkd.daemon.members import Members
+from zparkd.daemon.projection import Projection
+from zparkd.daemon.reference_tables import ReferenceTables
+
+
+class Rejudging:
+    """Brings the tables to what `Members` says. All within the caller's transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        members: Members,
+        projection: Projection,
+        reference: ReferenceTables,
+    ) -> None:
+        self._run = connection.execute
+        self._members = members
+        self._projection = projection
+        self._reference = reference
+
+    def turn(self, begin: Callable[[], None]) -> None:
+        """The next part; the marked vehicles are then to be folded. `begin` opens a transaction."""
+        if not self._members.unsettled:
+            return
+        begin()
+        for at, counts in self._members.changes(limits.REJUDGED_PER_TURN):
+            row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
+            event = read(*row)
+            if counts:
+                self._count_again(at, event)
+            else:
+                self._projection.count_no_more(at, event)
+                self._reference.count_no_more(event)
+
+    def _count_again(self, at: int, event: Event) -> None:
+        if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
+            return  # it would blow up again
+
+        def update(vehicle: int | None, place: int) -> None:
+            self._run(
+                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
+                (vehicle, place, *event.act, at),
+            )
+
+        self._projection.add(event, update)
+        self._reference.count_again(event)
