@@ -1,5 +1,7 @@
 """What a member of the site with a good key can't do to the others by what it says."""
 
+import pytest
+
 from tests.core.centrals import HOUR_S, PLATE, T0_MS, Driven, meet
 from tests.core.insider import Insider, keyed
 from tests.core.tariffs import flat
@@ -7,6 +9,7 @@ from zparkd.core import limits, wire
 from zparkd.core.central import FromBus
 from zparkd.core.events import Event, Kind, Personal
 from zparkd.core.reference import Staff, StaffChanged, TariffSet
+from zparkd.core.reference_changes import NotCounting, Outranked
 
 FAR_MS = limits.TIME_SHOWN_MS_MAX + 1
 
@@ -124,3 +127,44 @@ def test_a_disowned_central_is_heard_and_relayed_and_means_nothing() -> None:
     meet(one, two)
     assert two.store.heads == one.store.heads
     assert [row["plate_id"] for row in two.history()] == [PLATE]
+
+
+# --- nothing is set in vain without a word ------------------------------------------------------
+
+
+def test_a_tariff_that_would_not_count_is_refused_with_who_outranks_it() -> None:
+    driven = keyed("central-1", "central-9")
+    insider = Insider()
+    evil = TariffSet(limits.VERSION_MAX, flat(0))
+    last = limits.TIME_SHOWN_MS_MAX
+    tell(driven, insider, insider.says(Kind.TARIFF, evil, Personal(""), order=last))
+    with pytest.raises(NotCounting) as refused:
+        driven.central.reference.set_tariff(driven.now, flat(25_000))
+    lost = refused.value.outranked
+    assert lost == Outranked("the tariff", "central-9", last, limits.VERSION_MAX)
+    driven.step()
+    assert driven.kinds() == [Kind.TARIFF], "nothing was recorded"
+
+
+def test_an_import_changes_what_it_can_and_names_what_outranks_the_rest() -> None:
+    driven = keyed("central-1", "central-9")
+    insider = Insider()
+    last = limits.TIME_SHOWN_MS_MAX
+    own = insider.says(Kind.STAFF, StaffChanged(), Personal("", staff_id="thief"), order=last)
+    tell(driven, insider, own)
+    done = driven.central.reference.import_staff(driven.now, [Staff("nv01", "An")])
+    assert (done.added, done.removed, done.left) == (1, 0, 0)
+    assert done.outranked == (Outranked("staff thief", "central-9", last),)
+    assert "central-9" in str(done.outranked[0])
+
+
+def test_a_central_that_is_disowned_itself_sets_nothing() -> None:
+    one, two = keyed("central-1", "central-2"), keyed("central-2", "central-1")
+    one.open()
+    meet(one, two)
+    two.central.members.disown(two.now, "central-1")
+    meet(one, two)
+    with pytest.raises(NotCounting, match="this central is disowned"):
+        one.central.reference.set_tariff(one.now, flat(25_000))
+    done = one.central.reference.import_staff(one.now, [Staff("nv01", "An")])
+    assert done.outranked == (Outranked("staff nv01"),)

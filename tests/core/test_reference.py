@@ -99,7 +99,7 @@ def test_an_import_replaces_a_list_by_its_differences() -> None:
 def test_who_was_removed_can_come_back() -> None:
     driven = Driven()
     for wanted in ([STAFF], [], [STAFF], [STAFF._replace(name="Lê C")]):
-        assert sum(import_staff(driven, *wanted)) == 1
+        assert sum(import_staff(driven, *wanted)[:4]) == 1
     assert driven.store.reference.staff() == [STAFF._replace(name="Lê C")]
     assert driven.kinds() == [Kind.STAFF] * 4
 

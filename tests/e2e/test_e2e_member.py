@@ -1,8 +1,10 @@
 """A central that is disowned at one central of a real site means nothing at all of them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+from tests.core.tariffs import flat
 from tests.e2e.harness import PATIENCE_S, enter, zparkctl
 from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 
@@ -11,6 +13,10 @@ def inside(central: LoopbackCentral) -> list[str]:
     done = zparkctl(central.config, "history", "--inside", "--json")
     assert done.returncode == 0, done.stderr
     return sorted(row["plate_id"] for row in json.loads(done.stdout))
+
+
+def wait_inside(central: LoopbackCentral, plates: list[str]) -> None:
+    wait_for(f"{central.id} has {plates}", lambda: inside(central) == plates, PATIENCE_S)
 
 
 def members(central: LoopbackCentral) -> dict[str, Any]:
@@ -34,7 +40,7 @@ def test_what_a_disowned_central_says_counts_nowhere_until_it_is_restored(
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 events so far without effect" in done.stdout
     for central in three.centrals:
-        wait_for(f"{central.id} drops it", lambda c=central: inside(c) == one, PATIENCE_S)  # type: ignore[misc]
+        wait_inside(central, one)
     three.wait_equal()
     listed = members(second)[third.id]
     assert (listed["disowned"], listed["disowned_by"]) == (True, [first.id])
@@ -44,7 +50,7 @@ def test_what_a_disowned_central_says_counts_nowhere_until_it_is_restored(
     done = zparkctl(second.config, "member", "restore", third.id)
     assert done.returncode == 0, done.stderr
     for central in three.centrals:
-        wait_for(f"{central.id} counts it", lambda c=central: inside(c) == both, PATIENCE_S)  # type: ignore[misc]
+        wait_inside(central, both)
     wait_for("the word came", lambda: not members(first)[third.id]["disowned"], PATIENCE_S)
     done = zparkctl(first.config, "member", "disown", third.id)
     assert done.returncode == 1
@@ -57,3 +63,20 @@ def test_a_word_about_nobody_or_oneself_is_refused(three: LoopbackSite) -> None:
         done = zparkctl(first.config, "member", "disown", id)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+def test_who_sets_a_tariff_that_would_not_count_is_told_the_remedy(
+    three: LoopbackSite, tmp_path: Path
+) -> None:
+    first, second, _ = three.centrals
+    staff = tmp_path / "staff.json"
+    staff.write_text('[{"staff_id": "nv01"}]')
+    tariff = tmp_path / "tariff.json"
+    tariff.write_text(json.dumps(flat(1)))
+    assert zparkctl(first.config, "member", "disown", second.id).returncode == 0
+    wait_for("the word came", lambda: members(second)[second.id]["disowned"], PATIENCE_S)
+    for words in (("tariff", "set", str(tariff)), ("staff", "import", str(staff))):
+        done = zparkctl(second.config, *words)
+        assert done.returncode == 1
+        assert "this central is disowned" in done.stderr
+        assert "zparkctl member restore" in done.stderr

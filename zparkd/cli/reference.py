@@ -8,10 +8,11 @@ import click
 
 from zparkd.cli.database import reading
 from zparkd.cli.documents import read_document
-from zparkd.cli.reach import ask_daemon, load_config, refuse
+from zparkd.cli.reach import Exit, ask_daemon, fail, load_config, refuse
 from zparkd.cli.tables import print_json
 from zparkd.core.places import Form
 
+_SHOWN = 10  # entries that could not be changed
 PATIENCE_S = 10.0  # a long list takes the daemon a while to read
 Row = dict[str, Any]
 
@@ -28,6 +29,7 @@ def import_list(
     entries, _ = read_document(document, judge, as_json=as_json, form=Form.JSON)
     total = {"added": 0, "changed": 0, "removed": 0}
     left = 1
+    outranked: list[Row] = []
     while left:
         answer = ask_daemon(file, command, as_json=as_json, timeout_s=PATIENCE_S, entries=entries)
         if answer.get("success") is not True:
@@ -35,6 +37,12 @@ def import_list(
         for name in total:
             total[name] += answer[name]
         left = answer["left"]
+        outranked = answer["outranked"]
+    if outranked:
+        more = f"\nand {len(outranked) - _SHOWN:,} more" if len(outranked) > _SHOWN else ""
+        message = "\n".join(lost["text"] for lost in outranked[:_SHOWN]) + more
+        lost = [{key: one[key] for key in ("what", "by", "order")} for one in outranked]
+        fail(Exit.NO, "outranked", message, as_json=as_json, **total, outranked=lost)
     if as_json:
         print_json({"success": True, **total})
         return

@@ -7,7 +7,7 @@ was appended since the last commit.
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from zparkd.core.events import Event, Position, Stream, VehicleKey
+from zparkd.core.events import Event, Position, SortKey, Stream, VehicleKey
 from zparkd.core.heads import HeadVector
 from zparkd.core.peer_state import PeerNote
 from zparkd.core.reference import Pass, SiteTariff, Staff
@@ -48,8 +48,8 @@ class ReferenceLog(Protocol):
     def is_staff(self, staff_id: str | None) -> bool:
         """Whether somebody of this id may override: one who is on the list, or there is no list."""
 
-    def last_order(self, entry: Pass | Staff) -> int:
-        """The `order` of the last change of an entry; 0 for one that never was."""
+    def last_change(self, entry: Pass | Staff) -> SortKey | None:
+        """The key of the last change of an entry; None for one that never was."""
 
 
 class MemberLog(Protocol):

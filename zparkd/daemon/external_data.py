@@ -17,8 +17,10 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.fetching import is_our_turn
+from zparkd.core.reference_changes import NotCounting
 from zparkd.daemon.config import ExternalApi
 from zparkd.daemon.messages import Message, say
+from zparkd.daemon.reference_commands import remedy
 
 FEES, PASSES, STAFF = NAMES = ("fee-config", "subscriptions", "staff")
 Run = Callable[[Callable[[], bool]], bool | None]
@@ -141,7 +143,10 @@ class ExternalData:
         value = self.known[name].value
         left = 0
         if name == FEES:
-            changes.set_tariff(now, value)
+            try:
+                changes.set_tariff(now, value)
+            except NotCounting as fault:
+                self.faults = [*self.faults, f"{fault}; {remedy(fault.outranked)}"]
         elif name == PASSES:
             left = changes.import_passes(now, value).left
         elif name == STAFF:

@@ -18,7 +18,7 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.documents import BadDocument
 from zparkd.core.entries import read_passes, read_staff
-from zparkd.core.reference_changes import Imported
+from zparkd.core.reference_changes import Imported, NotCounting, Outranked
 from zparkd.daemon.commands import Answer, Command, Request, no
 
 
@@ -69,15 +69,33 @@ def _yes(answer: dict[str, Any]) -> Answer:
 
 
 def _imported(work: Callable[[], Imported]) -> Answer:
-    return _judged(lambda: work()._asdict())
+    def imported() -> dict[str, Any]:
+        done = work()
+        return {**done._asdict(), "outranked": [_of(lost) for lost in done.outranked]}
+
+    return _judged(imported)
 
 
 def _judged(work: Callable[[], dict[str, Any]]) -> Answer:
     """What `work` answers, or what is wrong with the document that it was given."""
     try:
         return _yes(work())
+    except NotCounting as fault:
+        lost = fault.outranked
+        return no("outranked", f"{lost}; {remedy(lost)}") | {"outranked": [_of(lost)]}
     except BadDocument as bad:
         faults = [str(fault) for fault in bad.faults]
         answer = no("bad_document", "; ".join(faults))
         answer["error"]["faults"] = faults
         return answer | {"faults": faults}
+
+
+def remedy(lost: Outranked) -> str:
+    """What to do about an event that nothing outranks."""
+    if lost.by is None:
+        return "zparkctl member show names who says so; zparkctl member restore at others denies it"
+    return f"if {lost.by} should not have said so: zparkctl member disown {lost.by} --since TIME"
+
+
+def _of(lost: Outranked) -> dict[str, Any]:
+    return {**lost._asdict(), "text": f"{lost}; {remedy(lost)}"}

@@ -202,13 +202,14 @@ class ReferenceTables:
             zip(("passes", "passes_changed_ms", "staff", "staff_changed_ms"), row, strict=True)
         )
 
-    def last_order(self, entry: Pass | Staff) -> int:
-        """The `order` of the last change of an entry; 0 for one that never was."""
+    def last_change(self, entry: Pass | Staff) -> SortKey | None:
+        """The key of the last change of an entry; None for one that never was."""
         if isinstance(entry, Pass):
-            row = self._run(f"SELECT place FROM passes WHERE {_PASS}", entry.key).fetchone()
+            row = self._run(f"SELECT at, place FROM passes WHERE {_PASS}", entry.key).fetchone()
         else:
-            row = self._run("SELECT place FROM staff WHERE staff_id=?", (entry.key,)).fetchone()
-        return row[0] if row is not None else 0
+            where = "SELECT at, place FROM staff WHERE staff_id=?"
+            row = self._run(where, (entry.key,)).fetchone()
+        return SortKey(row[1], *self._streams.position(row[0])) if row is not None else None
 
 
 def _entry(event: Event) -> str | None:
