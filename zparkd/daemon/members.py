@@ -8,8 +8,10 @@ Who is disowned is told at once by the words. What that changes is brought about
 """
 
 import sqlite3
+from contextlib import suppress
 
 from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Position, Stream, read
 from zparkd.core.members import MemberSaid
 from zparkd.core.votes import Verdicts, Words
@@ -31,9 +33,10 @@ class Members:
         for skeleton, sealed in self._run(
             "SELECT e.skeleton, e.sealed FROM words w JOIN events e ON e.at = w.at"
         ):
-            event = read(skeleton, sealed)
-            if isinstance(event.reference, MemberSaid):
-                self._words.add(event.position, event.reference)
+            with suppress(ProtocolError):  # rot; the check of the log says so
+                event = read(skeleton, sealed)
+                if isinstance(event.reference, MemberSaid):
+                    self._words.add(event.position, event.reference)
         self._cuts: dict[Stream, int] = {
             self._streams.position(no << SEQ_BITS).stream: up_to
             for no, up_to in self._run("SELECT stream, up_to FROM cuts")

@@ -8,10 +8,12 @@ them with each vehicle.
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Position, SortKey, read
 from zparkd.core.reference import (
     Pass,
@@ -103,9 +105,10 @@ class ReferenceTables:
             (_entry(event), self._streams.at(event.position)),
         ).fetchall()
         for skeleton, sealed in rows:
-            other = read(skeleton, sealed)
-            if self._counts(other.position):
-                self.count_again(other)
+            with suppress(ProtocolError):  # rot; the check of the log says so
+                other = read(skeleton, sealed)
+                if self._counts(other.position):
+                    self.count_again(other)
 
     def _add_tariff(self, event: Event, data: TariffSet) -> None:
         at = self._streams.at(event.position)

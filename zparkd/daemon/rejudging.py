@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 
 from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, read
 from zparkd.daemon.members import Members
 from zparkd.daemon.projection import Projection
@@ -35,7 +36,10 @@ class Rejudging:
         begin()
         for at, counts in self._members.changes(limits.REJUDGED_PER_TURN):
             row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
-            event = read(*row)
+            try:
+                event = read(*row)
+            except ProtocolError:
+                continue  # rot: what it said is not known any more
             if counts:
                 self._count_again(at, event)
             else:
