@@ -29,6 +29,7 @@ COMMANDS = {
     "completion": _Where("zparkd.cli.completion", "completion", "Have a shell complete commands."),
     "config": _Where("zparkd.cli.config_", "config", "Check, show and import the configuration."),
     "conflicts": _Where("zparkd.cli.conflicts", "conflicts", "What a person should look at."),
+    "doctor": _Where("zparkd.cli.doctor", "doctor", "What is wrong here, and what mends it."),
     "edge": _Where("zparkd.cli.edge", "edge", "Act as a camera, for trying things out."),
     "export": _Where("zparkd.cli.export", "export", "All events or stays, as a file."),
     "history": _Where("zparkd.cli.history", "history", "Who came and went, newest first."),
@@ -49,6 +50,7 @@ COMMANDS = {
     ),
     "tail": _Where("zparkd.cli.tail", "tail", "Events as they arrive here."),
     "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: set, show and try a tariff."),
+    "top": _Where("zparkd.cli.top", "top", "A live screen: status, rates, who came and went."),
     "verify": _Where("zparkd.cli.verify", "verify", "Is the log whole, and as the peers have it?"),
 }
 

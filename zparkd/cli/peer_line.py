@@ -6,7 +6,7 @@ Nothing is asked that costs the peer more than a page does.
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import zmq
 from msgspec.structs import replace
@@ -19,7 +19,17 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Stream
 from zparkd.core.heads import Heads
 from zparkd.core.site import Peer
-from zparkd.core.wire import Ask, Compare, Digests, Page, read_heads, read_message, write_header
+from zparkd.core.wire import (
+    TOPIC_HEARTBEAT,
+    Ask,
+    Beat,
+    Compare,
+    Digests,
+    Page,
+    read_heads,
+    read_message,
+    write_header,
+)
 from zparkd.daemon.config import Config
 
 _PATIENCE_S = 3.0
@@ -186,3 +196,23 @@ def _questions(ranges: Iterable[Range]) -> Iterator[list[Range]]:
         room -= positions
     if asked:
         yield asked
+
+
+def heartbeat(config: Config, peer: Peer) -> Beat | None:
+    """The next heartbeat that a peer publishes; None where none comes in time."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        where = endpoint(peer.address, peer.bus_port)
+        bus = connected(context, zmq.SUB, where, config, peer.public_key)
+        bus.subscribe(TOPIC_HEARTBEAT)
+        until = time.monotonic() + max(_PATIENCE_S, 2 * config.heartbeat_s + 1)
+        while (left_s := until - time.monotonic()) > 0:
+            if not bus.poll(max(1, round(left_s * 1000))):
+                break
+            with suppress(ProtocolError):
+                message = read_message(bus.recv_multipart()[1:])
+                if message.source == peer.id and isinstance(message.data, Beat):
+                    return message.data
+        return None
+    finally:
+        context.destroy(linger=0)
