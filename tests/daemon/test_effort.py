@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.core.vehicles import Book
+import pytest
+
+from tests.core.vehicles import Act, Book
+from zparkd.core import limits
 from zparkd.core.events import Event, Position, VehicleKey
 from zparkd.daemon.store import Store
 
@@ -67,3 +70,70 @@ def test_an_event_costs_the_same_however_many_exits_wait_for_their_entries() -> 
     more = effort(young, lambda: feed(young, entries(few, 200)))
     most = effort(old, lambda: feed(old, entries(many, 200)))
     assert most < 1.5 * more
+
+
+# --- one vehicle with a long past -------------------------------------------------------------
+
+
+def turns(store: Store, event: Event) -> list[int]:
+    """The effort of each turn until an event is wholly taken in."""
+
+    def turn(*events: Event) -> None:
+        for event in events:
+            store.append(event)
+        store.settle(limits.EVENTS_FOLDED_PER_TURN)
+        store.commit()
+
+    took = [effort(store, lambda: turn(event))]
+    while store.unsettled:
+        took.append(effort(store, turn))
+    return took
+
+
+@pytest.mark.parametrize("act", [("edge-1", None), ("edge-1", "again")])
+def test_a_late_event_of_a_vehicle_with_a_long_past_costs_no_long_turn(act: Act) -> None:
+    longest = {}
+    for past in (1_000, 8_000):
+        store, book = opened(), Book()
+        feed(store, [book.entry("a", 100 + n, act=act) for n in range(past)])
+        late = book.entry("b", 1, act=act)
+        took = turns(store, late)
+        longest[past] = max(took)
+        assert len(took) > 1
+        stays = store.connection.execute("SELECT entry_ms FROM sessions").fetchall()
+        assert stays == [(late.timestamp,)]
+    assert longest[8_000] < 1.5 * longest[1_000]
+
+
+def test_exits_that_wait_for_one_entry_are_placed_a_few_a_turn() -> None:
+    longest = {}
+    for waiting in (1_000, 4_000):
+        store, book = opened(), Book()
+        entry = book.next_position("b")
+        feed(store, [book.exit("a", 100 + n, names=entry) for n in range(waiting)])
+        longest[waiting] = max(turns(store, book.entry("b", 1)))
+        assert store.connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
+        [(left,)] = store.connection.execute(
+            "SELECT count(*) FROM verdicts WHERE verdict = 'ENDED_NOTHING'"
+        ).fetchall()
+        assert left == waiting - 1
+    assert longest[4_000] < 1.5 * longest[1_000]
+
+
+def test_what_a_turn_left_undone_is_done_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "zparkd.db"
+    store, book = Store(path, "z", "lot-a", "Asia/Ho_Chi_Minh"), Book()
+    feed(store, [book.entry("a", 100 + n) for n in range(1_000)])
+    late = book.entry("b", 1)
+    store.append(late)
+    store.settle(10)
+    store.commit()
+    store.close()
+    store = Store(path, "z", "lot-a", "Asia/Ho_Chi_Minh")
+    assert store.unsettled
+    [held] = store.inside("29A12345")
+    while store.unsettled:
+        store.settle(100)
+    [held] = store.inside("29A12345")
+    assert held.stay.entry == late.position
+    store.close()

@@ -180,9 +180,13 @@ class Sockets:
     def await_company(self, timeout_ms: int) -> None:
         pass
 
-    def drain(self) -> Drained:
+    def drain(self, *, peers: bool = True) -> Drained:
         drained = Drained()
-        ready = [socket for socket, queue in self.waiting.items() if queue]
+        ready = [
+            socket
+            for socket, queue in self.waiting.items()
+            if queue and (peers or socket[0] not in ("page", "bus"))
+        ]
         for socket in sorted(ready, key=lambda socket: (_ORDER[socket[0]], socket[1])):
             if socket[0] != "edge" or self._edges_polled:
                 queue = self.waiting[socket]

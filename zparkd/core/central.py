@@ -8,6 +8,7 @@ sent. The caller owes it an open transaction, and sends nothing before that is c
 No socket, clock, thread or randomness is known here.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -88,15 +89,33 @@ class SyncRequest:
 Incoming = FromEdge | FromBus | SyncAnswer | SyncRequest
 
 
+def one_of_each(batch: Sequence[Incoming]) -> list[Incoming]:
+    """A batch with one message of each peer before the second of any: none waits for another's."""
+    before: Counter[str] = Counter()
+    turns: list[tuple[int, Incoming]] = []
+    for message in batch:
+        match message:
+            case FromBus(peer_id) | SyncAnswer(peer_id):
+                turns.append((before[peer_id], message))
+                before[peer_id] += 1
+            case _:
+                turns.append((0, message))
+    return [message for _, message in sorted(turns, key=lambda turn: turn[0])]
+
+
 @dataclass(slots=True)
 class Output:
-    """What is to be sent once the turn is committed, in this order; `recorded` are our events."""
+    """What is to be sent once the turn is committed, in this order; `recorded` are our events.
+
+    `left` are messages of peers that the turn had no room for: they belong to the next one.
+    """
 
     replies: list[tuple[Token, bytes]] = field(default_factory=list)
     published: list[Frames] = field(default_factory=list)
     asks: list[tuple[str, Frames]] = field(default_factory=list)
     to_serve: list[SyncRequest] = field(default_factory=list)
     recorded: list[Event] = field(default_factory=list)
+    left: list[FromBus | SyncAnswer] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -144,6 +163,7 @@ class Central:
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
         self._edges_flushed_ms = now.mono_ms
+        self._events_read = 0  # of peers, in this turn
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
@@ -178,18 +198,21 @@ class Central:
         output = Output()
         self._intake.apart = apart
         requests = []
-        for message in batch:
+        self._events_read = 0
+        for message in one_of_each(batch):
             match message:
                 case FromEdge():
                     requests.append(message)
+                case SyncRequest():
+                    output.to_serve.append(message)
+                case _ if self._events_read >= limits.EVENTS_PER_TURN:
+                    output.left.append(message)
                 case FromBus():
                     self._from_bus(now, message)
                 case SyncAnswer():
                     self._sync_answer(now, message)
-                case SyncRequest():
-                    output.to_serve.append(message)
         self._learn_the_time(now)
-        self.log.settle()
+        self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         self.namesake.judge(self.clock, now)
         for request in requests:
             said = self.gate.answer(now, request.body, request.speaker, request.by)
@@ -377,7 +400,10 @@ class Central:
     def _take(self, peer: PeerState, data: Live | Page, parts: list[Parts], now: Now) -> Taken:
         """Append what continues our streams, and note where this peer could not."""
         signed, certificates = wire.read_signed(data), wire.read_certificates(data)
-        taken = self._intake.take(peer, parts, signed, certificates)
+        # No page has more, and what is left of what a peer published is asked for.
+        first = parts[: limits.PAGE_EVENTS]
+        self._events_read += len(first)
+        taken = self._intake.take(peer, first, signed, certificates)
         self.counters.unreadable = self._intake.unreadable
         self.counters.unprojected = self._intake.unprojected
         for stream, why in taken.refused.items():

@@ -93,15 +93,18 @@ class Log(Protocol):
     def unprojected(self) -> int:
         """How many events that are held were kept so."""
 
-    def settle(self) -> None:
-        """Fold again the vehicles whose appended events were not their newest."""
-
     def head_before(self, stream: Stream, ms: int) -> int:
         """The event of a stream after which the first comes that is stamped `ms` or later."""
 
     @property
     def unsettled(self) -> bool:
-        """Whether `settle` has left anything for the next turn."""
+        """Whether `settle` left something to do."""
+
+    def settle(self, effort: int | None = None) -> None:
+        """Fold again the vehicles whose appended events were not their newest.
+
+        With an `effort` about so many events are looked at, and the rest is left to the next.
+        """
 
     @property
     def members(self) -> "MemberLog":

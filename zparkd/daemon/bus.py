@@ -163,8 +163,11 @@ class Bus:
             zmq.zmq_poll([it for it in self._poller.sockets if it[0] not in events], timeout_ms)
             self._ready = dict(self._poller.poll(0))
 
-    def drain(self) -> Drained:
-        """Take what is there off every socket, up to a limit each. Peers before edges."""
+    def drain(self, *, peers: bool = True) -> Drained:
+        """Take what is there off every socket, up to a limit each. Peers before edges.
+
+        Without `peers` what these sent stays where it is.
+        """
         drained = Drained()
         if self._woken.fileno() in self._ready:
             drained.signalled = True
@@ -176,6 +179,8 @@ class Bus:
             if link.monitor in self._ready:
                 link.look()
                 drained.link_faults[id] = link.error
+            if not peers:
+                continue
             for frames in self._received(link.sync):
                 take(SyncAnswer(id, frames))
             for frames in self._received(link.events):

@@ -4,13 +4,18 @@ The rules are those of `core.sessions`; here is how they are applied to tables w
 a vehicle's whole past each time. An event that comes after all others of its vehicle advances
 the open stay by one step. Any other marks its vehicle, and `settle` folds that once, from the
 stay in which the earliest such event falls. Both give the rows that `sessions.project` gives.
+
+However long a vehicle's past is, `settle` does no more than it is told to: what is left is done
+by the next, piece by piece, and is in the tables `unsettled` and `releases` with each commit.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
 from zparkd.core.sessions import (
@@ -20,6 +25,7 @@ from zparkd.core.sessions import (
     Verdict,
     fold_key,
     in_fold_order,
+    repeated,
 )
 from zparkd.daemon.stays import Stays
 from zparkd.daemon.streams import Streams
@@ -29,7 +35,16 @@ _JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
 _CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
-_FOLDED = (Verdict.SUPERSEDED.value, Verdict.ENDED_NOTHING.value)
+_FROM_THE_FIRST = -1
+_FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
+_Judgement = tuple[str, int | None]
+
+
+class _Past(NamedTuple):
+    """The events of a vehicle from a stay on, and what the tables say became of each."""
+
+    events: list[Event]
+    judged: dict[int, _Judgement]
 
 
 class Projection:
@@ -41,13 +56,21 @@ class Projection:
         self._connection = connection
         self._conflicts: tuple[int, int] | None = None
         self._run = connection.execute
+        self._many = connection.executemany
         self._streams = streams
         self.reload()
 
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone."""
         self.vehicles.forget()
-        self._dirty: dict[int, int] = {}
+        self._dirty: dict[int, int] = dict(self._run("SELECT vehicle, place FROM unsettled"))
+        self._releases: dict[int, None] = dict.fromkeys(
+            at for (at,) in self._run("SELECT entry FROM releases")
+        )
+        self._written = (dict(self._dirty), dict(self._releases))
+        self._folding: dict[int, Iterator[int]] = {}
+        # Vehicles that the rules blow up on: left as they are, and tried again by the next run.
+        self._stuck: dict[int, int] = {}
         self._new_act: tuple[str, str] | None = None
         self._waiting: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
 
@@ -77,7 +100,7 @@ class Projection:
         insert(vehicle.no, place)
         self._apply(event, vehicle, place)
         if event.kind == Kind.ENTRY and self._waiting:
-            self._release(event.position)
+            self._release(at)
 
     def count_no_more(self, at: int, event: Event) -> None:
         """Make an event that is projected one that means nothing, as if it had never been."""
@@ -91,7 +114,7 @@ class Projection:
         if event.names is not None:
             self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
         self._run("DELETE FROM verdicts WHERE at=?", (at,))
-        self._left(event, number)
+        self._left(number)
         if event.kind == Kind.ENTRY:
             self._await_again(event, number)
 
@@ -112,15 +135,12 @@ class Projection:
                     "UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at)
                 )
                 self._wait(event, at, own.no)
-                self._left(event, number)
+                self._left(number)
 
-    def _left(self, event: Event, number: int) -> None:
+    def _left(self, number: int) -> None:
         """An event takes no part any more in a vehicle: all there is judged and folded again."""
-        acts = self._same_acts(event, number)
-        if acts:
-            self._judge_acts(acts, number)
         self.vehicles.changed(number)
-        self._mark(number, -1)
+        self._mark(number, _FROM_THE_FIRST)
 
     def _wait(self, event: Event, at: int, number: int) -> None:
         assert event.names is not None
@@ -145,32 +165,40 @@ class Projection:
         ).fetchone()
         return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
 
-    def _release(self, entry: Position) -> None:
-        """An entry came: place what waited for it."""
+    def _release(self, entry: int) -> int:
+        """An entry came: place what waited for it, a part at once; how many events those were."""
+        named = self._streams.position(entry)
         rows = self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM waiting w JOIN events e ON e.at = w.at"
-            " WHERE w.origin=? AND w.epoch=? AND w.seq=? ORDER BY e.at",
-            entry,
+            " WHERE w.origin=? AND w.epoch=? AND w.seq=? ORDER BY w.at LIMIT ?",
+            (*named, limits.EVENTS_PER_PIECE),
         ).fetchall()
         for at, skeleton, sealed in rows:
             event = read(skeleton, sealed)
             assert event.vehicle is not None
-            named = self._named(event, self.vehicles.get(event.vehicle))
-            assert named is not None
-            vehicle, place = named[0], max(named[1], event.order)
-            self._run(_NO_LONGER_WAITING, (*entry, at))
+            counts = self._named(event, self.vehicles.get(event.vehicle))
+            if counts is None:  # the entry counts no more
+                rows = []
+                break
+            vehicle, place = counts[0], max(counts[1], event.order)
+            self._run(_NO_LONGER_WAITING, (*named, at))
             self._run("DELETE FROM verdicts WHERE at=?", (at,))
             self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
             self._waiting -= 1
             self._apply(event, vehicle, place)
+        if len(rows) == limits.EVENTS_PER_PIECE:
+            self._releases[entry] = None
+        else:
+            self._releases.pop(entry, None)
+        return len(rows)
 
     def _apply(self, event: Event, vehicle: Vehicle, place: int) -> None:
         """Bring the stays of a vehicle up to date with an event that was just placed in it."""
         newest = place > vehicle.last_place
         vehicle.last_place = max(vehicle.last_place, place)
-        oldest_act = self._repeats(event, vehicle.no)
-        if oldest_act is not None:
-            self._mark(vehicle.no, oldest_act)
+        repeats_from = self._repeats(event, vehicle.no)
+        if repeats_from is not None:
+            self._mark(vehicle.no, repeats_from)
         elif event.kind == Kind.CONFIRM:
             self._confirm(event, vehicle, place)
         elif event.kind in ACTS:
@@ -195,45 +223,40 @@ class Projection:
             if vehicle.open is not None and vehicle.open.id == held.id:
                 vehicle.open = confirmed
 
-    def _mark(self, number: int, order: int) -> None:
-        self._dirty[number] = min(order, self._dirty.get(number, order))
+    def _mark(self, number: int, place: int) -> None:
+        """A vehicle is to be folded again from there on; after others that wait for it longer."""
+        self._folding.pop(number, None)
+        place = min(place, self._stuck.pop(number, place))
+        self._dirty[number] = min(place, self._dirty.pop(number, place))
 
     def _order_at(self, at: int | None) -> int:
         row = self._run("SELECT place FROM events WHERE at=?", (at,)).fetchone()
         return row[0] if row is not None else 2**62
 
     def _repeats(self, event: Event, number: int) -> int | None:
-        """Judge the opens of one act; the order from which they matter, None for a single one."""
+        """The place from which the opens of one act matter; None for a single one."""
         facts = event.facts
         if event.kind not in ACTS or facts is None or facts.request_id is None:
             return None
         if self._new_act == (facts.edge_id, facts.request_id):
             self._new_act = None
             return None
-        acts = self._same_acts(event, number)
-        if len(acts) < 2:
-            return None
-        self._judge_acts(acts, number)
-        return acts[0][0].order
-
-    def _same_acts(self, event: Event, number: int) -> list[tuple[Event, int]]:
-        """The opens of a vehicle that are one act with an event, and their `at`; oldest first."""
-        facts = event.facts
-        if event.kind not in ACTS or facts is None or facts.request_id is None:
-            return []
-        rows = self._run(
-            "SELECT e.at, e.skeleton, e.sealed FROM events e WHERE edge_id=? AND request_id=?"
+        places = self._run(
+            "SELECT e.place FROM events e WHERE edge_id=? AND request_id=?"
             " AND vehicle=? AND kind IN (?,?) AND NOT EXISTS"
-            " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?)",
-            (facts.edge_id, facts.request_id, number, *_ACTS, Verdict.WAITING.value),
+            " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?) LIMIT ?",
+            (
+                facts.edge_id,
+                facts.request_id,
+                number,
+                *_ACTS,
+                Verdict.WAITING.value,
+                _FEW_REPEATS + 1,
+            ),
         ).fetchall()
-        return sorted(((read(row[1], row[2]), row[0]) for row in rows), key=lambda act: act[0].key)
-
-    def _judge_acts(self, acts: list[tuple[Event, int]], number: int) -> None:
-        oldest_at = acts[0][1]
-        self._run("DELETE FROM verdicts WHERE at=?", (oldest_at,))
-        for _, at in acts[1:]:
-            self._run(_JUDGE, (at, number, Verdict.REPEATED.value, oldest_at))
+        if len(places) < 2:
+            return None
+        return min(places)[0] if len(places) <= _FEW_REPEATS else _FROM_THE_FIRST
 
     # --- one step ----------------------------------------------------------------------------
 
@@ -272,65 +295,191 @@ class Projection:
 
     # --- folding again -----------------------------------------------------------------------
 
-    def settle(self) -> None:
-        """Fold each marked vehicle again, from the stay before its earliest new event."""
-        dirty, self._dirty = self._dirty, {}
-        for number, order in dirty.items():
-            self._refold(number, order)
+    @property
+    def stuck(self) -> int:
+        """How many vehicles the rules blow up on."""
+        return len(self._stuck)
 
-    def _refold(self, number: int, order: int) -> None:
-        vehicle = self.vehicles.numbered(number)
-        start = self.stays.last_before(number, order)
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has left something to do."""
+        return bool(self._dirty or self._releases)
+
+    def settle(self, effort: int | None = None) -> None:
+        """Fold each marked vehicle again, from the stay before its earliest new event.
+
+        With an `effort` no more than about so many events are looked at; the rest is for the next
+        time. Each vehicle has its turn, so that a long one holds up no other.
+        """
+        left = effort
+        while self.unsettled and (left is None or left > 0):
+            spent = self._piece(next(iter(self._dirty))) if self._dirty else self._next_release()
+            if left is not None:
+                left -= spent
+
+    def settle_vehicle(self, number: int) -> None:
+        """Fold one vehicle now, as it is asked for: a part of it, where its past is long."""
+        left = limits.EVENTS_PER_PIECE
+        while number in self._dirty and left > 0:
+            left -= self._piece(number)
+
+    def _next_release(self) -> int:
+        return self._release(next(iter(self._releases)))
+
+    def _piece(self, number: int) -> int:
+        """Go on with the folding of one vehicle; how many events were looked at."""
+        place = self._dirty[number]
+        if number not in self._folding:
+            self._folding[number] = self._refold(number, place)
+        try:
+            spent = next(self._folding[number], None)
+        except Exception as fault:
+            if isinstance(fault, sqlite3.Error) or number not in self._written[0]:
+                raise  # what was committed can't be refused any more; what was not is
+            self._stuck[number] = self._dirty.pop(number)
+            del self._folding[number]
+            return 1
+        del self._dirty[number]
+        if spent is None:
+            del self._folding[number]
+            return 1
+        self._dirty[number] = place  # behind the others
+        return spent
+
+    def flush(self) -> None:
+        """Write down what is left to do. Owed before each commit; mostly there is nothing."""
+        dirty, releases = self._written
+        left = self._stuck | self._dirty
+        if left != dirty:
+            self._run("DELETE FROM unsettled")
+            self._many("INSERT INTO unsettled VALUES (?,?)", left.items())
+        if self._releases != releases:
+            self._run("DELETE FROM releases")
+            self._many("INSERT INTO releases VALUES (?)", ((at,) for at in self._releases))
+        self._written = (left, dict(self._releases))
+
+    def _refold(self, number: int, place: int) -> Iterator[int]:
+        """Fold a vehicle again; each step looks at the number of events that it yields.
+
+        What is broken off is begun anew: rows before the stay that it starts from are never
+        touched, and those after it are what they should be or are made so.
+        """
+        start = self.stays.last_before(number, place)
         first = start.stay.entry_key if start is not None else SortKey(-1, "", 0, 0)
-        rows = self._run(
-            "SELECT e.skeleton, e.sealed FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-            " WHERE e.vehicle=? AND e.place >= ?"
-            " AND (d.verdict IS NULL OR d.verdict IN (?,?))",
-            (number, first.order, *_FOLDED),
-        ).fetchall()
-        events = [read(skeleton, sealed) for skeleton, sealed in rows]
-        entries = {event.position: event.key for event in events if event.kind == Kind.ENTRY}
-        repeats = {
-            self._streams.position(at): self._streams.position(instead)
-            for at, instead in self._run(
-                "SELECT at, instead FROM verdicts WHERE vehicle=? AND verdict=?",
-                (number, Verdict.REPEATED.value),
-            )
-        }
-        for alias in repeats:
-            entries.setdefault(alias, self._key_of(alias))
-        fold = Fold(vehicle.key, aliases=repeats)
-        for event in in_fold_order(events, entries):
+        past = _Past([], {})
+        yield from self._read_past(number, first.order, past)
+        at = self._streams.at
+        share = len(past.events) // 4  # what each of the steps over all of them costs
+        gone = self._repeated_before(past) if start is not None else {}
+        yield share
+        repeats = repeated(event for event in past.events if event.position not in gone) | gone
+        yield share
+        entries = {event.position: event.key for event in past.events if event.kind == Kind.ENTRY}
+        counting = [event for event in past.events if event.position not in repeats]
+        ordered = in_fold_order(counting, entries)
+        yield share
+        fold = Fold(self.vehicles.numbered(number).key, aliases=repeats)
+        verdicts: dict[int | None, _Judgement | None] = {}
+        for count, event in enumerate(ordered, 1):
             if fold_key(event, entries) >= first:
                 fold.take(event)
-                self._run("DELETE FROM verdicts WHERE at=?", (self._streams.at(event.position),))
-        self._replace(fold, number, first, {event.position: event for event in events})
-        vehicle.open = self.stays.open_of(number)
+                verdicts[at(event.position)] = None
+            if not count % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE // 4
+        for position, older in repeats.items():
+            verdicts[at(position)] = (Verdict.REPEATED.value, at(older))
+        yield share
+        for entry, winner in fold.superseded.items():
+            verdicts[at(entry)] = (Verdict.SUPERSEDED.value, at(winner))
+        for position in fold.ended_nothing:
+            verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
+        yield share
+        yield from self._replace(fold, number, first)
+        yield from self._rejudge(number, verdicts, past)
+        self.vehicles.numbered(number).open = self.stays.open_of(number)
 
-    def _key_of(self, position: Position) -> SortKey:
-        at = self._streams.at(position)
-        row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
-        return read(*row).key
+    def _read_past(self, number: int, order: int, past: _Past) -> Iterator[int]:
+        """Read the events of a vehicle from a place on; those that wait are not placed yet."""
+        after = (order, -1, -1)
+        while True:
+            rows = self._run(
+                "SELECT e.at, e.place, e.timestamp, e.skeleton, e.sealed, d.verdict, d.instead"
+                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
+                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
+                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
+                (number, *after, limits.EVENTS_PER_PIECE),
+            ).fetchall()
+            for at, _, _, skeleton, sealed, verdict, instead in rows:
+                if verdict == Verdict.WAITING.value:
+                    continue
+                if verdict is not None:
+                    past.judged[at] = (verdict, instead)
+                event = read(skeleton, sealed)
+                past.events.append(replace(event, skeleton=b"", sealed=b""))
+            yield len(rows)
+            if len(rows) < limits.EVENTS_PER_PIECE:
+                return
+            after = rows[-1][1:3] + rows[-1][:1]
 
-    def _replace(
-        self, fold: Fold, number: int, first: SortKey, events: Mapping[Position, Event]
-    ) -> None:
+    def _repeated_before(self, past: _Past) -> dict[Position, Position]:
+        """The acts that are those of an event before the ones that were read."""
+        position, read_here = self._streams.position, {e.position for e in past.events}
+        return {
+            position(at): position(instead)
+            for at, (verdict, instead) in past.judged.items()
+            if verdict == Verdict.REPEATED.value
+            and instead is not None
+            and position(instead) not in read_here
+        }
+
+    def _rejudge(
+        self, number: int, wanted: Mapping[int | None, _Judgement | None], past: _Past
+    ) -> Iterator[int]:
+        """Write the verdicts that are others than before."""
+        events = {self._streams.at(event.position): event for event in past.events}
+        changed = 0
+        for at, judgement in wanted.items():
+            held = past.judged.get(at) if at is not None else None
+            if judgement == held:
+                continue
+            if held is not None:
+                self._run("DELETE FROM verdicts WHERE at=?", (at,))
+            if judgement is not None:
+                self._run(_JUDGE, (at, number, *judgement))
+                if judgement[0] == Verdict.ENDED_NOTHING.value:
+                    self._claim(at, events[at])
+            changed += 1
+            if not changed % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
+
+    def _replace(self, fold: Fold, number: int, first: SortKey) -> Iterator[int]:
         """Make the stays of a vehicle from `first` on those of the fold, keeping their ids."""
         stays = self.stays
-        before = [held for held in stays.since(number, first.order) if held.stay.entry_key >= first]
+        before: list[HeldStay] = []
+        for piece in stays.since(number, first.order):
+            before += [held for held in piece if held.stay.entry_key >= first]
+            yield len(piece)
         ids = _kept_ids(before, fold)
-        for held in before:
-            if held.id not in ids.values():
-                stays.delete(held.id)
+        kept = set(ids.values())
         stays_before = {held.id: held.stay for held in before}
+        changes = [held.id for held in before if held.id not in kept]
+        for count, id in enumerate(changes, 1):
+            stays.delete(id)
+            if not count % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
         # An id moves from a newer entry to an older one, which no kept row names yet.
+        changed = 0
         for entry, stay in fold.stays.items():
-            id = ids.get(entry)
-            if id is None:
+            id = ids.get(entry, 0)
+            if not id:
                 stays.insert(stay, number)
             elif stays_before[id] != stay:
                 stays.update(id, stay)
-        self._judge(fold, number, events)
+            else:
+                continue
+            changed += 1
+            if not changed % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
 
     def entry_that_counts(self, entry: Position | None) -> int | None:
         """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""

@@ -128,6 +128,7 @@ class Reactor:
         self._reload_asked = False
         self._faults = Faults()
         self._to_serve = Waiting()
+        self._left: list[Incoming] = []  # of peers, beyond what a turn does
         self._changes = Changes(central)
         self._outages = Outages(central, store)
         self._notify = Notifier()
@@ -181,12 +182,13 @@ class Reactor:
         edges = self._edges_answered
         self._bus.poll(self.wait_ms(now), edges)
         self._bus.await_company(limits.COMPANY_MS)
-        drained = self._bus.drain()
+        left, self._left = self._left, []
+        drained = self._bus.drain(peers=not left)
         askers = {asked.token: asked.asker for asked in drained.controls}
         commands = self._handed.take(
             (asked.token, asked.body, asked.asker) for asked in drained.controls
         )
-        self._turn([*drained.messages, *self._handed.due(edges)])
+        self._turn([*left, *drained.messages, *self._handed.due(edges)])
         for peer_id, fault in drained.link_faults.items():
             self._central.peers.states[peer_id].link_fault = fault
         for token, body in commands:
@@ -198,7 +200,7 @@ class Reactor:
 
     def wait_ms(self, now: Now) -> int:
         """How long the next turn may wait where nothing comes in."""
-        wait_ms = 0 if self._to_serve else self._central.wake_in_ms(now)
+        wait_ms = 0 if self._to_serve or self._left else self._central.wake_in_ms(now)
         return wait_ms if self._edges_answered else min(wait_ms, 10)
 
     # --- one turn -----------------------------------------------------------------------------
@@ -298,6 +300,7 @@ class Reactor:
             if not self._bus.ask(peer_id, frames):
                 self._central.peers.not_sent(peer_id)
         self._to_serve.extend(output.to_serve)
+        self._left += output.left
         if output.recorded:
             say_recorded(output.recorded)
 

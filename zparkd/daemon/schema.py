@@ -6,6 +6,8 @@ that is newer than this software is refused, never guessed at.
     streams    one row a stream: its head, and the hash of the event there
     events     the log: `at` is the stream's number << 40 | seq
     waiting    events that name an entry which is not here yet
+    unsettled  vehicles that are to be folded again, and from which place on
+    releases   entries for which more waits than a turn could place
     vehicles   (camera_type, plate_id) <-> a number
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
@@ -435,6 +437,18 @@ DROP INDEX sessions_remarked;
 CREATE INDEX sessions_remarked ON sessions (remarks) WHERE remarks IS NOT NULL;
 """
 
+# What of the projection is left to do: a turn does only so much of it.
+_UNSETTLED = """
+CREATE TABLE unsettled (
+    vehicle INTEGER PRIMARY KEY REFERENCES vehicles (no),
+    place   INTEGER NOT NULL
+);
+CREATE TABLE releases (entry INTEGER PRIMARY KEY REFERENCES events (at));
+DROP INDEX events_of_request;
+CREATE INDEX events_of_request ON events (edge_id, request_id, vehicle)
+    WHERE request_id IS NOT NULL;
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -448,6 +462,7 @@ MIGRATIONS = (
     _REFUSALS,
     _MEMBERS,
     _EDGES,
+    _UNSETTLED,
 )
 
 

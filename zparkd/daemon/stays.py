@@ -4,8 +4,10 @@ Only reads and writes rows; which stays there are, `projection` says.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
+from zparkd.core import limits
 from zparkd.core.events import VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.core.sessions import ClosedBy, Remark, Stay
@@ -68,10 +70,19 @@ class Stays:
             order,
         )
 
-    def since(self, vehicle: int, order: int) -> list[HeldStay]:
-        """The stays that began at `order` or later."""
-        rows = self._run(_SELECT + "s.vehicle=? AND s.entry_order >= ?", (vehicle, order))
-        return [self._held(row) for row in rows]
+    def since(self, vehicle: int, order: int) -> Iterator[list[HeldStay]]:
+        """The stays that began at `order` or later, some at a time, oldest first."""
+        after = (order, -1)
+        while True:
+            rows = self._run(
+                _SELECT + "s.vehicle=? AND (s.entry_order, s.id) > (?,?)"
+                " ORDER BY s.entry_order, s.id LIMIT ?",
+                (vehicle, *after, limits.EVENTS_PER_PIECE),
+            ).fetchall()
+            yield [self._held(row) for row in rows]
+            if len(rows) < limits.EVENTS_PER_PIECE:
+                return
+            after = (rows[-1][4], rows[-1][0])
 
     def _one(self, where: str, *values: int | None) -> HeldStay | None:
         row = self._run(_SELECT + where, values).fetchone()

@@ -171,6 +171,7 @@ class Store:
         if not self._connection.in_transaction:
             return False
         self._streams.flush()
+        self._projection.flush()
         self._run("COMMIT")
         changed = self._streams.committed()
         if self._mark is not None:
@@ -243,7 +244,8 @@ class Store:
 
     def unprojected(self) -> int:
         """How many events that are held the rules blew up on."""
-        return int(self._run("SELECT count(*) FROM unprojected").fetchone()[0])
+        alone = self._run("SELECT count(*) FROM unprojected").fetchone()[0]
+        return int(alone) + self._projection.stuck
 
     def _insert(
         self, event: Event, at: int, vehicle: int | None, place: int, *, counts: bool = True
@@ -263,18 +265,21 @@ class Store:
             ),
         )
 
-    def settle(self) -> None:
+    def settle(self, effort: int | None = None) -> None:
         """Fold again the vehicles whose appended events were not their newest.
 
-        Where it changed which events count, a part of them is brought about: see `unsettled`.
+        With an `effort` about so many events are looked at, and the rest is left to the next. Where
+        it changed which events count, a part of them is brought about: see `unsettled`.
         """
         self._rejudging.turn(self._begin)
-        self._projection.settle()
+        if self._projection.unsettled:
+            self._begin()
+            self._projection.settle(effort)
 
     @property
     def unsettled(self) -> bool:
         """Whether `settle` has left anything for the next turn."""
-        return self.members.unsettled
+        return self.members.unsettled or self._projection.unsettled
 
     def head_before(self, stream: Stream, ms: int) -> int:
         """The event of a stream after which the first comes that is stamped `ms` or later."""
@@ -368,6 +373,10 @@ class Store:
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate."""
         vehicles = self._projection.vehicles.of_plate(plate_id).values()
+        if self._projection.unsettled:
+            self._begin()
+            for vehicle in list(vehicles):
+                self._projection.settle_vehicle(vehicle.no)
         return [vehicle.open for vehicle in vehicles if vehicle.open is not None]
 
     def stay_of(self, entry: Position) -> HeldStay | None:
