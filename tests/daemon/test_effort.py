@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.vehicles import Act, Book
+from tests.core.vehicles import OTHER, Act, Book
 from zparkd.core import limits
 from zparkd.core.events import Event, Position, VehicleKey
 from zparkd.daemon.store import Store
@@ -137,3 +137,14 @@ def test_what_a_turn_left_undone_is_done_after_a_restart(tmp_path: Path) -> None
     [held] = store.inside("29A12345")
     assert held.stay.entry == late.position
     store.close()
+
+
+def test_a_vehicle_that_is_asked_for_is_folded_before_others_that_wait_longer() -> None:
+    store, book = opened(), Book()
+    feed(store, [book.entry("a", 100 + n) for n in range(2_000)])
+    feed(store, [book.entry("b", 10, of=OTHER), book.entry("b", 15, of=OTHER)])
+    store.append(book.entry("c", 1))
+    store.append(book.exit("c", 12, of=OTHER))
+    [held] = store.inside(OTHER.plate_id)
+    assert held.stay.entry == Position("b", 1, 2)
+    assert store.unsettled
