@@ -10,41 +10,22 @@ by the next, piece by piece, and is in the tables `unsettled` and `releases` wit
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.events import Event, Kind, Position, SortKey, read
-from zparkd.core.log import HeldStay
-from zparkd.core.sessions import (
-    ACTS,
-    NAMING,
-    Fold,
-    Verdict,
-    fold_key,
-    in_fold_order,
-    repeated,
-)
+from zparkd.core.events import Event, Kind, Position, read
+from zparkd.core.sessions import ACTS, NAMING, Fold, Verdict
+from zparkd.daemon.refold import JUDGE, Refold, claim
 from zparkd.daemon.stays import Stays
 from zparkd.daemon.streams import Streams
 from zparkd.daemon.vehicles import Vehicle, Vehicles
 
-_JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
-_CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _FROM_THE_FIRST = -1
 _FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
-_Judgement = tuple[str, int | None]
-
-
-class _Past(NamedTuple):
-    """The events of a vehicle from a stay on, and what the tables say became of each."""
-
-    events: list[Event]
-    judged: dict[int, _Judgement]
 
 
 class Projection:
@@ -55,6 +36,7 @@ class Projection:
         self.vehicles = Vehicles(connection, self.stays)
         self._connection = connection
         self._conflicts: tuple[int, int] | None = None
+        self._refold = Refold(connection, streams, self.stays, self.vehicles)
         self._run = connection.execute
         self._many = connection.executemany
         self._streams = streams
@@ -145,8 +127,8 @@ class Projection:
     def _wait(self, event: Event, at: int, number: int) -> None:
         assert event.names is not None
         self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
-        self._run(_JUDGE, (at, number, Verdict.WAITING.value, None))
-        self._claim(at, event)
+        self._run(JUDGE, (at, number, Verdict.WAITING.value, None))
+        claim(self._run, at, event)
         self._waiting += 1
 
     def _named(self, event: Event, own: Vehicle) -> tuple[Vehicle, int] | None:
@@ -282,16 +264,10 @@ class Projection:
     def _judge(self, fold: Fold, number: int, events: Mapping[Position, Event]) -> None:
         at = self._streams.at
         for entry, winner in fold.superseded.items():
-            self._run(_JUDGE, (at(entry), number, Verdict.SUPERSEDED.value, at(winner)))
+            self._run(JUDGE, (at(entry), number, Verdict.SUPERSEDED.value, at(winner)))
         for position in fold.ended_nothing:
-            self._run(_JUDGE, (at(position), number, Verdict.ENDED_NOTHING.value, None))
-            self._claim(at(position), events[position])
-
-    def _claim(self, at: int | None, event: Event) -> None:
-        """Keep what an event that did not count says, as core read it: SQL reads no JSON."""
-        assert event.facts is not None
-        names = event.names or (None, None, None)
-        self._run(_CLAIM, (at, event.facts.fee, *names))
+            self._run(JUDGE, (at(position), number, Verdict.ENDED_NOTHING.value, None))
+            claim(self._run, at(position), events[position])
 
     # --- folding again -----------------------------------------------------------------------
 
@@ -330,7 +306,7 @@ class Projection:
         """Go on with the folding of one vehicle; how many events were looked at."""
         place = self._dirty[number]
         if number not in self._folding:
-            self._folding[number] = self._refold(number, place)
+            self._folding[number] = self._refold.pieces(number, place)
         try:
             spent = next(self._folding[number], None)
         except Exception as fault:
@@ -358,129 +334,6 @@ class Projection:
             self._many("INSERT INTO releases VALUES (?)", ((at,) for at in self._releases))
         self._written = (left, dict(self._releases))
 
-    def _refold(self, number: int, place: int) -> Iterator[int]:
-        """Fold a vehicle again; each step looks at the number of events that it yields.
-
-        What is broken off is begun anew: rows before the stay that it starts from are never
-        touched, and those after it are what they should be or are made so.
-        """
-        start = self.stays.last_before(number, place)
-        first = start.stay.entry_key if start is not None else SortKey(-1, "", 0, 0)
-        past = _Past([], {})
-        yield from self._read_past(number, first.order, past)
-        at = self._streams.at
-        share = len(past.events) // 4  # what each of the steps over all of them costs
-        gone = self._repeated_before(past) if start is not None else {}
-        yield share
-        repeats = repeated(event for event in past.events if event.position not in gone) | gone
-        yield share
-        entries = {event.position: event.key for event in past.events if event.kind == Kind.ENTRY}
-        counting = [event for event in past.events if event.position not in repeats]
-        ordered = in_fold_order(counting, entries)
-        yield share
-        fold = Fold(self.vehicles.numbered(number).key, aliases=repeats)
-        verdicts: dict[int | None, _Judgement | None] = {}
-        for count, event in enumerate(ordered, 1):
-            if fold_key(event, entries) >= first:
-                fold.take(event)
-                verdicts[at(event.position)] = None
-            if not count % limits.EVENTS_PER_PIECE:
-                yield limits.EVENTS_PER_PIECE // 4
-        for position, older in repeats.items():
-            verdicts[at(position)] = (Verdict.REPEATED.value, at(older))
-        yield share
-        for entry, winner in fold.superseded.items():
-            verdicts[at(entry)] = (Verdict.SUPERSEDED.value, at(winner))
-        for position in fold.ended_nothing:
-            verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
-        yield share
-        yield from self._replace(fold, number, first)
-        yield from self._rejudge(number, verdicts, past)
-        self.vehicles.numbered(number).open = self.stays.open_of(number)
-
-    def _read_past(self, number: int, order: int, past: _Past) -> Iterator[int]:
-        """Read the events of a vehicle from a place on; those that wait are not placed yet."""
-        after = (order, -1, -1)
-        while True:
-            rows = self._run(
-                "SELECT e.at, e.place, e.timestamp, e.skeleton, e.sealed, d.verdict, d.instead"
-                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
-                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
-                (number, *after, limits.EVENTS_PER_PIECE),
-            ).fetchall()
-            for at, _, _, skeleton, sealed, verdict, instead in rows:
-                if verdict == Verdict.WAITING.value:
-                    continue
-                if verdict is not None:
-                    past.judged[at] = (verdict, instead)
-                event = read(skeleton, sealed)
-                past.events.append(replace(event, skeleton=b"", sealed=b""))
-            yield len(rows)
-            if len(rows) < limits.EVENTS_PER_PIECE:
-                return
-            after = rows[-1][1:3] + rows[-1][:1]
-
-    def _repeated_before(self, past: _Past) -> dict[Position, Position]:
-        """The acts that are those of an event before the ones that were read."""
-        position, read_here = self._streams.position, {e.position for e in past.events}
-        return {
-            position(at): position(instead)
-            for at, (verdict, instead) in past.judged.items()
-            if verdict == Verdict.REPEATED.value
-            and instead is not None
-            and position(instead) not in read_here
-        }
-
-    def _rejudge(
-        self, number: int, wanted: Mapping[int | None, _Judgement | None], past: _Past
-    ) -> Iterator[int]:
-        """Write the verdicts that are others than before."""
-        events = {self._streams.at(event.position): event for event in past.events}
-        changed = 0
-        for at, judgement in wanted.items():
-            held = past.judged.get(at) if at is not None else None
-            if judgement == held:
-                continue
-            if held is not None:
-                self._run("DELETE FROM verdicts WHERE at=?", (at,))
-            if judgement is not None:
-                self._run(_JUDGE, (at, number, *judgement))
-                if judgement[0] == Verdict.ENDED_NOTHING.value:
-                    self._claim(at, events[at])
-            changed += 1
-            if not changed % limits.EVENTS_PER_PIECE:
-                yield limits.EVENTS_PER_PIECE
-
-    def _replace(self, fold: Fold, number: int, first: SortKey) -> Iterator[int]:
-        """Make the stays of a vehicle from `first` on those of the fold, keeping their ids."""
-        stays = self.stays
-        before: list[HeldStay] = []
-        for piece in stays.since(number, first.order):
-            before += [held for held in piece if held.stay.entry_key >= first]
-            yield len(piece)
-        ids = _kept_ids(before, fold)
-        kept = set(ids.values())
-        stays_before = {held.id: held.stay for held in before}
-        changes = [held.id for held in before if held.id not in kept]
-        for count, id in enumerate(changes, 1):
-            stays.delete(id)
-            if not count % limits.EVENTS_PER_PIECE:
-                yield limits.EVENTS_PER_PIECE
-        # An id moves from a newer entry to an older one, which no kept row names yet.
-        changed = 0
-        for entry, stay in fold.stays.items():
-            id = ids.get(entry, 0)
-            if not id:
-                stays.insert(stay, number)
-            elif stays_before[id] != stay:
-                stays.update(id, stay)
-            else:
-                continue
-            changed += 1
-            if not changed % limits.EVENTS_PER_PIECE:
-                yield limits.EVENTS_PER_PIECE
-
     def entry_that_counts(self, entry: Position | None) -> int | None:
         """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""
         at = self._streams.at(entry) if entry is not None else None
@@ -502,18 +355,3 @@ class Projection:
             ).fetchone()
             self._conflicts = changes, int(count)
         return self._conflicts[1]
-
-
-def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:
-    """Which id each stay of the fold has: that of its entry, else of one that it took over."""
-    ids: dict[Position, int] = {}
-    moved: dict[Position, int] = {}
-    for held in sorted(before):
-        entry = held.stay.entry
-        if entry in fold.stays:
-            ids[entry] = held.id
-            continue
-        winner = fold.stay_of(entry)
-        if winner is not None:
-            moved.setdefault(winner, held.id)
-    return moved | ids
