@@ -39,9 +39,12 @@ def test_what_a_peer_continues_is_forgotten_and_what_it_may_continue_is_asked_fo
     refusals.ask_again()
     assert not refusals.put_off(ONE, 0)
     assert [stream for stream, _ in refusals] == [ONE, OTHER]
-    refusals.taken(OTHER)
+    assert refusals.forked == {OTHER}
+    refusals.peer_is_back()
     assert refusals.forked == set()
     assert [stream for stream, _ in refusals] == [ONE]
+    refusals.taken(ONE)
+    assert list(refusals) == []
 
 
 def test_what_a_peer_makes_us_remember_is_bounded() -> None:

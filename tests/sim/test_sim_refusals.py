@@ -75,9 +75,17 @@ def test_a_fork_of_a_stream_keeps_honest_centrals_together_in_all_else(keys: boo
         for machine in world.centrals:
             assert plates(machine) >= {"29A00001", "29A00011", "29A00021", "29A00031"}
             assert not machine.problems() & {"PEER_ERROR", "STREAM_STUCK"}
-            assert "FORKED" in machine.problems()
             others = machine.reactor._central.peers.states.values()
             assert [peer.error for peer in others] == [None, None]
+        assert "FORKED" in a.problems()
+        a.stop()
+        a.replace_disk(a.first_disk, {})  # the way back that it names
+        a.start()
+        world.run(8_000)
+        assert plates(a) == plates(b) == plates(c)
+        assert plates(a) >= {"29A00002", "29A00003", "29A00011"}
+        for machine in world.centrals:
+            assert "FORKED" not in machine.problems()
 
 
 @KEYS

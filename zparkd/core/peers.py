@@ -92,7 +92,7 @@ class Peers:
             peer.timeouts += 1
         peer.rest_until_ms = 0
         peer.certified_by = None  # it may have started anew, and have made certificates
-        peer.refusals.ask_again()  # and its disk may have been mended
+        peer.refusals.peer_is_back()  # and its disk may have been mended
 
     def vector(self, peer: PeerState, page: Page) -> None:
         """The next part of the vector of this peer, as it answered. Raises ProtocolError."""

@@ -86,9 +86,15 @@ class Refusals:
         return self._streams.get(stream)
 
     def ask_again(self) -> None:
-        """The peer, or whom we believe, may be another by now: ask for all of it at once."""
+        """Whom we believe may have changed: ask for all of it at once."""
         for refused in self._streams.values():
             refused.until_ms = refused.tries = 0
+
+    def peer_is_back(self) -> None:
+        """The peer was away, and may have another disk: what it forked is not known any more."""
+        for stream in list(self.forked):
+            self.taken(stream)
+        self.ask_again()
 
     def readable(self) -> None:
         """A page of the peer could be read."""

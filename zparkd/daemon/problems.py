@@ -25,7 +25,9 @@ def problem(code: str, message: str, hint: str) -> Problem:
 
 def problems_of_events(central: Central) -> Iterator[Problem]:
     """What is wrong with events that are held here, or with streams of others."""
-    forks = sorted(central.log.signed.forks().items())
+    forks = sorted(
+        fork for fork in central.log.signed.forks().items() if _divides(central, fork[0])
+    )
     for origin, found in itertools.groupby(forks, key=lambda fork: fork[0].origin):
         streams = [f"{_named(stream)}/{seq}" for stream, seq in found]
         yield problem(
@@ -52,6 +54,16 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
             " change nothing",
             "report it with the log, and install the newest zparkd on all centrals",
         )
+
+
+def _divides(central: Central, forked: Stream) -> bool:
+    """Whether a fork still is at work: its origin goes on in it, or a peer has another branch.
+
+    After that the proof stays, and there is nothing left to do.
+    """
+    others = central.peers.states.values()
+    goes_on = central.log.heads.newest_epoch(forked.origin) == forked.epoch
+    return goes_on or any(forked in peer.refusals.forked for peer in others)
 
 
 def _named(stream: Stream) -> str:
