@@ -199,6 +199,23 @@ def test_the_offset_of_a_clock_is_right_also_after_our_own_was_set() -> None:
     assert peers.offset_ms(peer, later) == 60_000 - 3_600_000
 
 
+def test_a_peer_whose_clock_was_set_is_measured_anew_at_once_but_not_all_the_time() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20)
+    peer.wants_vector = False
+    asked = 0
+    for ms in range(1_000, 4_000, 10):
+        heads, older = beat_heads(HeadVector({}))
+        beat = Beat("lot-a", "UTC", "0", at(ms).wall_ms + 60_000, [], heads, older)
+        peers.beat(peer, beat, at(ms).wall_ms, "central-1", at(ms))
+        if peers.next_asks({}, at(ms)):
+            asked += 1
+            answer(peers, peer, ms)  # with its old clock: it may lie
+    assert asked == 3
+
+
 def test_the_offset_of_a_peer_that_is_not_heard_is_not_known() -> None:
     peers = site("central-2")
     peer = peers.states["central-2"]

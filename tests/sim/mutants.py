@@ -227,7 +227,10 @@ class _Unbounded(OrderedDict[Any, Any]):
 
 
 def remember_every_edge() -> AbstractContextManager[Any]:
+    made = EdgeMemory.__init__
+
     def init(self: Any) -> None:
+        made(self)
         self._edges = _Unbounded()
 
     return patch.object(EdgeMemory, "__init__", init)

@@ -229,7 +229,7 @@ class Central:
         self._wall_ahead_ms += set_by_ms
         if abs(set_by_ms) > limits.CLOCK_STEP_MS:
             for peer in self.peers.states.values():
-                self.peers.probe(peer)
+                self.peers.measure(peer, now)
         self.clock.learn(now, self.peers.offsets(now))
 
     def refused(self, request: FromEdge) -> bytes:

@@ -21,6 +21,7 @@ from zparkd.core.refusals import Refusal, Refused, Why
 from zparkd.core.wire import Ask, Beat, Page, read_heads, write_heads
 
 _PROBE_EVERY_MS = 5_000
+_MEASURE_EVERY_MS = 1_000
 _RETRY_MS = 100
 _REST_MS = 1_000
 _LOST_MS = 250
@@ -59,7 +60,7 @@ class Peers:
         peer.timezone = beat.timezone
         expected_ms = now.mono_ms + (peer.clock_ms if peer.clock_ms is not None else beat.wall_ms)
         if abs(beat.wall_ms - expected_ms) > limits.CLOCK_STEP_MS:
-            self.probe(peer)  # its clock was set: measure it anew
+            self.measure(peer, now)  # its clock was set
         if beat.fetched_ms != peer.fetched_ms:
             peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
         peer.identity = beat.identity or None
@@ -259,6 +260,11 @@ class Peers:
             return True
         del self._on_its_way[stream]
         return False
+
+    def measure(self, peer: PeerState, now: Now) -> None:
+        """Ask this peer for its clock in the next turn, unless it was measured just now."""
+        if peer.replied_ms is not None and now.mono_ms - peer.replied_ms >= _MEASURE_EVERY_MS:
+            peer.probed_ms = None
 
     def probe(self, peer: PeerState) -> None:
         """Ask this peer in the next turn, whatever it was asked or answered before."""
