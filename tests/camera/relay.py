@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -20,6 +21,7 @@ class Relay:
         self.slow_s = 0.0
         self.challenge: str | None = None
         self.answer = b"<ResponseStatus><statusCode>1</statusCode></ResponseStatus>"
+        self.on_open: Callable[[str], None] = lambda path: None
         self.busy = 0
         self.most_busy = 0
         relay = self
@@ -61,6 +63,7 @@ class Relay:
         self.opened.append(request.path)
         self.opened_s.append(time.monotonic())
         self.bodies.append(body)
+        self.on_open(request.path)
         self.busy -= 1
         try:
             request.send_response(self.status)
