@@ -126,7 +126,7 @@ class Killer(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._over.wait(self._random.uniform(1.5, 4.0)):
+            while not self._over.wait(self._random.uniform(0.5, 2.0)):
                 self._kill_one()
         except BaseException as fault:
             self.fault = fault

@@ -1,5 +1,11 @@
 """zparkd-camera as a whole: real process, real centrals, real relay."""
 
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge, hikvision, now_ms
 from zparkd.cli.loopback import LoopbackSite, wait_for
@@ -47,3 +53,181 @@ def test_a_late_read_is_recorded_as_seen_and_opens_nothing(
     assert site.centrals[0].status()["events"] == 1
     assert site.centrals[0].history() == []
     assert relay.opened == []
+
+
+def test_a_better_read_of_who_was_let_through_is_recorded_beside_it(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+    bridge.send("in-1", hikvision("29A1234S", confidence=88))
+    bridge.wait("in-1", "opened")
+    bridge.send("in-1", hikvision("29A12345", confidence=99))
+    bridge.wait("in-1", "corrected")
+    shown = bridge.status()["in-1"]
+    assert (shown["passages"], shown["seen"], shown["waiting"]) == (1, 1, 1)
+    assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["29A1234S"]
+    assert relay.opened == ["/open"]
+
+
+def test_who_is_refused_stays_before_a_closed_barrier_and_may_be_let_in_later(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("out-1", endpoints(site), http_barrier(relay), direction="EXIT")
+    bridge.start()
+    bridge.send("out-1", hikvision("29A12345"))
+    wait_for("it is refused", lambda: bridge.status()["out-1"]["refused"] == {"not_inside": 1})
+    assert relay.opened == []
+    with site.centrals[1].edge("in-1") as gate:
+        assert gate.open_barrier("29A12345", direction="ENTRY")["success"] is True
+
+    def opened() -> bool:
+        bridge.send("out-1", hikvision("29A12345"))
+        return relay.opened == ["/open"]
+
+    wait_for("it is let out", opened)
+    [stay] = site.centrals[0].history()
+    assert stay["status"] == "OUT"
+
+
+def test_a_barrier_that_does_not_open_is_shown_and_asked_again_for_who_stands_there(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+    relay.status = 500
+    bridge.send("in-1", hikvision("29A12345"))
+    bridge.wait("in-1", "barrier_faults")
+    assert bridge.status()["in-1"]["barrier_fault"] == "the relay answered 500"
+    relay.status = 200
+
+    def opened() -> bool:
+        bridge.send("in-1", hikvision("29A12345"))
+        return bridge.status()["in-1"]["opened"] == 1
+
+    wait_for("it opens", opened)
+    assert len(relay.opened) == 2
+    assert bridge.status()["in-1"]["barrier_fault"] is None
+    [stay] = site.centrals[0].history()
+    assert stay["plate_id"] == "29A12345"
+
+
+def test_a_slow_barrier_is_moved_by_one_command_at_a_time(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY", window_s=0)
+    bridge.start()
+    relay.slow_s = 0.3
+    plates = ["29A12345", "30F99999", "51H00077"]
+    for plate in plates:
+        bridge.send("in-1", hikvision(plate))
+    bridge.wait("in-1", "opened", 3)
+    assert relay.most_busy == 1
+    assert {stay["plate_id"] for stay in site.centrals[0].history()} == set(plates)
+
+
+def test_a_rehearsal_records_nothing_and_moves_nothing(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY", dry_run=True)
+    bridge.start()
+    bridge.send("in-1", hikvision("29A12345"))
+    bridge.send("in-1", hikvision("30F99999", now_ms() - 3_600_000))
+    bridge.wait("in-1", "late")
+    wait_for("it is asked for", lambda: bridge.status()["in-1"]["passages"] == 1)
+    wait_for(
+        "the central has heard of it",
+        lambda: [edge["edge_id"] for edge in site.centrals[0].status()["edges"]] == ["in-1"],
+    )
+    assert bridge.stop() == 0
+    assert (relay.opened, site.centrals[0].status()["events"]) == ([], 0)
+
+
+def test_a_camera_whose_clock_is_ahead_opens_nothing(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+    bridge.send("in-1", hikvision("29A12345", now_ms() + 7 * 3_600_000))
+    bridge.wait("in-1", "ahead")
+    shown = bridge.status()["in-1"]
+    assert 7 * 3_600_000 - 60_000 < shown["clock_offset_ms"] <= 7 * 3_600_000
+    assert shown["waiting"] == 1
+    assert relay.opened == []
+
+
+def test_a_camera_that_sends_a_read_again_opens_nothing(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+    bridge.send("in-1", hikvision("29A12345"))
+    bridge.wait("in-1", "opened")
+    bridge.send("in-1", hikvision("29A12345", isDataRetransmission="true"))
+    bridge.send("in-1", hikvision("30F99999", isDataRetransmission="true"))
+    bridge.wait("in-1", "repeated", 2)
+    shown = bridge.status()["in-1"]
+    assert (shown["passages"], shown["seen"]) == (1, 1), "the first was dealt with already"
+    assert relay.opened == ["/open"]
+
+
+def test_the_direction_of_a_lane_that_goes_both_ways_is_the_camera_s(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    text = '\ndirection = { forward = "ENTRY", reverse = "EXIT" }\n'
+    bridge.lane("gate", endpoints(site), text + http_barrier(relay), window_s=0)
+    bridge.start()
+    bridge.send("gate", hikvision("29A12345"))
+    bridge.wait("gate", "opened")
+    bridge.send("gate", hikvision("30F99999", direction="reverse"))
+    wait_for("it is refused", lambda: bridge.status()["gate"]["refused"] == {"not_inside": 1})
+
+
+def test_an_open_with_the_power_gone_in_the_middle_is_not_made_twice(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+    relay.slow_s = 1.0
+    bridge.send("in-1", hikvision("29A12345"))
+    wait_for("the barrier moves", lambda: relay.busy == 1)
+    bridge.kill()
+    wait_for("it has moved", lambda: relay.opened == ["/open"])
+    bridge.start()
+    for _ in range(2):
+        bridge.send("in-1", hikvision("29A12345"))
+    bridge.wait("in-1", "reads", 2)
+    assert bridge.stop() == 0
+    assert relay.opened == ["/open"]
+    assert len(site.centrals[0].history()) == 1
+
+
+@pytest.mark.slow
+def test_what_no_central_answered_survives_the_power_and_is_told_in_order_as_seen(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY", window_s=0)
+    bridge.start()
+    for central in site.centrals:
+        central.kill()
+    plates = [f"29A1000{number}" for number in range(3)]
+    for plate in plates:
+        bridge.send("in-1", hikvision(plate))
+    bridge.wait("in-1", "unanswered", 3)
+    assert bridge.status()["in-1"]["waiting"] == 3
+    bridge.kill()
+    bridge.start()
+    assert bridge.status()["in-1"]["waiting"] == 3
+    site.start()
+    # The lane goes on while the outbox waits.
+    bridge.send("in-1", hikvision("51H00077"))
+    bridge.wait("in-1", "opened")
+    wait_for("nothing waits", lambda: bridge.status()["in-1"]["waiting"] == 0, 60)
+    assert relay.opened == ["/open"]
+    assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["51H00077"]
+    address = f"{site.centrals[0].database.as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        rows = database.execute(
+            "SELECT sealed FROM events WHERE kind = 'VEHICLE_SEEN' ORDER BY at"
+        ).fetchall()
+    assert [json.loads(sealed)["plate_id"] for (sealed,) in rows] == plates
