@@ -45,7 +45,7 @@ made_for() { [ -r "$venv/made-for-$1" ] && [ "$(cat -- "$venv/made-for-$1")" = "
 fingerprint() {
     "$venv/bin/python" -I -S -c 'import hashlib, sys
 hashed = hashlib.sha256()
-for name in ("pyproject.toml", *("requirements/%s.txt" % it for it in ("build", "run", "web", "test"))):
+for name in ("pyproject.toml", *("requirements/%s.txt" % it for it in ("build", "run", "web", "camera", "test"))):
     with open(sys.argv[1] + "/" + name, "rb") as file:
         hashed.update(b"%s %s\n" % (hashlib.sha256(file.read()).hexdigest().encode(), name.encode()))
 print(hashed.hexdigest(), "%d.%d" % sys.version_info[:2], sys.argv[1])

@@ -22,8 +22,9 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 WANTED = {
     "run": [],
     "web": ["web"],
-    "test": ["web", "test"],
-    "fuzz": ["web", "test", "fuzz"],
+    "camera": ["camera"],
+    "test": ["web", "camera", "test"],
+    "fuzz": ["web", "camera", "test", "fuzz"],
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}( \\)?")
 
@@ -82,7 +83,7 @@ def test_a_lock_file_names_versions_and_hashes_and_no_index(file: Path) -> None:
 
 def test_all_lock_files_have_the_same_version_of_a_package() -> None:
     whole = pins("fuzz")
-    for name in ("run", "web", "test"):
+    for name in ("run", "web", "camera", "test"):
         for package, pin in pins(name).items():
             assert version(pin) == version(whole[package])
 
