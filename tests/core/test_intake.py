@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from nacl.signing import VerifyKey
 
 from tests.core.centrals import T0_MS, Driven, identity, meet, success
@@ -19,6 +20,7 @@ from zparkd.core.signing import StreamKey
 from zparkd.core.wire import (
     TOPIC_EVENTS,
     Live,
+    read_message,
     write_body,
     write_certificates,
     write_header,
@@ -165,6 +167,23 @@ def test_a_chain_that_breaks_within_a_message_is_taken_up_to_there() -> None:
     assert why(one) == {1: Why.BROKEN}
 
 
+def test_what_is_signed_before_a_signature_that_is_none_is_taken() -> None:
+    (one,) = site(ONE)
+    liar = Origin(LIAR)
+    first = liar.event(1, None, "51A00001")
+    second = liar.event(1, first, "51A00002")
+    sound, whole = liar.says(first), liar.says(first, second)
+    heads = [read_message(message.frames[1:]).data.signed[0] for message in (sound, whole)]
+    live = read_message(whole.frames[1:]).data
+    spoilt = (*heads[1][:3], bytes(64))
+    header = write_header(LIAR, T0_MS, structs.replace(live, signed=[heads[0], spoilt]))
+    one.step(FromBus(LIAR, [TOPIC_EVENTS, header, whole.frames[2]]))
+    assert held(one) == {1: 1}
+    assert why(one) == {1: Why.FORGED}
+    one.step(whole)
+    assert held(one) == {1: 2}
+
+
 # --- forks --------------------------------------------------------------------------------------
 
 
@@ -264,6 +283,17 @@ def test_a_liar_that_tells_each_something_else_keeps_nobody_apart_in_all_else(ke
             assert missing.count(0) == 2
             assert len(victim.store.signed.forks()) >= 2
         assert {peer.error for peer in peers.states.values()} == {None}
+
+
+def test_the_proofs_of_the_newest_forks_of_each_origin_are_kept() -> None:
+    (one,) = site(ONE, more=(TWO, LIAR))
+    for id, epochs in ((TWO, [5]), (LIAR, range(1, limits.FORKS_KEPT + 3))):
+        origin = Origin(id)
+        for epoch in epochs:
+            one.step(origin.says(origin.event(epoch, None, "51A00001")))
+            one.step(origin.says(origin.event(epoch, None, "51A00002")))
+    newest = [Stream(LIAR, epoch) for epoch in range(3, limits.FORKS_KEPT + 3)]
+    assert sorted(one.store.signed.forks()) == [Stream(TWO, 5), *newest]
 
 
 # --- keys ---------------------------------------------------------------------------------------

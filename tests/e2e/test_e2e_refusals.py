@@ -96,6 +96,9 @@ def test_an_empty_disk_beside_a_rotten_byte_has_all_but_the_rest_of_one_stream_w
     assert f"can't be taken from {rotten.id}" in stuck["message"]
     (corrupt,) = (one for one in rotten.status()["problems"] if one["code"] == "EVENT_CORRUPT")
     assert f"{stream.origin}/{stream.epoch}/" in corrupt["message"]
+    synced = zparkctl(empty.config, "sync")
+    assert synced.returncode == 1
+    assert f"can't be taken from {rotten.id}" in synced.stderr
     assert enter(empty, "29A00400")["success"]
     sound.start()
     wait_for(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from zparkd.cli.reach import Exit, ask_daemon, fail, refuse
-from zparkd.cli.tables import plural, print_json
+from zparkd.cli.tables import plural, print_json, printable
 
 _LOOK_EVERY_S = 0.25
 _GREETING_S = 3.0  # after a start, peers that are there have been heard by then
@@ -45,10 +45,11 @@ class _Peer(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What the daemon says at one moment: the peers, and how long it has been up."""
+    """What the daemon says at one moment: the peers, how long it has been up, and what is stuck."""
 
     peers: list[_Peer]
     uptime_s: float
+    stuck: list[str]
 
     @property
     def missing(self) -> list[_Peer]:
@@ -100,7 +101,7 @@ def sync(file: Path, wait: bool, timeout_s: float, as_json: bool) -> None:
     waited_s = round(time.monotonic() - began, 1)
     if look.missing:
         listed = [{"peer_id": peer.id, "missing": peer.events} for peer in look.missing]
-        lines = "\n".join(map(str, look.missing))
+        lines = "\n".join([*map(str, look.missing), *look.stuck])
         fail(Exit.NO, "missing", lines, as_json=as_json, waited_s=waited_s, peers=listed)
     if as_json:
         unheard = [peer.id for peer in look.unheard]
@@ -117,7 +118,12 @@ def _look(file: Path, *, as_json: bool) -> _Look:
     if answer.get("success") is not True:
         refuse(answer, as_json=as_json)
     peers = [_peer(peer) for peer in answer.get("peers") or []]
-    return _Look(peers, answer.get("uptime_s", _GREETING_S))
+    stuck = [
+        printable(str(problem.get("message")))
+        for problem in answer.get("problems") or []
+        if problem.get("code") == "STREAM_STUCK"
+    ]
+    return _Look(peers, answer.get("uptime_s", _GREETING_S), stuck)
 
 
 def _peer(told: Mapping[str, Any]) -> _Peer:

@@ -378,8 +378,10 @@ class Central:
             if asked is not None:
                 heads = self.log.heads
                 self.peers.answer_taken(peer, asked, taken.sent, taken.refused, heads, now)
-            self._intake.recertify(peer, wire.read_certificates(page))
             peer.sync_fault = None
+            fault = self._intake.recertify(peer, wire.read_certificates(page))
+            if fault is not None:
+                self._fault(peer, fault, now)
         except ProtocolError as fault:
             peer.sync_fault = str(fault)
             self._fault(peer, fault, now)

@@ -78,7 +78,7 @@ class Intake:
         for stream, run in self._runs(peer, parts, taken).items():
             heads, certificate = signed.get(stream, ()), certificates.get(stream)
             try:
-                taken.count += self._take_run(stream, run.events, heads, certificate)
+                self._take_run(stream, run.events, heads, certificate, taken)
                 if run.aside:
                     self._contradicts(peer, stream, run.aside, heads, certificate)
             except Forged as fault:
@@ -89,21 +89,29 @@ class Intake:
                 taken.refused[stream] = Refusal(Why.BROKEN, str(fault))
         return taken
 
-    def recertify(self, peer: PeerState, certificates: Mapping[Stream, Certificate]) -> None:
+    def recertify(
+        self, peer: PeerState, certificates: Mapping[Stream, Certificate]
+    ) -> Forged | None:
         """Keep new certificates of streams held here, from their origin itself: it has a new key.
 
-        Raises Forged.
+        What is wrong with one of them, which keeps no other out.
         """
+        fault = None
         trust = self._proof.trust
         if trust is None:
-            return
+            return None
         for stream, certificate in certificates.items():
             held = self._log.signed.certificate(stream)
             if stream.origin != peer.id or held is None or held == certificate:
                 continue
-            if held.stream_key == certificate.stream_key:
+            if held.stream_key != certificate.stream_key:
+                continue
+            try:
                 trust.stream_key(stream, certificate)
                 self._log.signed.certify(certificate)
+            except Forged as wrong:
+                fault = wrong
+        return fault
 
     def _runs(self, peer: PeerState, parts: Iterable[Parts], taken: Taken) -> dict[Stream, _Run]:
         """What there is to take, by stream; what is no event is noted as refused."""
@@ -167,22 +175,30 @@ class Intake:
         run: Sequence[Event],
         heads: Sequence[SignedHead],
         certificate: Certificate | None,
-    ) -> int:
-        """Append those of a run of one stream that its origin signed. Raises Forged."""
+        taken: Taken,
+    ) -> None:
+        """Append those of a run of one stream that its origin signed.
+
+        Raises Forged after that, where any is left that it did not sign.
+        """
         trust = self._proof.trust
         if not run:
-            return 0
+            return
         if trust is None:
-            return sum(self._append(event) for event in run)
-        good = self._signed(trust, stream, run, heads, certificate)
-        last = good[-1].position.seq - run[0].position.seq
+            taken.count += sum(self._append(event) for event in run)
+            return
+        good, fault = self._signed(trust, stream, run, heads, certificate)
+        last = good[-1].position.seq - run[0].position.seq if good else -1
         for event in run[: last + 1]:
             self._append(event)
-        self._log.signed.certify(trust.believed(stream))
-        for head in good:
-            self._log.signed.sign(head)
-        self._proof.unsigned.discard(stream)
-        return last + 1
+        if good:
+            self._log.signed.certify(trust.believed(stream))
+            for head in good:
+                self._log.signed.sign(head)
+            self._proof.unsigned.discard(stream)
+        taken.count += last + 1
+        if fault is not None:
+            raise fault
 
     def _signed(
         self,
@@ -191,17 +207,20 @@ class Intake:
         run: Sequence[Event],
         heads: Sequence[SignedHead],
         certificate: Certificate | None,
-    ) -> list[SignedHead]:
-        """The heads in a run, all by its origin, at least one; the last one last. Raises Forged."""
+    ) -> tuple[list[SignedHead], Forged | None]:
+        """The heads in a run that are by its origin, up to the first that isn't, and its fault.
+
+        There is a head, or a fault, or both. Raises Forged where no key is believed.
+        """
         key = trust.stream_key(stream, certificate)
         first = run[0].position.seq
-        good = [head for head in heads if first <= head.position.seq < first + len(run)]
-        if not good:
-            raise Forged(f"sent events of {stream.origin} that nobody signed")
-        for head in good:
+        there = sorted(head for head in heads if first <= head.position.seq < first + len(run))
+        if not there:
+            return [], Forged(f"sent events of {stream.origin} that nobody signed")
+        for n, head in enumerate(there):
             if not is_signed(self._site, key, head, run[head.position.seq - first].hash):
-                raise Forged(f"sent events that {stream.origin} did not sign")
-        return sorted(good)
+                return there[:n], Forged(f"sent events that {stream.origin} did not sign")
+        return there, None
 
     def _contradicts(
         self,
@@ -228,7 +247,11 @@ class Intake:
                 raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
             self._log.signed.forked(stream, at.seq, b"")
             raise _Forked(at)
-        head = self._signed(trust, stream, aside, heads, certificate)[-1]
+        good, fault = self._signed(trust, stream, aside, heads, certificate)
+        if not good:
+            assert fault is not None
+            raise fault
+        head = good[-1]
         theirs = aside[: head.position.seq - first.seq + 1]
         ours = self._log.signed.next_signed(at)
         if ours is None:

@@ -50,7 +50,7 @@ REFUSED_MS = 1_000  # before a stream that a peer could not continue is asked of
 REFUSED_MS_MAX = 60_000  # the same after many times: each doubles it
 REFUSALS_OF_A_PEER = 4_096  # streams of which that is remembered; the oldest are forgotten
 UNREADABLE_PAGES = 10  # in a row, each asked for anew with fewer streams; then the peer rests
-FORKS_KEPT = 64  # of which the proof is kept
+FORKS_KEPT = 4  # the newest streams of each origin of which the proof is kept
 THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- sockets ---------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ class Signed(Protocol):
     def forked(self, stream: Stream, seq: int, proof: bytes) -> None:
         """Keep that an origin recorded two events at one position; `proof` is empty without keys.
 
-        The first of a stream is kept, and those of so many streams.
+        The first of a stream is kept, and those of the newest streams of each origin.
         """
 
     def forks(self) -> Mapping[Stream, int]:

@@ -20,6 +20,7 @@ class Signatures:
         self, connection: sqlite3.Connection, streams: Streams, begin: Callable[[], None]
     ) -> None:
         """`begin` opens the transaction of a change."""
+        self._connection = connection
         self._run = connection.execute
         self._streams = streams
         self._begin = begin
@@ -63,12 +64,14 @@ class Signatures:
     def forked(self, stream: Stream, seq: int, proof: bytes) -> None:
         """Keep that an origin recorded two events at one position; `proof` is empty without keys.
 
-        The first of a stream is kept, and those of so many streams.
+        The first of a stream is kept, and those of the newest streams of each origin.
         """
-        known = self.forks()
-        if stream in known or len(known) >= limits.FORKS_KEPT:
+        known = [one for one in self.forks() if one.origin == stream.origin]
+        older = sorted(known)[: -limits.FORKS_KEPT + 1]
+        if stream in known or (older and stream < older[-1]):
             return
         self._begin()
+        self._connection.executemany("DELETE FROM forks WHERE origin=? AND epoch=?", older)
         self._run("INSERT INTO forks VALUES (?,?,?,?)", (*stream, seq, proof))
         self._forks = None
 
