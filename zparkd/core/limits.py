@@ -68,6 +68,12 @@ SELF_TEST_MS = 5_000  # for each port to turn away a key that nobody has
 REFUSALS_REMEMBERED = 64  # keys that were turned away, for `status`
 REFUSALS_SHOWN_MS = 60_000  # how long one is a problem
 FORGED_SHOWN_MS = 3_600_000  # how long what a peer sent in another's name is a problem
+FLOOD_LOOKED_AT_MS = 100  # how often it is seen how much memory is taken
+FLOOD_GROWTH_BYTES = 32 * 1024 * 1024  # by so much more, it is asked who sent what
+FLOOD_BYTES = 8 * 1024 * 1024  # of one connection, more than was handed over: it is cut
+FLOOD_LOOK_MS = 600_000  # so long growth is added up
+FLOOD_DENIED_MS = 600_000  # so long the key of such a one opens nothing
+CONNECTIONS_TOLD_APART = 256  # of one address, at the moment their keys are let in
 REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
 
 # --- the loop --------------------------------------------------------------------------------

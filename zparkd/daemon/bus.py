@@ -10,7 +10,9 @@ Each peer has sockets of its own, so what comes out of them can only be from the
 is configured for it. Nothing here blocks.
 """
 
+import os
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +32,7 @@ from zparkd.core.central import (
 from zparkd.core.site import Peer
 from zparkd.daemon.commands import Asker
 from zparkd.daemon.config import Listen
+from zparkd.daemon.floods import Flood, Floods
 from zparkd.daemon.links import Link
 from zparkd.daemon.ports import BindError, Ports
 from zparkd.daemon.security import Keys, Refused, SelfTestFailed, Zap
@@ -78,6 +81,7 @@ class Bus:
         self._zap = Zap(self._context, keys or Keys())  # before anything is bound
         self._poller.register(self._zap.socket, zmq.POLLIN)
         self._ports = Ports(self._context, self._poller, self._zap)
+        self._floods = self._zap.floods = Floods(self._ports.where)
         try:
             self._ports.bind(listen)
         except BindError:
@@ -152,6 +156,8 @@ class Bus:
         """Wait until something came in, or the time is up; edges are looked at where told."""
         self._ports.poll_edges(edges)
         self._ready = dict(self._poller.poll(timeout_ms))
+        if self._zap.keys.own is not None:
+            self._floods.look(time.monotonic_ns() // 1_000_000)
 
     def await_company(self, timeout_ms: int) -> None:
         """Where only peers' events came in, let more of them come: one commit serves them all.
@@ -208,12 +214,19 @@ class Bus:
             speaker = _user_id(parts[0])
             if proven and (speaker is None or not self._zap.speaks(domain, speaker)):
                 continue  # its key was taken away a moment ago
-            yield [bytes(part) for part in parts], speaker
+            frames = [bytes(part) for part in parts]
+            if proven and speaker is not None:
+                self._floods.handed(domain, speaker, frames, _inode(parts[-1]))
+            yield frames, speaker
 
     @property
     def keys(self) -> Keys:
         """The keys that it goes by now."""
         return self._zap.keys
+
+    def floods(self, mono_ms: int) -> Iterator[Flood]:
+        """Who is kept out for what was sent."""
+        return self._floods.now(mono_ms)
 
     def refused(self, mono_ms: int) -> Iterator[Refused]:
         """Who was turned away lately, the last first."""
@@ -292,6 +305,14 @@ def _asker(who: str | None) -> Asker:
         case [_, uid, _, pid]:
             return Asker(int(uid), int(pid))
     return Asker()
+
+
+def _inode(frame: zmq.Frame) -> int | None:
+    """The number of the connection that a frame came over; None where that is not known."""
+    try:
+        return os.fstat(int(frame.get(zmq.MessageOption.SRCFD))).st_ino
+    except (zmq.ZMQError, OSError, ValueError):
+        return None
 
 
 def _user_id(frame: zmq.Frame) -> str | None:

@@ -113,6 +113,11 @@ class Message(Enum):
     )
     # --- keys
     KEY_REFUSED = Entry("41a718a69a0144f59fb76469b1b1f641", "WARNING", "turned away: {reason}")
+    FLOODED = Entry(
+        "5fb50f9369db4714b31328d04db4bad9",
+        "ERROR",
+        "{reason}; it is cut off and kept out for a while",
+    )
     INSECURE = Entry(
         "9a74dc16ef414020bd6d61054db93749",
         "WARNING",

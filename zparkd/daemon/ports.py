@@ -73,6 +73,14 @@ class Ports:
         if Domain.CONTROL in self._bound:
             _path(self._endpoints[Domain.CONTROL]).unlink(missing_ok=True)
 
+    def where(self) -> dict[Domain, tuple[int, bool]]:
+        """The ports on TCP that listen now, and whether each is one of IPv6."""
+        return {
+            domain: (int(_port(self._endpoints[domain])), "[" in self._endpoints[domain])
+            for domain in _TCP
+            if domain in self._bound and domain in self._endpoints
+        }
+
     def poll_edges(self, wanted: bool) -> None:
         """Say whether edges are looked at."""
         if wanted is not self._edges_polled:

@@ -327,6 +327,7 @@ class Reactor:
             fingerprint(own.public.decode()) if own is not None else None,
             self._config.security.allow_insecure,
             [str(refused) for refused in self._bus.refused(now.mono_ms)],
+            list(self._bus.floods(now.mono_ms)),
         )
         external_api = self._external.state(now)
         return status(

@@ -25,6 +25,7 @@ from zparkd.core import limits
 from zparkd.core.keys import fingerprint, key_bytes
 from zparkd.core.signing import Identity
 from zparkd.core.site import Lane, Peer
+from zparkd.daemon.floods import Floods
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.sockets import Context, Domain, KeyPair, Socket, key_pair
 
@@ -107,6 +108,7 @@ class Zap:
         self.socket.linger = 0
         self.socket.bind(_ENDPOINT)
         self.throw_away: bytes | None = None
+        self.floods: Floods | None = None
         self._refused: OrderedDict[tuple[str, bytes], Refused] = OrderedDict()
         self._lines_left = limits.REFUSAL_LINES_PER_MINUTE
         self._lines_from_ms = 0
@@ -147,6 +149,11 @@ class Zap:
             return _NEVER, ""
         who = self.keys.admitted.get(domain, {}).get(key)  # type: ignore[call-overload]
         if who is not None:
+            if self.floods is not None:
+                now_ms = time.monotonic_ns() // 1_000_000
+                if self.floods.denied(domain, who, now_ms):
+                    return _NOT_NOW, ""
+                self.floods.admitted(Domain(domain), _shown(address), who, now_ms)
             return _ADMITTED, who
         self._note(domain, key, _shown(address))
         return _NOT_NOW, ""

@@ -17,8 +17,10 @@ from zparkd.core.keys import fingerprint
 from zparkd.core.namesake import overtaken_by
 from zparkd.core.peer_state import PeerState
 from zparkd.core.site import Peer
+from zparkd.daemon.floods import Flood
 from zparkd.daemon.problems import Problem, problems_of_events, problems_of_streams
 from zparkd.daemon.problems import problem as _problem
+from zparkd.daemon.sockets import Domain
 from zparkd.daemon.store import Store
 
 SCHEMA = "zparkctl.status/1"
@@ -35,12 +37,13 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class SecurityState:
-    """How this central is protected, and who was turned away in the last minute."""
+    """How this central is protected, who was turned away in the last minute, who is kept out."""
 
     mode: str = "plain"
     fingerprint: str | None = None
     allow_insecure: bool = False
     refused: Sequence[str] = ()
+    floods: Sequence[Flood] = ()
 
 
 def status(
@@ -206,6 +209,15 @@ def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
             "mode is plain: every host that reaches these ports reads all plates and opens"
             " barriers",
             'make keys (zparkctl keygen) and write mode = "curve" in [security]',
+        )
+    for flood in security.floods:
+        edge = flood.domain is Domain.EDGE
+        yield _problem(
+            "EDGE_FLOODS" if edge else "PEER_FLOODS",
+            f"{flood}; it was cut off, and is kept out for"
+            f" {limits.FLOOD_DENIED_MS // 60_000} minutes",
+            f"take its file out of {'edges' if edge else 'peers'}.d, find out what runs there, and"
+            " give it a new key",
         )
     for refused in security.refused[:_REFUSED_SHOWN]:
         yield _problem(
