@@ -1,12 +1,20 @@
 """What `status` is told of peers."""
 
+import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
+import click
+import hypothesis
+import orjson
+from hypothesis import strategies as st
+
 from tests.core.centrals import SITE_TIME, T0_MS, Driven, meet, pair
-from zparkd.core.central import FromBus
+from zparkd.cli.status import screen
+from zparkd.core.central import FromBus, SyncAnswer
 from zparkd.core.heads import digest
 from zparkd.core.site import Lane
-from zparkd.core.wire import TOPIC_HEARTBEAT, Beat, write_header
+from zparkd.core.wire import TOPIC_HEARTBEAT, Ask, Beat, Page, read_message, write_header
 from zparkd.daemon import edges_seen
 from zparkd.daemon.status import Faults, status
 
@@ -162,3 +170,64 @@ def test_open_conflicts_are_the_rows_of_the_view() -> None:
     for driven in (one, two):
         rows = driven.store.connection.execute("SELECT * FROM conflicts").fetchall()
         assert told(driven)["open_conflicts"] == len(rows) >= 3
+
+
+def test_a_disk_that_takes_nothing_is_not_tried_in_every_turn_for_when_edges_were_heard() -> None:
+    central = Driven()
+    central.ask("PING", "gate-1")
+    central.wait(5)
+    central.store.connection.execute("PRAGMA query_only = ON")
+    tries = 0
+    for _ in range(100):
+        central.wait(0.1)
+        try:
+            central.central.note_edges(central.now)
+            central.store.commit()
+        except sqlite3.OperationalError:
+            tries += 1
+            central.store.rollback()
+            central.central.undone()
+    assert 1 <= tries <= 3
+    central.store.connection.execute("PRAGMA query_only = OFF")
+    central.wait(60)
+    central.central.note_edges(central.now)
+    assert edges_seen.read(central.store.connection, []) == [("gate-1", T0_MS)]
+
+
+_NUMBERS = st.sampled_from([-(2**53), -1, 0, 1, T0_MS, 2**53 - 1])
+_TEXTS = st.text(max_size=20) | st.just("\x1b[2J\x00\u202e")
+
+
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(
+    wall_ms=_NUMBERS,
+    timestamp=_NUMBERS,
+    fetched_ms=st.none() | _NUMBERS.filter(lambda ms: ms >= 0),
+    timezone=_TEXTS,
+    version=_TEXTS,
+    fault=st.none() | _TEXTS,
+)
+def test_status_is_told_and_shown_whatever_a_peer_says(
+    wall_ms: int,
+    timestamp: int,
+    fetched_ms: int | None,
+    timezone: str,
+    version: str,
+    fault: str | None,
+) -> None:
+    central = Driven("central-1", peers=["central-2"])
+    said = Beat("lot-a", timezone, version, wall_ms, ["central-1"], [], "", fetched_ms)
+    frames = [TOPIC_HEARTBEAT, write_header("central-2", timestamp, said)]
+    ((peer_id, asked),) = central.step(FromBus("central-2", frames)).asks
+    request = read_message(asked).data
+    assert isinstance(request, Ask)
+    page = Page("lot-a", request.id, wall_ms, error=fault)
+    header = write_header("central-2", timestamp, page)
+    central.step(SyncAnswer(peer_id, [header, b"[]"] if fault is None else [header]))
+    central.central.note_peers_at_end(central.now)
+    central.store.commit()
+    answer = orjson.loads(orjson.dumps(told(central)))
+    shown = click.unstyle(screen(answer, datetime.now(UTC)))
+    assert max(map(len, shown.split("\n"))) <= 80
+    assert "\x1b" not in shown
+    central.store.connection.execute("SELECT * FROM p2p_sync_state").fetchall()

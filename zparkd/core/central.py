@@ -333,11 +333,11 @@ class Central:
         every_ms = limits.EDGES_NEW_FLUSH_MS if memory.any_new() else limits.EDGES_FLUSH_MS
         if not at_end and now.mono_ms - self._edges_flushed_ms < every_ms:
             return
+        self._edges_flushed_ms = now.mono_ms  # first: a disk that is full is not tried all the time
         seen = memory.unwritten()
         if seen:
             self.log.note_edges(seen)
             memory.written(seen)
-        self._edges_flushed_ms = now.mono_ms
 
     # --- what peers send ---------------------------------------------------------------------
 
