@@ -47,6 +47,30 @@ def kept(central: Central) -> Central:
     return central
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE claims SET fee = 1", "b/1, 1: its conflict shows another fee or entry"),
+        ("UPDATE claims SET seq = 9", "b/1, 1: its conflict shows another fee or entry"),
+        ("DELETE FROM claims", "b/1, 1: its conflict does not show what it says"),
+    ],
+)
+def test_a_conflict_that_shows_other_than_its_event_says_is_named(
+    central: Central, damage: str, said: str
+) -> None:
+    book = Book()
+    entry = book.entry("a", 0)
+    book.exit("a", 50, names=entry)
+    book.exit("b", 60, names=entry)
+    keep(central.database, book.events)
+    assert central.run("verify").exit_code == 0
+    with closing(sqlite3.connect(central.database)) as connection, connection:
+        connection.execute(damage)
+    result = central.run("verify")
+    assert result.exit_code == 1
+    assert said in result.stderr + result.stdout
+
+
 @settings(max_examples=EXAMPLES)
 @given(event_sets())
 def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:

@@ -14,9 +14,12 @@ from zparkd.cli.differences import Difference
 from zparkd.cli.log_check import COLUMNS, SEQ_BITS, SEQ_MASK, Row, cut_of
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
-from zparkd.core.sessions import NAMING, Stay, project
+from zparkd.core.sessions import NAMING, Stay, Verdict, project
 
 _Value = TypeVar("_Value")
+_Claim = tuple[int | str | None, ...]  # fee, and origin, epoch and seq of the entry that is named
+_NO_ENTRY = (None, None, None)
+_CLAIMING = (Verdict.WAITING.value, Verdict.ENDED_NOTHING.value)
 
 
 class StaysChecked(NamedTuple):
@@ -83,6 +86,14 @@ class _Checker:
             span,
         ):
             verdicts[vehicle][at] = verdict, instead
+        claims: dict[int, dict[int, _Claim]] = defaultdict(dict)
+        for vehicle, at, *claim in self._run(
+            "SELECT v.vehicle, c.at, c.fee, c.origin, c.epoch, c.seq"
+            " FROM verdicts v JOIN claims c ON c.at = v.at"
+            " WHERE v.vehicle BETWEEN ? AND ? AND v.verdict IN (?,?)",
+            (*span, *_CLAIMING),
+        ):
+            claims[vehicle][at] = tuple(claim)
         for number in keys.keys() | events.keys():
             rows = events[number]
             yield from self._events(keys.get(number), rows)
@@ -93,6 +104,10 @@ class _Checker:
                 for at, (verdict, instead) in self._known(wanted.judged).items()
             }
             yield from self._verdicts(judged, verdicts[number])
+            claiming = {at for at, (verdict, _) in judged.items() if verdict in _CLAIMING}
+            yield from self._claims(
+                {row.at: _claim(row.event) for row in rows if row.at in claiming}, claims[number]
+            )
 
     def _events(self, key: VehicleKey | None, rows: list[Row]) -> Iterator[Difference]:
         """What is wrong with the rows of a vehicle's events, and with being there."""
@@ -145,6 +160,15 @@ class _Checker:
                 what = f"judged {is_}, must be {must}"
                 yield self._difference(at, what if is_ != must else f"{what} for another event")
 
+    def _claims(
+        self, wanted: Mapping[int, _Claim], held: Mapping[int, _Claim]
+    ) -> Iterator[Difference]:
+        for at in sorted(wanted.keys() & held.keys()):
+            if wanted[at] != held[at]:
+                yield self._difference(at, "its conflict shows another fee or entry than it says")
+        for at in sorted(wanted.keys() - held.keys()):
+            yield self._difference(at, "its conflict does not show what it says")
+
     def _wrong_columns(self, stay: Stay, row: sqlite3.Row) -> list[str]:
         """The columns of a stay that are not what its events come to."""
         wanted: Mapping[str, object] = {
@@ -169,6 +193,11 @@ class _Checker:
 
     def _difference(self, at: int, what: str) -> Difference:
         return _difference(self._streams, at, what)
+
+
+def _claim(event: Event) -> _Claim:
+    """The fee of an event, and the entry that it names."""
+    return (event.facts.fee if event.facts is not None else None, *(event.names or _NO_ENTRY))
 
 
 def _streams(connection: sqlite3.Connection) -> dict[int, Stream]:
