@@ -100,6 +100,9 @@ def test_opens_of_an_edge_are_told_by_arrival_newest_first(store: Store, book: B
     keep(store, *book.events)
     assert store.opens_of("edge-1", 9) == [manual, out, entry]
     assert store.opens_of("edge-1", 2) == [manual, out]
+    # Whose origin was disowned opened nothing.
+    store.connection.execute("UPDATE events SET edge_id = NULL WHERE kind = 'VEHICLE_EXIT'")
+    assert store.opens_of("edge-1", 9) == [manual, entry]
 
 
 def test_an_entry_is_found_by_what_its_id_says(store: Store, book: Book) -> None:

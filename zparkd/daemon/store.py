@@ -334,9 +334,10 @@ class Store:
         The one that came last to be held here is first.
         """
         rows = self._run(
-            "SELECT e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
-            " WHERE a.opened_by=? ORDER BY a.no DESC LIMIT ?",
-            (edge_id, limit),
+            "SELECT e.skeleton, e.sealed"
+            " FROM (SELECT no, at FROM arrivals WHERE opened_by=? ORDER BY no DESC LIMIT ?) a"
+            " JOIN events e ON e.at = a.at WHERE e.edge_id=? ORDER BY a.no DESC",
+            (edge_id, limit, edge_id),  # without what means nothing any more
         )
         return _sound(rows)
 
