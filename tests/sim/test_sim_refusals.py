@@ -78,6 +78,8 @@ def test_a_fork_of_a_stream_keeps_honest_centrals_together_in_all_else(keys: boo
             others = machine.reactor._central.peers.states.values()
             assert [peer.error for peer in others] == [None, None]
         assert "FORKED" in a.problems()
+        forks = a.disk.signed.forks()
+        assert a.reactor._central.peers.only_here(a.disk.heads, forks) == 1  # 29A00099
         a.stop()
         a.replace_disk(a.first_disk, {})  # the way back that it names
         a.start()

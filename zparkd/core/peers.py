@@ -7,6 +7,7 @@ of one peer at a time. A peer that has an event serves it, whoever its origin is
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from msgspec import UNSET
 
@@ -366,9 +367,25 @@ class Peers:
         """How many events are here that the peer lacks."""
         return None if peer.heads is None else count_missing(peer.heads, ours)
 
-    def only_here(self, ours: Mapping[Stream, int]) -> int:
-        """How many events are on no other central, as far as is known."""
-        return only_in(ours, [peer.heads for peer in self.states.values() if peer.heads])
+    def only_here(
+        self, ours: Mapping[Stream, int], forks: Mapping[Stream, int] = MappingProxyType({})
+    ) -> int:
+        """How many events are on no other central, as far as is known.
+
+        `forks` are streams that their origin forked, and where: who has the other branch has none
+        of ours from there on.
+        """
+        known = [(peer.heads, peer.refusals) for peer in self.states.values() if peer.heads]
+        count = only_in(ours, [heads for heads, _ in known])
+        for stream, seq in forks.items():
+            head = ours.get(stream, 0)
+            said, shared = 0, 0
+            for heads, refusals in known:
+                theirs = heads.get(stream, 0)
+                said = max(said, theirs)
+                shared = max(shared, min(theirs, seq - 1) if stream in refusals.forked else theirs)
+            count += max(0, head - shared) - max(0, head - said)
+        return count
 
     def incomplete(self, ours: Mapping[Stream, int], mono_ms: int) -> list[str]:
         """The peers that are unheard, or known to have events that are not here."""

@@ -36,7 +36,8 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
             " while it ran, or its key is in two places; each central keeps the one it got first",
             f"restart zparkd on {origin}: it begins a new stream, and all else goes on. Where a"
             " central holds the wrong one of the two: stop zparkd there, move its database away and"
-            " start it, and its peers give it theirs",
+            " start it, and its peers give it theirs; keep what was moved, since what only_here"
+            " counts is in it alone",
         )
     for stream, seq in sorted(central.serving.corrupt.items()):
         yield problem(

@@ -82,7 +82,7 @@ def status(
         "messages_received": central.counters.messages_received,
         "vehicles_inside": store.vehicles_inside(),
         "events": sum(store.heads.values()),
-        "only_here": peers.only_here(store.heads),
+        "only_here": peers.only_here(store.heads, store.signed.forks()),
         "open_conflicts": store.open_conflicts(),
         "config_error": faults.config,
         "security_mode": security.mode,
