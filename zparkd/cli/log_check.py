@@ -17,7 +17,7 @@ from zparkd.cli.differences import Difference, Range
 from zparkd.core import digests
 from zparkd.core.digests import Of
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Event, Position, Stream, digest, read
+from zparkd.core.events import Event, Position, Stream, digest, read, seal_of
 from zparkd.core.heads import Heads
 
 SEQ_BITS = 40  # `at`, the key of an event: its stream's number, then so many bits of seq
@@ -174,7 +174,7 @@ def _check_range(
             before = None
         due = seq + 1
         hash = blake2b(skeleton, digest_size=32).hexdigest()
-        seal = blake2b(sealed, digest_size=32).hexdigest()
+        seal = seal_of(skeleton, sealed)
         parts += (hash, seal)
         # As zparkd writes it, which spares reading it; a changed byte breaks the next link.
         if f'"prev":"{before}","sealed":"{seal}"'.encode() not in skeleton:

@@ -267,9 +267,12 @@ class Central:
         """Whether edges are answered: after a start, once caught up with the peers that are there.
 
         A central that was away must not call a vehicle unknown that its peers know; but it
-        must not stand still for peers that are not there either.
+        must not stand still for peers that are not there either. After an upgrade it first reads
+        what the version before could not.
         """
         up_ms = self.up_ms(now)
+        if self.log.rereading:
+            return False  # what is held says more than is known of it yet
         if up_ms >= limits.START_CATCH_UP_MS:
             return True
         states = self.peers.states.values()

@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from zparkd.core import limits
-from zparkd.core.events import Stream, digest
+from zparkd.core.events import Stream, digest, seal_of
 from zparkd.core.log import Log, SharedRow
 from zparkd.core.wire import Compare, Digests
 
@@ -28,7 +28,7 @@ class Of(StrEnum):
 
 def of_events(events: Iterable[tuple[bytes, bytes]]) -> str:
     """The digest of these skeletons and personal parts."""
-    return of_parts([digest(part) for event in events for part in event])
+    return of_parts([part for event in events for part in (digest(event[0]), seal_of(*event))])
 
 
 def of_parts(parts: Iterable[str]) -> str:

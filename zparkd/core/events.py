@@ -12,6 +12,7 @@ The bytes of the origin are stored and relayed unchanged; they are read here, ne
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -29,6 +30,7 @@ from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 FORMAT = 1
 NESTING = 32  # arrays and objects within each other, at most
 FIRST_PREV = ""
+ERASED = b"null"  # stands for a personal part that was forgotten
 
 
 class Kind(StrEnum):
@@ -173,6 +175,11 @@ class Event(Struct, frozen=True):
     reference: Reference | None = None
 
     @property
+    def is_read(self) -> bool:
+        """Whether it says anything to this version."""
+        return self.facts is not None or self.reference is not None
+
+    @property
     def key(self) -> SortKey:
         """Its place among the events of its vehicle."""
         return SortKey(self.order, *self.position)
@@ -228,6 +235,7 @@ _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
     Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,
 }
+_NAMELESS = Personal(salt="")
 _read_personal = msgspec.json.Decoder(Personal).decode
 _encode = msgspec.json.Encoder().encode
 _NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError)
@@ -280,7 +288,8 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
     """The event in these bytes, from a peer or from the database.
 
     Raises ProtocolError where they are no skeleton, or the personal part is not the one that
-    the skeleton seals. What the content says is not judged: see `Event`.
+    the skeleton seals; one that is `null` was forgotten, and its digest still stands for it in
+    the chain. What the content says is not judged: see `Event`.
     """
     if max(len(skeleton), len(sealed)) > limits.EVENT_BYTES:
         raise ProtocolError(f"an event is longer than {limits.EVENT_BYTES} bytes")
@@ -290,7 +299,7 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
         envelope = _read_envelope(skeleton)
     except _NOT_READABLE as fault:
         raise ProtocolError(f"no event: {fault}") from None
-    if envelope.sealed != digest(sealed):
+    if sealed != ERASED and envelope.sealed != digest(sealed):
         raise ProtocolError("a personal part is not the one that its event seals")
     content, personal = _content(envelope, sealed)
     return Event(
@@ -338,10 +347,21 @@ def link(skeleton: bytes, sealed: bytes | None = None) -> Link | None:
         chained = _read_chained(skeleton)
     except _NOT_READABLE:
         return None
-    if sealed is not None and chained.sealed != digest(sealed):
+    if sealed is not None and chained.sealed != seal_of(skeleton, sealed):
         return None
     position = Position(chained.source_central, chained.epoch, chained.seq)
     return Link(position, chained.prev, digest(skeleton))
+
+
+def seal_of(skeleton: bytes, sealed: bytes) -> str:
+    """The digest of a personal part, taken anew; of one that was forgotten what the skeleton says.
+
+    So centrals of which one has forgotten it hold the same.
+    """
+    if sealed == ERASED:
+        with suppress(*_NOT_READABLE):
+            return _read_chained(skeleton).sealed
+    return digest(sealed)
 
 
 def _too_deep(json: bytes) -> bool:
@@ -361,6 +381,13 @@ def _too_deep(json: bytes) -> bool:
 
 
 _KINDS = frozenset(Kind)
+
+
+def knows() -> str:
+    """The forms and kinds of events that this version reads, as one text."""
+    return f"{FORMAT}: {' '.join(sorted(_KINDS))}"
+
+
 _ANSWERED_BY_NAME = frozenset((Kind.CONFIRM, Kind.EXIT))
 _OF_A_VEHICLE = frozenset((Kind.ENTRY, Kind.CONFIRM, Kind.EXIT, Kind.SEEN))
 
@@ -373,7 +400,7 @@ def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | Non
         return None, None
     read_reference = _read_reference.get(envelope.type)
     try:
-        personal = _read_personal(sealed)
+        personal = _NAMELESS if sealed == ERASED else _read_personal(sealed)
         if read_reference is None:
             facts = _read_facts(envelope.data)
             return (

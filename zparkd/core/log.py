@@ -97,6 +97,10 @@ class Log(Protocol):
         """The event of a stream after which the first comes that is stamped `ms` or later."""
 
     @property
+    def rereading(self) -> int:
+        """How many events that an older version kept unread are still to be read."""
+
+    @property
     def unsettled(self) -> bool:
         """Whether `settle` left something to do."""
 

@@ -57,6 +57,7 @@ class PeerState:
     hears_us: bool = False
     clock_ms: int | None = None
     timezone: str | None = None
+    version: str | None = None
     bus_fault: str | None = None
     sync_fault: str | None = None
     link_fault: str | None = None

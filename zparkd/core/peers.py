@@ -59,6 +59,7 @@ class Peers:
             peer.probed_ms = None  # what it said of us before may be over: ask it now
         peer.hears_us = hears_us
         peer.timezone = beat.timezone
+        peer.version = beat.version
         expected_ms = now.mono_ms + (peer.clock_ms if peer.clock_ms is not None else beat.wall_ms)
         if abs(beat.wall_ms - expected_ms) > limits.CLOCK_STEP_MS:
             self.measure(peer, now)  # its clock was set

@@ -28,6 +28,9 @@ from zparkd.core import limits
 from zparkd.core.events import Event, Kind, Position, SortKey, VehicleKey
 from zparkd.core.votes import counting
 
+# Raised with each change of what the same events come to: then all vehicles are folded again.
+FOLD_VERSION = 1
+
 ACTS = frozenset((Kind.ENTRY, Kind.EXIT))  # what an open records
 NAMING = frozenset((Kind.EXIT, Kind.CONFIRM))  # what waits for the entry it names
 

@@ -19,11 +19,15 @@ class Changes:
         self._refused: dict[str, str] = {}
         self._clock_wrong = False
         self._namesake = False
+        self._rereading = central.log.rereading > 0
 
     def look(self, now: Now) -> None:
         """Say what is different now."""
         self._clock(now)
         self._look_for_namesake(now)
+        if self._rereading and not self._central.log.rereading:
+            self._rereading = False
+            say(Message.REREAD)
         peers = self._central.peers
         connected = {
             peer.id for peer in peers.states.values() if peers.connected(peer, now.mono_ms)

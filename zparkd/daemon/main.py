@@ -122,6 +122,8 @@ def _run(config: Config, store: Store, bus: Bus, watch: Watch) -> None:
         peers=len(config.peers),
     )
     _say_what_is_missing(store)
+    if store.rereading:
+        say(Message.REREADING, count=store.rereading)
     if config.security.mode is SecurityMode.PLAIN and config.security.allow_insecure:
         say(Message.INSECURE)
     watch.start()

@@ -82,6 +82,14 @@ class Message(Enum):
         "WARNING",
         "the database is another one than before; the past is fetched from peers that have it",
     )
+    REREADING = Entry(
+        "8f73181dd7354c9e9b70a460ed26ac89",
+        "INFO",
+        "{count} events that an older version kept unread are read before edges are answered",
+    )
+    REREAD = Entry(
+        "2491213f29044b2d9cd78e1566c3b3b9", "INFO", "what an older version kept unread is read"
+    )
     DISK_FAILED = Entry("77588ae834244488acc79c48f09ba524", "CRITICAL", "the disk failed: {reason}")
     # --- clock
     CLOCK_WRONG = Entry(

@@ -7,6 +7,8 @@ that is newer than this software is refused, never guessed at.
     events     the log: `at` is the stream's number << 40 | seq
     waiting    events that name an entry which is not here yet
     unsettled  vehicles that are to be folded again, and from which place on
+    unread     events that say nothing to this version, and rereading: those that another version
+               kept so, and that are to be read again
     releases   entries for which more waits than a turn could place
     vehicles   (camera_type, plate_id) <-> a number
     sessions   the stays that the events come to: a projection, and so are
@@ -449,6 +451,20 @@ CREATE INDEX events_of_request ON events (edge_id, request_id, vehicle)
     WHERE request_id IS NOT NULL;
 """
 
+# What this version can't read is kept for the next one.
+_UNREAD = """
+CREATE TABLE unread (at INTEGER PRIMARY KEY REFERENCES events (at));
+CREATE TABLE rereading (at INTEGER PRIMARY KEY REFERENCES events (at));
+INSERT INTO unread
+SELECT e.at FROM events e
+WHERE e.vehicle IS NULL AND e.edge_id IS NULL
+  AND NOT EXISTS (SELECT 1 FROM tariffs t WHERE t.at = e.at)
+  AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.at = e.at)
+  AND NOT EXISTS (SELECT 1 FROM words w WHERE w.at = e.at)
+  AND NOT EXISTS (SELECT 1 FROM unprojected u WHERE u.at = e.at)
+  AND NOT EXISTS (SELECT 1 FROM cuts c WHERE c.stream = e.at >> 40);
+"""
+
 MIGRATIONS = (
     _FIRST,
     _ARRIVALS,
@@ -463,6 +479,7 @@ MIGRATIONS = (
     _MEMBERS,
     _EDGES,
     _UNSETTLED,
+    _UNREAD,
 )
 
 

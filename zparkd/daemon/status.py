@@ -162,6 +162,7 @@ def _peer(
         "behind_when_heard": behind,
         "lag_when_heard": lag,
         "clock_offset_ms": peers.offset_ms(state, now),
+        "version": state.version,
         "error": state.error,
         "state": _progress(had_more, behind) if catching_up else _state(central, state, now),
         "catching_up": {"missing": behind, "of": had_more} if catching_up else None,
@@ -229,6 +230,12 @@ def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
 
 
 def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
+    if central.log.rereading:
+        yield _problem(
+            "REREADING",
+            f"{central.log.rereading:,} events that an older version kept unread are being read",
+            "edges are answered once that is done; it goes on after a restart",
+        )
     if faults.storage is not None:
         yield _problem(
             "STORAGE_UNAVAILABLE",
@@ -334,6 +341,13 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
             "CLOCK_SKEW",
             f"the clocks of {peer.id} and this central differ by {abs(offset_ms) // 1000:,} s",
             "set the one that is wrong (timedatectl)",
+        )
+    if state.version not in (None, __version__):
+        yield _problem(
+            "VERSION_DIFFERS",
+            f"{peer.id} runs zparkd {state.version}, this central {__version__}",
+            "install the newer one on all centrals, one after the other; until then events that"
+            " only it knows are kept, and read after the upgrade",
         )
     if state.timezone not in (None, central.settings.timezone):
         yield _problem(

@@ -21,13 +21,14 @@ from zparkd.core.events import Event, Kind, Position, Stream, VehicleKey, read
 from zparkd.core.heads import HeadVector
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.peer_state import PeerNote
-from zparkd.daemon import damage, database_file, edges_seen, zones
+from zparkd.daemon import damage, database_file, edges_seen, rereading, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.members import Members
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.rejudging import Rejudging
+from zparkd.daemon.rereading import Rereading
 from zparkd.daemon.schema import SEQ_BITS, SchemaError, migrate
 from zparkd.daemon.signatures import Signatures
 from zparkd.daemon.streams import Streams
@@ -79,12 +80,16 @@ class Store:
                 self._run(pragma)
             self._remember(central_id, site)
             self.set_timezone(timezone)
+            rereading.compare(self._connection)
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
             self.signed = Signatures(self._connection, self._streams, self._begin)
             self.members = Members(self._connection, self._streams)
             self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
             self._rejudging = Rejudging(
+                self._connection, self.members, self._projection, self.reference
+            )
+            self._rereading = Rereading(
                 self._connection, self.members, self._projection, self.reference
             )
             if path != _IN_MEMORY:
@@ -194,6 +199,7 @@ class Store:
         self.signed.reload()
         self._projection.reload()
         self.members.reload()
+        self._rereading.reload()
         self.reference.reload()
 
     # --- the log: see core.log ---------------------------------------------------------------
@@ -216,6 +222,8 @@ class Store:
             self._projection.add(event, functools.partial(self._insert, event, at))
         else:
             self._insert(event, at, None, event.order, counts=False)
+        if not event.is_read:
+            self._rereading.kept(at)
         if event.reference is not None:
             self.reference.add(event, counts=counts)
             self.members.add(event)
@@ -271,6 +279,7 @@ class Store:
         With an `effort` about so many events are looked at, and the rest is left to the next. Where
         it changed which events count, a part of them is brought about: see `unsettled`.
         """
+        self._rereading.turn(self._begin)
         self._rejudging.turn(self._begin)
         if self._projection.unsettled:
             self._begin()
@@ -279,7 +288,12 @@ class Store:
     @property
     def unsettled(self) -> bool:
         """Whether `settle` has left anything for the next turn."""
-        return self.members.unsettled or self._projection.unsettled
+        return bool(self._rereading.left or self.members.unsettled or self._projection.unsettled)
+
+    @property
+    def rereading(self) -> int:
+        """How many events that an older version kept unread are still to be read."""
+        return self._rereading.left
 
     def head_before(self, stream: Stream, ms: int) -> int:
         """The event of a stream after which the first comes that is stamped `ms` or later."""

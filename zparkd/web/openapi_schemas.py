@@ -143,6 +143,7 @@ SCHEMAS: dict[str, _Schema] = {
                         "behind_when_heard": _WHOLE_OR_NULL,
                         "lag_when_heard": _WHOLE_OR_NULL,
                         "clock_offset_ms": _NUMBER_OR_NULL,
+                        "version": _STRING_OR_NULL,
                         "error": _STRING_OR_NULL,
                     }
                 ),
