@@ -6,10 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
+import zmq
 from click.testing import CliRunner, Result
 
+from zparkd.cli.keygen import new_key
 from zparkd.cli.main import main
-from zparkd.daemon.config import load
+from zparkd.daemon.config import load, secret_key
 
 
 def config() -> dict[str, Any]:
@@ -78,6 +80,31 @@ def test_what_a_person_must_know_is_said_beside_the_output(to: Import) -> None:
     said = to.run(config()).stderr
     assert "mode is plain" in said
     assert "zparkd-web --port 8000" in said
+
+
+def test_it_ends_with_what_to_do_for_keys(to: Import) -> None:
+    said = to.run(config()).stderr
+    steps = said.split("give all of them keys:\n")[1].splitlines()
+    key = to.folder / "central.key"
+    assert steps[0] == f"1. make the key of this central: zparkctl keygen {key}"
+    assert "(central-2, central-3) into peers.d/central-1.toml" in steps[1]
+    assert "edges.d/EDGE_ID.toml" in steps[2]
+    assert 'mode = "curve"' in steps[3]
+    assert steps[-1] == f"5. see that it is right: zparkctl -c {to.file} config check"
+
+
+def test_its_steps_make_a_configuration_with_keys(to: Import) -> None:
+    to.run({**config(), "peer_centrals": []})
+    secret = new_key(to.folder / "central.key")
+    (to.folder / "edges.d").mkdir()
+    public = zmq.curve_public(new_key(to.folder / "camera.key")).decode()
+    (to.folder / "edges.d" / "gate-1.toml").write_text(f'id = "gate-1"\npublic_key = "{public}"\n')
+    text = to.file.read_text("utf-8")
+    text = text.replace('mode = "plain"', 'mode = "curve"').replace("allow_insecure = true\n", "")
+    to.file.write_text(f'{text}secret_key_file = "{to.folder}/central.key"\n')
+    loaded = load(to.file)
+    assert secret_key(loaded) == secret
+    assert [lane.id for lane in loaded.lanes] == ["gate-1"]
 
 
 def test_json_lists_what_was_written(to: Import) -> None:

@@ -1,8 +1,12 @@
 """`zparkctl keygen`: a secret in a file of its owner's alone, its public key on standard output."""
 
 import os
+import pwd
 import re
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import orjson
@@ -76,3 +80,37 @@ def test_a_missing_file_or_folder_is_named(central: Central, arguments: tuple[st
     result = central.run("keygen", *arguments)
     assert result.exit_code == 1
     assert "no/such.key: no such file" in result.stderr
+
+
+READ = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[3]))
+os.setuid(int(sys.argv[2]))
+print(open(sys.argv[1]).read())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to make a key for another account")
+@pytest.mark.parametrize("of", ["central", "camera"])
+def test_a_key_that_root_makes_is_the_services_and_not_its_groups(
+    central: Central, of: str
+) -> None:
+    service = pwd.getpwnam("daemon")
+    with tempfile.TemporaryDirectory(prefix="zp-") as name:
+        folder = Path(name)
+        os.chown(folder, 0, service.pw_gid)
+        folder.chmod(0o750)
+        key = folder / f"{of}-new.key"
+        assert central.run("keygen", str(key)).exit_code == 0
+        found = key.stat()
+        assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (service.pw_uid, 0o600)
+
+        def read(uid: int) -> "subprocess.CompletedProcess[str]":
+            who = (str(key), str(uid), str(service.pw_gid))
+            command = [sys.executable, "-I", "-c", READ, *who]
+            return subprocess.run(command, capture_output=True, text=True, check=False)
+
+        assert read(service.pw_uid).stdout.strip() == key.read_text().strip()
+        gateway = read(65_533)  # of its group, as the gateway is
+        assert "PermissionError" in gateway.stderr

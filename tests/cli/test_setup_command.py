@@ -1,6 +1,7 @@
 """`zparkctl setup`: everything in its place, twice is as good as once, and no file is lost."""
 
 import os
+import pwd
 import shutil
 import socket
 import stat
@@ -131,15 +132,16 @@ def test_nothing_for_a_package_holds_a_secret_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
-def test_the_key_is_made_once_for_root_to_write_and_the_daemon_to_read(
+def test_the_key_is_made_once_for_the_daemon_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "central.key"
     monkeypatch.setattr(setup, "KEY_FILE", file)
-    monkeypatch.setattr(setup, "USER", "root")
+    monkeypatch.setattr(setup, "USER", "daemon")
     made, kept = (setup._key(setup._Machine(None)) for _ in range(2))
     assert made == kept
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    found = file.stat()
+    assert (pwd.getpwuid(found.st_uid).pw_name, stat.S_IMODE(found.st_mode)) == ("daemon", 0o600)
     assert zmq.curve_public(read_secret_key(file)).decode() == made
 
 

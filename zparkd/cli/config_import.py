@@ -84,13 +84,37 @@ def import_(file: Path, old: Path, site: str, as_json: bool) -> None:
         message = f"{fault.filename or file}: {(fault.strerror or str(fault)).lower()}"
         fail(Exit.NO, "unwritable", message, as_json=as_json)
     if as_json:
-        print_json({"success": True, "written": [str(path) for path in new]})
+        written = [str(path) for path in new]
+        print_json({"success": True, "written": written, "next": _keys(file, said)})
         return
     for path in new:
         click.echo(f"{path}: written")
     click.echo("mode is plain, as open as the earlier system was; see [security]", err=True)
     if (port := said["this_central"].get("api_port")) is not None:
         click.echo(f"api_port is none of the daemon's: zparkd-web --port {port}", err=True)
+    click.echo("\nThen give all of them keys:", err=True)
+    for number, step in enumerate(_keys(file, said), 1):
+        click.echo(f"{number}. {step}", err=True)
+
+
+def _keys(file: Path, said: dict[str, Any]) -> list[str]:
+    """What is left to do until nobody without a key is let in."""
+    folder, this = file.parent, said["this_central"]["id"]
+    key = folder / "central.key"
+    others = ", ".join(central["id"] for central in said["peer_centrals"])
+    at_peers = [
+        f"write what it printed at each other central ({others}) into peers.d/{this}.toml:"
+        ' public_key = "..."; and theirs here into peers.d/ID.toml'
+    ]
+    return [
+        f"make the key of this central: zparkctl keygen {key}",
+        *(at_peers if others else []),
+        "make one for each camera (zparkctl keygen CAMERA.key), and write it here into"
+        ' edges.d/EDGE_ID.toml: id = "EDGE_ID", public_key = "..."',
+        f'in [security] of {file} write mode = "curve" and secret_key_file = "{key}", and take'
+        " allow_insecure away; at the same moment at all of them",
+        f"see that it is right: zparkctl -c {file} config check",
+    ]
 
 
 def _read(old: Path) -> dict[str, Any]:

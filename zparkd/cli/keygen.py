@@ -1,6 +1,8 @@
 """`zparkctl keygen`: the secret key of a central or a camera, and the public key it goes with."""
 
+import grp
 import os
+import pwd
 from pathlib import Path
 
 import click
@@ -19,7 +21,8 @@ from zparkd.daemon.config import read_secret_key
 def keygen(key_file: Path, public: bool, as_json: bool) -> None:
     """Write a new secret key to FILE, and print its public key.
 
-    The file is for its owner alone, and one that exists is never overwritten. The public key
+    The file is for its owner alone, and one that exists is never overwritten. Made by root in a
+    folder of a service's group, such as /etc/zparkd, it is that service's own. The public key
     stands alone on a line; it goes into peers.d or edges.d of the others. Its fingerprint, on
     standard error, is for comparing by eye: `zparkctl peer list` shows it at the others.
     """
@@ -41,12 +44,18 @@ def keygen(key_file: Path, public: bool, as_json: bool) -> None:
 
 
 def new_key(key_file: Path) -> bytes:
-    """A new secret key, once it is in the file and on the disk. Raises OSError."""
+    """A new secret key, once it is in the file and on the disk. Raises OSError.
+
+    Where root makes it for a service, the service owns the file: a mode that lets its group read
+    would let in the gateway too.
+    """
     _, secret = zmq.curve_keypair()
     descriptor = os.open(key_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with open(descriptor, "wb") as opened:
             os.fchmod(descriptor, 0o600)
+            if os.geteuid() == 0 and (service := _service_of(key_file.parent)) is not None:
+                os.fchown(descriptor, service.pw_uid, service.pw_gid)
             opened.write(secret + b"\n")
             opened.flush()
             os.fsync(descriptor)
@@ -54,3 +63,12 @@ def new_key(key_file: Path) -> bytes:
         key_file.unlink(missing_ok=True)
         raise
     return secret
+
+
+def _service_of(folder: Path) -> pwd.struct_passwd | None:
+    """The account that has the name of a folder's group; None where root has it, or nobody."""
+    group = folder.stat().st_gid
+    try:
+        return pwd.getpwnam(grp.getgrgid(group).gr_name) if group else None
+    except KeyError:
+        return None

@@ -231,16 +231,15 @@ def _configure(machine: _Machine, central_id: str, site: str, address: str | Non
 def _key(machine: _Machine) -> str:
     """The public key of this machine, whose secret one is made where there is none.
 
-    Root writes the file and the daemon reads it. There is none for `--root`: a package that held
-    one would give the same to all.
+    It is the daemon's alone, and not its group's, to which the gateway belongs. There is none for
+    `--root`: a package that held one would give the same to all.
     """
     if KEY_FILE.exists():
         machine.note("kept", KEY_FILE)
         secret = read_secret_key(KEY_FILE, private=False)
     else:
         secret = new_key(KEY_FILE)
-        shutil.chown(KEY_FILE, "root", USER)
-        KEY_FILE.chmod(FILE_MODE)
+        shutil.chown(KEY_FILE, USER, USER)
         machine.note("made", f"{KEY_FILE}: the key of this central")
     return zmq.curve_public(secret).decode()
 
