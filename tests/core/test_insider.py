@@ -1,15 +1,23 @@
 """What a member of the site with a good key can't do to the others by what it says."""
 
-import pytest
+from dataclasses import replace
 
-from tests.core.centrals import HOUR_S, PLATE, T0_MS, Driven, meet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.centrals import HOUR_S, PLATE, T0_MS, Driven, identity, meet
 from tests.core.insider import Insider, keyed
 from tests.core.tariffs import flat
 from zparkd.core import limits, wire
 from zparkd.core.central import FromBus
-from zparkd.core.events import Event, Kind, Personal
+from zparkd.core.clock import Now
+from zparkd.core.events import Event, Kind, Personal, Stream
+from zparkd.core.members import MemberDisowned
+from zparkd.core.quotas import Quotas
 from zparkd.core.reference import Staff, StaffChanged, TariffSet
 from zparkd.core.reference_changes import NotCounting, Outranked
+from zparkd.daemon.problems import problems_of_events, problems_of_quotas
 
 FAR_MS = limits.TIME_SHOWN_MS_MAX + 1
 
@@ -168,3 +176,187 @@ def test_a_central_that_is_disowned_itself_sets_nothing() -> None:
         one.central.reference.set_tariff(one.now, flat(25_000))
     done = one.central.reference.import_staff(one.now, [Staff("nv01", "An")])
     assert done.outranked == (Outranked("staff nv01"),)
+
+
+# --- who is taken in ----------------------------------------------------------------------------
+
+
+def without(driven: Driven, peer_id: str) -> None:
+    """Remove a peer file."""
+    peers = tuple(peer for peer in driven.settings.peers if peer.id != peer_id)
+    driven.settings = replace(driven.settings, peers=peers)
+    driven.central.configure(driven.settings)
+    driven.store.commit()
+
+
+def talk(*centrals: Driven) -> None:
+    """Let centrals hear each other for a while; they do not come to hold the same."""
+    with pytest.raises(AssertionError, match="did not come together"):
+        meet(*centrals, turns=60)
+
+
+def origins(driven: Driven) -> set[str]:
+    return {stream.origin for stream in driven.store.heads}
+
+
+def codes(driven: Driven) -> list[str]:
+    problems = [*problems_of_events(driven.central)]
+    return [it["code"] for it in (*problems, *problems_of_quotas(driven.central, driven.now))]
+
+
+@pytest.mark.parametrize("key", [None, "central-1"])
+def test_of_origins_that_are_not_configured_so_many_are_taken_in(key: str | None) -> None:
+    driven = Driven("central-1", peers=["central-9"], key=key)
+    insider = Insider()
+    invented = [insider.enters(f"29A{number:05}", origin=f"z{number}") for number in range(100)]
+    for event in invented:
+        driven.step(insider.published([event]))
+    assert len(origins(driven)) == limits.STRANGERS
+    assert codes(driven) == ["NOT_TAKEN_IN"]
+    waiting = driven.central.admission.waiting
+    assert len(waiting) == 100 - limits.STRANGERS
+    driven.central.admit(driven.now, waiting[0])
+    driven.step(insider.published([event for event in invented if event.position[0] == waiting[0]]))
+    assert waiting[0] in origins(driven)
+    driven.start()
+    driven.step(insider.published(invented))
+    assert len(origins(driven) - {"central-1"}) == limits.STRANGERS + 1
+
+
+def test_what_is_not_taken_in_is_not_missed() -> None:
+    one = keyed("central-1", "central-2")
+    two = keyed("central-2", "central-1", "central-9")
+    insider = Insider()
+    for number in range(limits.STRANGERS):
+        event = insider.enters(f"29A{number:05}", origin=f"y{number}")
+        one.store.append(event)
+    one.store.commit()
+    one.start()
+    tell(two, insider, insider.enters(origin="z1"))
+    talk(one, two)
+    peer = one.central.peers.states["central-2"]
+    assert "z1" not in origins(one)
+    assert one.central.peers.behind(peer, one.store.heads) == 0
+    assert one.central.admission.waiting == ["z1"]
+
+
+def test_an_invented_origin_has_no_voice_before_it_is_admitted() -> None:
+    driven = keyed("central-1", "central-2", "central-9")
+    insider = Insider()
+    evil = MemberDisowned("central-2", ())
+    word = insider.says(Kind.DISOWNED, evil, Personal(""), origin="z1")
+    driven.step(insider.published([word]))
+    assert not driven.store.members.verdicts.disowned
+    assert codes(driven) == ["NOT_TAKEN_IN"]
+    driven.central.admit(driven.now, "z1")
+    driven.step(insider.published([word]))
+    assert set(driven.store.members.verdicts.disowned) == {"central-2"}
+
+
+def test_the_stolen_key_of_a_removed_central_is_worth_nothing_beyond_what_was_held() -> None:
+    victim, thief = (
+        keyed("central-2", "central-1", "central-9"),
+        keyed("central-1", "central-2", "central-9"),
+    )
+    relay = keyed("central-9", "central-1", "central-2")
+    thief.open(plate_id="29A11111")
+    meet(thief, victim)
+    without(victim, "central-1")
+    thief.open(plate_id="29A66666")
+    meet(thief, relay)
+    talk(relay, victim)
+    assert [row["plate_id"] for row in victim.history()] == ["29A11111"]
+    assert codes(victim) == ["NOT_TAKEN_IN"]
+    victim.start()
+    talk(relay, victim)
+    assert [row["plate_id"] for row in victim.history()] == ["29A11111"]
+
+
+def test_nobody_else_speaks_for_a_removed_central() -> None:
+    victim, one = keyed("central-2", "central-1", "central-9"), keyed("central-1", "central-2")
+    one.open(plate_id="29A11111")
+    meet(one, victim)
+    without(victim, "central-1")
+    insider = Insider()
+    for epoch in (1, 2):
+        forged = insider.enters("66X66666", origin="central-1", epoch=epoch)
+        victim.step(insider.published([forged]))
+    stream = Stream("central-1", 1)
+    certificate = victim.store.signed.certificate(stream)
+    assert certificate is not None
+    assert certificate.identity_key == identity("central-1").public
+    assert victim.store.heads[stream] == 1
+    assert Stream("central-1", 2) not in victim.store.heads
+
+
+def test_a_removed_central_that_is_admitted_is_believed_by_its_own_key_again() -> None:
+    victim = keyed("central-2", "central-1", "central-9")
+    one = keyed("central-1", "central-2", "central-9")
+    relay = keyed("central-9", "central-1", "central-2")
+    one.open(plate_id="29A11111")
+    meet(one, victim)
+    without(victim, "central-1")
+    one.open(plate_id="29A22222")
+    meet(one, relay)
+    talk(relay, victim)
+    victim.central.admit(victim.now, "central-1")
+    victim.step()
+    meet(relay, victim)
+    assert sorted(row["plate_id"] for row in victim.history()) == ["29A11111", "29A22222"]
+
+
+# --- quotas -------------------------------------------------------------------------------------
+
+
+def test_who_records_without_end_waits_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUOTA_EVENTS_PER_H", 10)
+    monkeypatch.setattr(limits, "QUOTA_BURST_H", 1)
+    driven = keyed("central-1", "central-2", "central-9")
+    insider = Insider()
+    tell(driven, insider, insider.enters())
+    driven.start()  # what is held is new, so nothing was missed meanwhile
+    flood = [insider.enters(f"29A{number:05}", timestamp=T0_MS + number) for number in range(30)]
+    for event in flood:
+        driven.step(insider.published([event]))
+    assert driven.store.heads[Stream("central-9", 1)] == 1 + 10
+    assert codes(driven) == ["QUOTA"]
+    driven.wait(HOUR_S)
+    driven.step(insider.published(flood[10:]))
+    assert driven.store.heads[Stream("central-9", 1)] == 31
+    driven.wait(HOUR_S)
+    assert codes(driven) == []
+
+
+def test_the_past_of_years_meets_no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUOTA_EVENTS_PER_H", 1)
+    driven = keyed("central-1", "central-9")
+    insider = Insider()
+    past = [insider.enters(f"29A{number:05}") for number in range(500)]
+    driven.step(insider.published(past))
+    assert driven.store.heads[Stream("central-9", 1)] == 500
+    driven.start()
+    driven.wait(200 * HOUR_S)
+    more = [insider.enters(f"30A{number:05}") for number in range(150)]
+    driven.step(insider.published(more[:1]))
+    driven.step(insider.published(more[1:]))
+    assert driven.store.heads[Stream("central-9", 1)] == 650
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * 3_600_000), st.integers(0, 400_000)), max_size=30),
+    st.integers(0, 100),
+)
+def test_no_more_than_the_quota_and_a_page_is_taken_in(
+    waits: list[tuple[int, int]], away_h: int
+) -> None:
+    quotas = Quotas()
+    mono_ms = 0
+    quotas.meet("x", T0_MS - away_h * 3_600_000, Now(T0_MS, mono_ms))
+    taken = 0
+    for wait_ms, count in waits:
+        mono_ms += wait_ms
+        if quotas.allows("x", Now(T0_MS + mono_ms, mono_ms)):
+            quotas.takes("x", streams=0, events=count, size=0)
+            taken += count
+    hours = max(limits.QUOTA_BURST_H, away_h) + mono_ms / 3_600_000
+    assert taken <= hours * limits.QUOTA_EVENTS_PER_H + 400_000

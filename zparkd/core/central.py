@@ -17,6 +17,7 @@ import orjson
 
 from zparkd import __version__
 from zparkd.core import limits, wire
+from zparkd.core.admission import Admission
 from zparkd.core.answers import refusal
 from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
@@ -167,7 +168,11 @@ class Central:
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
-        self._intake = Intake(log, self.peers, self.proof, settings.site, self.namesake.took)
+        self.admission = Admission(log, settings.id)
+        self.peers.takes = self.admission.takes
+        self._intake = Intake(
+            log, self.peers, self.proof, settings.site, self.admission, self.namesake.took
+        )
         self.serving = Serving(log, self.peers, self.proof)
         self.proof.identify(settings, identity)
         self.configure(settings)
@@ -181,8 +186,23 @@ class Central:
         self._next_beat_ms = 0  # and told at once, in the new rhythm
 
         self.proof.configure(settings)
+        known = {peer.id for peer in settings.peers} | set(settings.known_keys)
+        self.admission.configure(known, keyed=self.proof.trust is not None)
+        self.peers.judge_again()
         self.serving.configure(settings)
         self.peers.ask_again()
+
+    def admit(self, now: Now, member: str, by: Principal | None = None) -> None:
+        """Take in what a central records that is not configured, one that was removed too."""
+        self.members.admit(now, member, by)
+        self.log.signed.taken_back(member)
+        self.admission.refresh()
+        self.peers.judge_again()
+        self.peers.ask_again()
+
+    def over_quota(self, now: Now) -> list[str]:
+        """The origins of which more waits than is taken in in an hour."""
+        return self._intake.quotas.over(now)
 
     def identify(self, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
@@ -246,6 +266,7 @@ class Central:
         `moved` are the streams whose heads went back; None where it may be any.
         """
         self._journal.forget()
+        self.admission.refresh()
         self.proof.undone()
         self.gate.memory.forget_opens()
         self.peers.undone(moved)
@@ -408,7 +429,7 @@ class Central:
         # No page has more, and what is left of what a peer published is asked for.
         first = parts[: limits.PAGE_EVENTS]
         self._events_read += len(first)
-        taken = self._intake.take(peer, first, signed, certificates)
+        taken = self._intake.take(peer, first, signed, certificates, now)
         self.counters.unreadable = self._intake.unreadable
         self.counters.unprojected = self._intake.unprojected
         for stream, why in taken.refused.items():

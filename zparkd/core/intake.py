@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zparkd.core import forks
+from zparkd.core.admission import Admission
+from zparkd.core.clock import Now
 from zparkd.core.errors import Forged, ProtocolError
 from zparkd.core.events import Event, Position, Stream, link, read
 from zparkd.core.log import Log
+from zparkd.core.members import MemberSaid
 from zparkd.core.peer_state import PeerState
 from zparkd.core.peers import Peers
 from zparkd.core.proof import Proof
+from zparkd.core.quotas import Quotas
 from zparkd.core.refusals import Refusal, Why
 from zparkd.core.signing import Certificate, SignedHead, is_signed
 from zparkd.core.trust import Trust
@@ -54,9 +58,17 @@ class Intake:
     """Appends events of peers to a log."""
 
     def __init__(
-        self, log: Log, peers: Peers, proof: Proof, site: str, took: Callable[[Event], None]
+        self,
+        log: Log,
+        peers: Peers,
+        proof: Proof,
+        site: str,
+        admission: Admission,
+        took: Callable[[Event], None],
     ) -> None:
         """`took` is told of each event that was appended."""
+        self.quotas = Quotas()
+        self._admission = admission
         self.unreadable = 0
         self.unprojected = 0
         self.apart = False  # whether an event that can't be projected is kept without
@@ -72,11 +84,16 @@ class Intake:
         parts: Iterable[Parts],
         signed: Mapping[Stream, Sequence[SignedHead]],
         certificates: Mapping[Stream, Certificate],
+        now: Now,
     ) -> Taken:
         """Append what continues our streams, each by itself."""
         taken = Taken()
         for stream, run in self._runs(peer, parts, taken).items():
             heads, certificate = signed.get(stream, ()), certificates.get(stream)
+            if run.events and (waits := self._waits(stream, run.events, now)) is not None:
+                taken.refused[stream] = Refusal(Why.WAITS, waits)
+                continue
+            before = self._log.heads.get(stream, 0)
             try:
                 self._take_run(stream, run.events, heads, certificate, taken)
                 if run.aside:
@@ -87,7 +104,42 @@ class Intake:
                 taken.refused[stream] = Refusal(Why.FORKED, str(fault))
             except ProtocolError as fault:
                 taken.refused[stream] = Refusal(Why.BROKEN, str(fault))
+            count = self._log.heads.get(stream, 0) - before
+            self._took_run(stream, run.events[:count])
         return taken
+
+    def _waits(self, stream: Stream, run: Sequence[Event], now: Now) -> str | None:
+        """Why nothing of a stream is taken in now; None where it is."""
+        origin = stream.origin
+        if not self._admission.takes(origin):
+            return f"has events of {origin}, which is not taken in"
+        speaks = any(isinstance(event.reference, MemberSaid) for event in run)
+        if speaks and not self._admission.has_a_voice(origin):
+            self._peers.judge_again()
+            return f"has words of {origin} about others, which is not configured"
+        if not self.quotas.knows(origin):
+            self.quotas.meet(origin, self._newest_ms(origin), now)
+        if origin != self._peers.own.origin and not self.quotas.allows(origin, now):
+            return f"has more of {origin} than is taken in in an hour"
+        return None
+
+    def _took_run(self, stream: Stream, run: Sequence[Event]) -> None:
+        if not run:
+            return
+        size = sum(len(event.skeleton) + len(event.sealed) for event in run)
+        new = int(run[0].position.seq == 1)
+        self.quotas.takes(stream.origin, streams=new, events=len(run), size=size)
+        if self._admission.meets(stream.origin):
+            self._peers.judge_again()
+
+    def _newest_ms(self, origin: str) -> int | None:
+        """The time stamp of the newest event that is held of an origin."""
+        streams = [stream for stream in self._log.heads if stream.origin == origin]
+        newest = max(streams, default=None)
+        if newest is None:
+            return None
+        event = self._log.event(Position(*newest, self._log.heads[newest]))
+        return event.timestamp if event is not None else None
 
     def recertify(
         self, peer: PeerState, certificates: Mapping[Stream, Certificate]

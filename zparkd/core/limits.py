@@ -76,6 +76,16 @@ FLOOD_DENIED_MS = 600_000  # so long the key of such a one opens nothing
 CONNECTIONS_TOLD_APART = 256  # of one address, at the moment their keys are let in
 REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
 
+# --- whose events are taken in, and how many ---------------------------------------------------
+STRANGERS = 32  # origins that are not configured whose events are taken in
+WAITING_ORIGINS = 1_000  # of those that are not, as many are named
+QUOTA_STREAMS_PER_H = 1_000  # of one origin: a run is a stream
+QUOTA_EVENTS_PER_H = 200_000  # the same; 55 a second without end
+QUOTA_BYTES_PER_H = 256 * 1024 * 1024  # the same
+QUOTA_BURST_H = 10  # so many hours' worth may come at once
+QUOTA_CREDIT_H_MAX = 20 * 366 * 24  # the same of an origin of which nothing is held
+QUOTA_SHOWN_MS = 600_000  # how long it is a problem that something waited
+
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
 COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits

@@ -196,5 +196,14 @@ class Signed(Protocol):
     def pin(self, origin: str, identity_key: bytes) -> None:
         """Write down that an identity speaks for an origin."""
 
+    def configured(self, origins: Collection[str]) -> None:
+        """Write down who is configured; who was, and is not any more, is removed."""
+
+    def removed(self) -> frozenset[str]:
+        """Who was configured once, and is not any more."""
+
+    def taken_back(self, origin: str) -> None:
+        """One that was removed is not, whoever is configured."""
+
     def pinned(self, origin: str) -> frozenset[bytes]:
         """The identities that were written down for an origin, if any."""

@@ -4,7 +4,7 @@ One state of need a peer: at most one sync request is under way to each, and a s
 of one peer at a time. A peer that has an event serves it, whoever its origin is.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
@@ -37,6 +37,7 @@ class Peers:
     own: Stream
     timeout_ms: int = 0
     states: dict[str, PeerState] = field(default_factory=dict)
+    takes: Callable[[str], bool] = lambda _: True  # whether events of an origin are taken in
     _next_ask: int = 1
     _on_its_way: dict[Stream, tuple[int, int]] = field(default_factory=dict)
 
@@ -182,6 +183,11 @@ class Peers:
         """Whom we believe changed: what was refused may be taken now."""
         for peer in self.states.values():
             peer.refusals.ask_again()
+
+    def judge_again(self) -> None:
+        """Whom we take in changed: look at all that they have."""
+        for peer in self.states.values():
+            peer.unjudged.update(dict.fromkeys(peer.heads or ()))
 
     def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
         """A peer sent an event: it holds the stream at least up to there."""
@@ -358,6 +364,8 @@ class Peers:
         """Look whether a peer has more of a stream than the `held` that we do."""
         theirs = peer.heads.get(stream, 0) if peer.heads is not None else 0
         more = max(0, theirs - held) if stream != self.own else 0
+        if more and not self.takes(stream.origin):
+            more = 0
         peer.missing += more - peer.ahead.get(stream, 0)
         if more:
             peer.ahead[stream] = more

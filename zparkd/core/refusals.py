@@ -19,6 +19,7 @@ class Why(StrEnum):
     FORKED = "FORKED"  # its origin recorded another event at a position that is held here
     FORGED = "FORGED"  # it is not signed by whom it says
     BROKEN = "BROKEN"  # its bytes are no event, or do not continue what is before it
+    WAITS = "WAITS"  # its origin is not taken in here, or not now: see `admission` and `quotas`
     WITHHELD = "WITHHELD"  # the peer says that it has it, and does not send it
 
 

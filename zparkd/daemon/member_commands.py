@@ -60,7 +60,7 @@ def member_commands(central: Central, now: Callable[[], Now]) -> dict[str, Comma
         return said(lambda id, it: changes.restore(now(), id, it["by"]), request, own=False)
 
     def admit(request: Request) -> Answer:
-        return said(lambda id, it: changes.admit(now(), id, it["by"]), request, own=False)
+        return said(lambda id, it: central.admit(now(), id, it["by"]), request, own=False)
 
     return {
         "member.list": lambda _: _yes({"members": [*_members(central)]}),
@@ -88,7 +88,8 @@ def _unknown(central: Central, member: object) -> Answer | None:
 def _known(central: Central) -> set[str]:
     origins = {stream.origin for stream in central.log.heads}
     said = set(central.log.members.verdicts.voices)
-    return origins | said | central.peers.states.keys() | {central.settings.id}
+    waiting = {*central.admission.waiting, *central.admission.removed}
+    return origins | said | waiting | central.peers.states.keys() | {central.settings.id}
 
 
 def _members(central: Central) -> Iterable[dict[str, Any]]:
@@ -120,7 +121,11 @@ def _standing(central: Central, id: str) -> str:
     """How this central came to know it."""
     if id == central.settings.id:
         return "this central"
-    return "peer" if id in central.peers.states else "through peers"
+    if id in central.peers.states:
+        return "peer"
+    if id in central.log.signed.removed():
+        return "removed"
+    return "waits" if id in central.admission.waiting else "through peers"
 
 
 def _stream(central: Central, stream: Stream) -> dict[str, Any]:

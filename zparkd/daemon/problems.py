@@ -3,12 +3,15 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
+from zparkd.core import limits
 from zparkd.core.central import Central
+from zparkd.core.clock import Now
 from zparkd.core.events import Stream
 from zparkd.core.refusals import Refusal, Why
 from zparkd.core.site import Peer
 
 Problem = dict[str, str]
+_SOME = 3
 _STUCK_SHOWN = 5  # reasons, of one peer
 _STUCK = {
     Why.FORGED: "if the central whose stream it is had another key before, name that one too:"
@@ -47,6 +50,7 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
             "see what zparkctl verify says, check the disk, then stop zparkd, move its database"
             " away and start: its peers give back what they have; keep what was moved",
         )
+    yield from _problems_of_members(central)
     unprojected = central.log.unprojected()
     if unprojected:
         yield problem(
@@ -67,8 +71,49 @@ def _divides(central: Central, forked: Stream) -> bool:
     return goes_on or any(forked in peer.refusals.forked for peer in others)
 
 
+def _problems_of_members(central: Central) -> Iterator[Problem]:
+    own, verdicts = central.settings.id, central.log.members.verdicts
+    if own in verdicts.disowned:
+        yield problem(
+            "DISOWNED",
+            f"{', '.join(sorted(verdicts.voices[own].against))} disowned this central: what it"
+            " records means nothing, here too",
+            f"zparkctl member restore {own} at other centrals denies it",
+        )
+    if waiting := central.admission.waiting:
+        yield problem(
+            "NOT_TAKEN_IN",
+            f"{_some(waiting)} recorded events that are not taken in: in no peer file here, and"
+            f" {limits.STRANGERS} like that are held, or it says who is disowned",
+            "if it belongs here: zparkctl peer add, or zparkctl member admit ID; else find out who"
+            " invented it",
+        )
+    if removed := central.admission.removed:
+        yield problem(
+            "NOT_TAKEN_IN",
+            f"{_some(removed)} was removed here, and others have more of it than was held then",
+            "zparkctl member admit ID, if it recorded that before; else remove it elsewhere too",
+        )
+
+
+def problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
+    """Who records more than is taken in."""
+    if over := central.over_quota(now):
+        yield problem(
+            "QUOTA",
+            f"{_some(over)} records more than is taken in in an hour; what is over waits",
+            "look at what it records: zparkctl member show ID; zparkctl member disown ID",
+        )
+
+
 def _named(stream: Stream) -> str:
     return f"{stream.origin}/{stream.epoch}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    """The first of some centrals, and how many more there are."""
+    more = f" and {len(ids) - _SOME:,} more" if len(ids) > _SOME else ""
+    return f"{', '.join(ids[:_SOME])}{more}"
 
 
 def _first(names: Sequence[str]) -> str:
@@ -82,7 +127,7 @@ def problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
     stuck = sorted(central.peers.stuck(state, central.log.heads).items())
     by_reason: dict[Refusal, list[str]] = {}
     for stream, refused in stuck:
-        if refused.refusal.why is not Why.FORKED:
+        if refused.refusal.why not in (Why.FORKED, Why.WAITS):
             place = f"{_named(stream)} from event {refused.held + 1} on"
             by_reason.setdefault(refused.refusal, []).append(place)
     for refusal, places in list(by_reason.items())[:_STUCK_SHOWN]:

@@ -30,6 +30,7 @@ that is newer than this software is refused, never guessed at.
     pinned       the identities that were ever believed of each origin
     forks        streams with two events at one position, and the proof of it
     unprojected  events on which the rules blew up, and how: they are kept, and change nothing
+    configured   the peers with keys that there are, and those that were removed
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
     history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
@@ -325,6 +326,10 @@ WHERE e.vehicle IS NULL AND e.edge_id IS NULL
   AND NOT EXISTS (SELECT 1 FROM cuts c WHERE c.stream = e.at >> 40);
 """
 
+_ADMISSION = """
+CREATE TABLE configured (origin TEXT PRIMARY KEY, removed INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
 MIGRATIONS = (
     FIRST,
     _ARRIVALS,
@@ -340,6 +345,7 @@ MIGRATIONS = (
     _EDGES,
     _UNSETTLED,
     _UNREAD,
+    _ADMISSION,
 )
 
 

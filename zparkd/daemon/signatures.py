@@ -4,7 +4,7 @@ Tables only: what is worth keeping is decided by the rules. See `core.log.Signed
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from zparkd.core import limits
 from zparkd.core.events import Position, Stream
@@ -122,6 +122,25 @@ class Signatures:
         """Write down that an identity speaks for an origin."""
         self._begin()
         self._run("INSERT OR IGNORE INTO pinned VALUES (?,?)", (origin, identity_key))
+
+    def configured(self, origins: Collection[str]) -> None:
+        """Write down who is configured; who was, and is not any more, is removed."""
+        known = dict(self._run("SELECT origin, removed FROM configured").fetchall())
+        rows = [(id, 0) for id in origins if known.get(id) != 0]
+        rows += [(id, 1) for id, removed in known.items() if id not in origins and not removed]
+        if rows:
+            self._begin()
+            for row in rows:
+                self._run("INSERT OR REPLACE INTO configured VALUES (?,?)", row)
+
+    def removed(self) -> frozenset[str]:
+        """Who was configured once, and is not any more."""
+        return frozenset(id for (id,) in self._run("SELECT origin FROM configured WHERE removed"))
+
+    def taken_back(self, origin: str) -> None:
+        """One that was removed is not, whoever is configured."""
+        self._begin()
+        self._run("DELETE FROM configured WHERE origin=? AND removed", (origin,))
 
     def pinned(self, origin: str) -> frozenset[bytes]:
         """The identities that were written down for an origin, if any."""

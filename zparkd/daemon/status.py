@@ -18,7 +18,12 @@ from zparkd.core.namesake import overtaken_by
 from zparkd.core.peer_state import PeerState
 from zparkd.core.site import Peer
 from zparkd.daemon.floods import Flood
-from zparkd.daemon.problems import Problem, problems_of_events, problems_of_streams
+from zparkd.daemon.problems import (
+    Problem,
+    problems_of_events,
+    problems_of_quotas,
+    problems_of_streams,
+)
 from zparkd.daemon.problems import problem as _problem
 from zparkd.daemon.sockets import Domain
 from zparkd.daemon.store import Store
@@ -269,6 +274,7 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             "install the newest zparkd on all centrals",
         )
     yield from problems_of_events(central)
+    yield from problems_of_quotas(central, now)
     if central.counters.set_aside:
         yield _problem(
             "SET_ASIDE",

@@ -1,0 +1,74 @@
+"""How much is taken in of what each origin records: streams, events and bytes an hour.
+
+Far more than a busy central comes to, and what was not fetched while nobody could is added: after
+the time since the newest event that is held of an origin, and for years where none is held. So
+only who records without end meets it, and what is over waits and is asked for again.
+"""
+
+from dataclasses import dataclass
+
+from zparkd.core import limits
+from zparkd.core.clock import Now
+
+_HOUR_MS = 3_600_000
+_NOTHING = 1e-9  # hours: what rounding leaves of nothing
+
+
+@dataclass(slots=True)
+class _Left:
+    """What may be taken in now, as hours' worth of each quota; `at_ms` is monotonic."""
+
+    streams: float
+    events: float
+    bytes: float
+    at_ms: int
+
+
+class Quotas:
+    """What is left of the quotas of each origin."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, _Left] = {}
+        self._over: dict[str, int] = {}
+
+    def knows(self, origin: str) -> bool:
+        """Whether an origin was met before."""
+        return origin in self._left
+
+    def meet(self, origin: str, newest_ms: int | None, now: Now) -> None:
+        """Begin with an origin of which the newest event held is stamped so; None for none."""
+        hours: float = limits.QUOTA_CREDIT_H_MAX
+        if newest_ms is not None:
+            away = (now.wall_ms - newest_ms) / _HOUR_MS
+            hours = min(max(away, limits.QUOTA_BURST_H), limits.QUOTA_CREDIT_H_MAX)
+        self._left[origin] = _Left(hours, hours, hours, now.mono_ms)
+
+    def allows(self, origin: str, now: Now) -> bool:
+        """Whether more of an origin may be taken in now."""
+        left = self._left[origin]
+        earned = (now.mono_ms - left.at_ms) / _HOUR_MS
+        left.at_ms = now.mono_ms
+        left.streams = _earned(left.streams, earned)
+        left.events = _earned(left.events, earned)
+        left.bytes = _earned(left.bytes, earned)
+        if min(left.streams, left.events, left.bytes) > _NOTHING:
+            return True
+        self._over[origin] = now.mono_ms
+        return False
+
+    def takes(self, origin: str, *, streams: int, events: int, size: int) -> None:
+        """So much of an origin was taken in."""
+        left = self._left[origin]
+        left.streams -= streams / limits.QUOTA_STREAMS_PER_H
+        left.events -= events / limits.QUOTA_EVENTS_PER_H
+        left.bytes -= size / limits.QUOTA_BYTES_PER_H
+
+    def over(self, now: Now) -> list[str]:
+        """The origins of which something waits, or did a moment ago."""
+        shown_ms = limits.QUOTA_SHOWN_MS
+        return sorted(id for id, at_ms in self._over.items() if now.mono_ms - at_ms <= shown_ms)
+
+
+def _earned(left: float, hours: float) -> float:
+    """What is left after some more time; what was there beyond the burst stays."""
+    return max(left, min(left + hours, limits.QUOTA_BURST_H))
