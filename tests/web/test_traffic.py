@@ -1,15 +1,20 @@
 """`GET /api/parking/traffic`: the sums are those of the history, and what is missing is said."""
 
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
+from tests.core.vehicles import Book
 from tests.e2e.harness import enter, leave, rows
 from tests.web.conftest import MakeSite
 from tests.web.gateway import Gateway
-from zparkd.web.traffic import _key
+from zparkd.daemon.store import Store
+from zparkd.web.traffic import _counted, _key
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,3 +85,20 @@ def test_a_peer_that_was_never_heard_is_missing(make_site: MakeSite) -> None:
         with Gateway(here) as gateway:
             answer = gateway.get("/api/parking/traffic").json()
             assert (answer["missing"], answer["complete_until"]) == (["central-2"], None)
+
+
+def test_fees_that_add_up_to_more_than_a_database_counts_to_fail_no_report() -> None:
+    book = Book()
+    for number in range(3):
+        book.exit("a", number * 100 + 50, names=book.entry("a", number * 100))
+    values = {"since": 0, "until": 2**53, "quarter": 900_000}
+    with closing(Store(Path(":memory:"), "a", "lot-a", "UTC")) as store:
+        for event in book.events:
+            store.append(event)
+        store.settle()
+        store.commit()
+        store.writing().execute("UPDATE sessions SET fee = ?", (2**62,))
+        for by in ("hour", "gate", "type"):
+            rows = _counted(store.connection, by, values, ZoneInfo("UTC"))
+            assert max(row.revenue for row in rows.values()) == 2**63 - 1
+            orjson.dumps([row.revenue for row in rows.values()])
