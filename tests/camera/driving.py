@@ -67,6 +67,10 @@ class Barrier:
             else:
                 self.strays += 1
 
+    def assume_opened(self) -> None:
+        """Where nobody tells of the barrier: whoever stands there drives on."""
+        self._open.set()
+
     def wait(self, timeout_s: float) -> bool:
         return self._open.wait(timeout_s)
 
@@ -89,6 +93,7 @@ class Camera(threading.Thread):
         outages: Callable[[], int],
         away: Callable[[str], None],
         pace_s: float,
+        host: str,
     ) -> None:
         """`outages()` counts the outages so far; `away(plate)` is told who drove on; `pace_s` is
         the time between two vehicles, on average."""
@@ -97,6 +102,7 @@ class Camera(threading.Thread):
         self.told = Told()
         self.barrier = Barrier()
         self._source, self._write = FORMATS[plan.format]
+        self._host = host
         self._port = port
         self._broker_port = broker_port
         self._random = random.Random(f"{seed} {plan.name}")
@@ -204,7 +210,7 @@ class Camera(threading.Thread):
             if sent.path == MQTT:
                 self._publish(sent.body)
                 return
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=10)
             try:
                 path = f"/{self.plan.name}{sent.path}"
                 connection.request("POST", path, sent.body, {"Content-Type": sent.content_type})
@@ -220,7 +226,7 @@ class Camera(threading.Thread):
         if self._client is None:
             assert self._broker_port is not None
             self._client = Client(CallbackAPIVersion.VERSION2)
-            self._client.connect("127.0.0.1", self._broker_port)
+            self._client.connect(self._host, self._broker_port)
             self._client.loop_start()
         self._client.publish("frigate/tracked_object_update", body, qos=1).wait_for_publish(10)
 
@@ -237,11 +243,13 @@ class Day:
         seed: int,
         outages: Callable[[], int] = lambda: 0,
         pace_s: float = 0.0,
+        host: str = "127.0.0.1",
     ) -> None:
         self._random = random.Random(seed)
         self.plates = self._plates(vehicles)
         self.cameras = [
-            Camera(plan, port, broker_port, seed, outages, self._away, pace_s) for plan in plans
+            Camera(plan, port, broker_port, seed, outages, self._away, pace_s, host)
+            for plan in plans
         ]
         self._in = [camera for camera in self.cameras if not camera.plan.leaving]
         self._out = [camera for camera in self.cameras if camera.plan.leaving]

@@ -1,13 +1,15 @@
 """The files of zparkd-camera: what they come to, and what each fault is told as."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.camera.rig import Bridge
+from tests.camera.rig import ROOT, Bridge
 from zparkd.camera.barriers import BarrierKind
 from zparkd.camera.config import ConfigError, load
+from zparkd.camera.config_values import BARRIER_KEYS, LANE_KEYS, MAIN_KEYS
 from zparkd.camera.read import Travel
 from zparkd.camera.sources import Source
 from zparkd.core.site import Direction
@@ -141,3 +143,28 @@ def test_a_file_that_others_can_read_is_no_secret(bridge: Bridge) -> None:
     secret.chmod(0o644)
     bridge.lane("in-1", CENTRALS, secret_file=str(secret))
     assert f"chmod 600 {secret}" in faults(bridge)[0]
+
+
+def test_the_samples_are_good_and_show_every_key_and_default(bridge: Bridge) -> None:
+    main = (ROOT / "etc" / "camera.toml.example").read_text()
+    lane = (ROOT / "etc" / "cameras.d" / "in-1.toml.example").read_text()
+    bridge.config.write_text(main)
+    lane_file(bridge, lane)
+    config = load(bridge.config)
+    assert config.lanes[0].barrier.kind is BarrierKind.HTTP
+    for text, keys in ((main, MAIN_KEYS), (lane, LANE_KEYS), (lane, BARRIER_KEYS)):
+        shown = set(re.findall(r"^#?(?:\[)?(\w+)(?: = |\])", text, re.MULTILINE))
+        assert set(keys) <= shown
+    written = re.sub(r"^#(\w+ = )", r"\1", main, flags=re.MULTILINE)
+    assert written != main
+    bridge.config.write_text(written)
+    assert load(bridge.config) == config
+
+
+@pytest.mark.parametrize(("source", "section"), [("json", "json"), ("frigate", "mqtt")])
+def test_the_sample_of_a_section_is_good(bridge: Bridge, source: str, section: str) -> None:
+    lane = (ROOT / "etc" / "cameras.d" / "in-1.toml.example").read_text()
+    head, _, tail = lane.partition(f"#[{section}]\n")
+    body = tail.partition("\n\n")[0].replace("#", "").replace('credentials_file = "in-1.mqtt"', "")
+    lane_file(bridge, head.replace('"hikvision"\n', f'"{source}"\n') + f"[{section}]\n{body}\n")
+    assert load(bridge.config).lanes[0].source == source

@@ -22,6 +22,8 @@ from zparkd.cli.main import main
 from zparkd.daemon.config import load, read_secret_key
 
 PLACED = [
+    "etc/zparkd/camera.toml.example",
+    "etc/zparkd/cameras.d/in-1.toml.example",
     "etc/zparkd/edges.d/edge-1.toml.example",
     "etc/zparkd/peers.d/central-2.toml.example",
     "etc/zparkd/zparkd.toml",
@@ -29,6 +31,7 @@ PLACED = [
     "usr/local/lib/systemd/catalog/zparkd.vi.catalog",
     "usr/local/lib/systemd/system/zparkd-backup.service",
     "usr/local/lib/systemd/system/zparkd-backup.timer",
+    "usr/local/lib/systemd/system/zparkd-camera.service",
     "usr/local/lib/systemd/system/zparkd-web.service",
     "usr/local/lib/systemd/system/zparkd.service",
     "usr/local/lib/sysusers.d/zparkd.conf",
@@ -80,6 +83,18 @@ def test_the_gateways_unit_is_placed_where_the_gateway_is(
     said = run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
     assert "/opt/zparkd/bin/zparkd-web user add NAME --role admin\n" in said.stdout
     assert "\nExecStart=/opt/zparkd/bin/zparkd-web -c /etc/zparkd/zparkd.toml" in unit.read_text()
+
+
+def test_what_cameras_need_is_placed_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "_has_camera", lambda: False)
+    run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    assert not [path for path in placed(tmp_path) if "camera" in path]
+    monkeypatch.undo()
+    run("--root", tmp_path, "--bin", "/opt/zparkd/bin")
+    unit = tmp_path / "usr/local/lib/systemd/system/zparkd-camera.service"
+    assert "\nExecStart=/opt/zparkd/bin/zparkd-camera -c /etc/zparkd/camera" in unit.read_text()
 
 
 def test_the_daemon_may_write_peers_also_where_an_earlier_setup_kept_it_from_that(
@@ -254,6 +269,8 @@ def test_the_wheel_holds_all_modules_and_what_setup_places(wheel: Path) -> None:
         "zparkd/data/etc/zparkd.toml",
         "zparkd/data/etc/peers.d/central-2.toml.example",
         "zparkd/data/etc/edges.d/edge-1.toml.example",
+        "zparkd/data/etc/camera.toml.example",
+        "zparkd/data/etc/cameras.d/in-1.toml.example",
     }
     assert {name for name in names if name.startswith("zparkd/data/")} == data
 

@@ -13,7 +13,8 @@ UNIT = SYSTEMD / "zparkd.service"
 GATEWAY = SYSTEMD / "zparkd-web.service"
 BACKUP = SYSTEMD / "zparkd-backup.service"
 TIMER = SYSTEMD / "zparkd-backup.timer"
-UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY, BACKUP], ids=lambda unit: unit.stem)
+CAMERA = SYSTEMD / "zparkd-camera.service"
+UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY, BACKUP, CAMERA], ids=lambda unit: unit.stem)
 EXPOSURE = 1.2
 
 needs_analyze = pytest.mark.skipif(
@@ -42,7 +43,7 @@ def analyze(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def verify(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
     """What systemd says of a unit whose programs exist."""
-    for program in ("zparkd", "zparkctl", "zparkd-web"):
+    for program in ("zparkd", "zparkctl", "zparkd-web", "zparkd-camera"):
         text = text.replace(f"=/usr/bin/{program} ", f"={shutil.which('true')} ")
     unit = folder / UNIT.name
     unit.write_text(text)
@@ -126,3 +127,12 @@ def test_a_backup_is_made_every_night_also_where_one_was_missed() -> None:
     assert "--keep" in options
     assert options.split("--into ")[1].startswith("/var/lib/zparkd/backups")
     assert "zparkd/backups" in settings(BACKUP)["StateDirectory"][0]
+
+
+def test_the_cameras_process_may_not_read_the_key_and_keeps_its_outbox() -> None:
+    unit = settings(CAMERA)
+    assert unit["DynamicUser"] == ["yes"]
+    assert unit["InaccessiblePaths"] == ["-/etc/zparkd/central.key"]
+    assert unit["StateDirectory"] == ["zparkd-camera"]
+    assert unit["RestartPreventExitStatus"] == ["78"]
+    assert unit["SystemCallFilter"][-1] == "sched_setscheduler"

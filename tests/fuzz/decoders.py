@@ -10,11 +10,16 @@ import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from tests.core.centrals import PLATE, Driven
 from tests.fuzz.mutate import broken, hostile
+from zparkd.camera.read import At, Unreadable
+from zparkd.camera.sources import DECODERS as SOURCES
+from zparkd.camera.sources.frigate import of_camera
+from zparkd.camera.sources.mapped import Mapping, place_of
 from zparkd.core import documents, limits
 from zparkd.core.central import FromBus, Incoming, Output, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
@@ -25,6 +30,7 @@ from zparkd.daemon.commands import Commands
 from zparkd.daemon.config import ConfigError, load
 
 CORPUS = Path(__file__).with_name("corpus")
+CAPTURED = Path(__file__).parents[1] / "camera" / "captured"
 BATCH = 50
 FRESH_EVERY = 40  # batches, then a new central: what it may store must not slow the next down
 
@@ -291,6 +297,30 @@ def _files(
             yield folder / name / f"{number}.toml", samples
 
 
+def cameras() -> Feed:
+    """Messages of cameras of every make: reads that are whole, or a fault in words."""
+    at = At(ZoneInfo("Asia/Ho_Chi_Minh"), 1_795_231_805_000)
+    mapping = Mapping(plate=place_of("data.license_plate_number"), time=place_of("data.detected"))
+    decoders = [*SOURCES.values(), of_camera("gate"), mapping.decode]
+    samples = [file.read_bytes() for file in sorted(CAPTURED.iterdir()) if file.suffix != ".md"]
+    jsons = [sample for sample in samples if _is_json(sample)]
+    types = ("", "application/json", "text/xml", "multipart/form-data; boundary=boundary")
+
+    def feed(chance: random.Random) -> None:
+        for _ in range(BATCH):
+            good, other = chance.choice(samples), chance.choice(samples)
+            data = hostile(chance, jsons) if chance.random() < 0.5 else broken(chance, good, other)
+            for decode in decoders:
+                try:
+                    found = decode(data, chance.choice(types), at)
+                except Unreadable as refused:
+                    _told([refused])
+                else:
+                    assert all(read.captured_ms > 0 for read in found.reads)
+
+    return feed
+
+
 # How many inputs one call feeds, and how often it is called beside the others.
 DECODERS: dict[str, tuple[Callable[[], Feed], int, int]] = {
     "edges": (edges, BATCH, 8),
@@ -301,4 +331,5 @@ DECODERS: dict[str, tuple[Callable[[], Feed], int, int]] = {
     "control": (control, BATCH, 4),
     "tariffs": (tariffs, BATCH, 2),
     "configuration": (configuration, 5, 1),
+    "cameras": (cameras, BATCH, 1),
 }

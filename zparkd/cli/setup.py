@@ -178,19 +178,32 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     machine.folder(folder / "edges.d", "root")
     machine.folder(STATE, USER)
     for sample in sorted((DATA / "etc").glob("*.d/*.example")):
-        machine.program_file(folder / sample.parent.name / sample.name, sample.read_bytes())
+        if sample.parent.name != "cameras.d" or _has_camera():
+            machine.program_file(folder / sample.parent.name / sample.name, sample.read_bytes())
+    if _has_camera():
+        sample = DATA / "etc" / "camera.toml.example"
+        machine.program_file(folder / sample.name, sample.read_bytes())
 
 
 def _units() -> list[str]:
     """The files of the services that can run here."""
     found = [path.name for path in (DATA / "systemd").iterdir()]
     units = sorted(name for name in found if name.endswith((".service", ".timer")))
-    return [name for name in units if name != "zparkd-web.service" or _has_gateway()]
+    lacking = {
+        "zparkd-web.service": not _has_gateway(),
+        "zparkd-camera.service": not _has_camera(),
+    }
+    return [name for name in units if not lacking.get(name)]
 
 
 def _has_gateway() -> bool:
     """Whether the extra [web] is installed."""
     return find_spec("uvicorn") is not None
+
+
+def _has_camera() -> bool:
+    """Whether the extra [camera] is installed."""
+    return find_spec("paho") is not None
 
 
 def _make_user(machine: _Machine, users: Path) -> None:

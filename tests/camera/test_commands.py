@@ -1,0 +1,122 @@
+"""`zparkd-camera test` and `status`, and what is sent that no camera sends."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.camera.relay import Relay
+from tests.camera.rig import CAPTURED, Bridge, hikvision, now_ms
+from zparkd.camera.read import MESSAGE_BYTES
+
+CENTRALS = ["tcp://127.0.0.1:1"]
+
+
+def test_a_captured_message_is_shown_as_what_it_becomes(bridge: Bridge) -> None:
+    bridge.lane("in-1", CENTRALS, direction="ENTRY", camera_type="car")
+    file = bridge.folder / "now.xml"
+    file.write_bytes(hikvision("29A-123.45", confidence=97))
+    done = bridge.run("test", "in-1", str(file))
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(None, 1) for line in done.stdout.splitlines()]
+    assert ["plate", "29A12345"] in lines
+    assert ["confidence", "0.97"] in lines
+    assert ["direction", "forward; here ENTRY"] in lines
+    assert ["becomes", "BARRIER_OPEN"] in lines
+    request = json.loads(next(line for line in done.stdout.splitlines() if '"type"' in line))
+    assert request["edge_id"] == "in-1"
+    assert request["camera_type"] == "car"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("hikvision-anpr.xml", "recorded as seen, nothing opens"),
+        ("hikvision-again.xml", "the camera sends it again"),
+        ("hikvision-unknown.xml", "nothing: a misread, counted"),
+        ("hikvision-heartbeat.xml", "no reads in it: event videoloss"),
+        ("hikvision-multipart.bin", "picture  detectionPicture.jpg"),
+    ],
+)
+def test_what_opens_nothing_is_told_why(bridge: Bridge, name: str, shown: str) -> None:
+    bridge.lane("in-1", CENTRALS)
+    done = bridge.run("test", "in-1", str(CAPTURED / name))
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
+def test_what_a_script_asks_is_json(bridge: Bridge) -> None:
+    bridge.lane("in-1", CENTRALS)
+    done = bridge.run("test", "in-1", str(CAPTURED / "hikvision-anpr.xml"), "--json")
+    [read] = json.loads(done.stdout)["reads"]
+    assert read["request"]["plate_id"] == "29A12345"
+    assert read["raw"]["confidence"] == "97"
+
+
+def test_what_is_no_message_of_the_lane_s_camera_ends_with_1(bridge: Bridge) -> None:
+    bridge.lane("in-1", CENTRALS)
+    done = bridge.run("test", "in-1", str(CAPTURED / "rekor-group.json"))
+    assert done.returncode == 1
+    assert "not a message of hikvision: no XML" in done.stderr
+    done = bridge.run("test", "in-9", str(CAPTURED / "rekor-group.json"))
+    assert (done.returncode, "write one of in-1" in done.stderr) == (1, True)
+    assert bridge.run("test", "in-1", "no-such-file").returncode == 1
+
+
+def test_status_shows_each_lane_and_69_where_nothing_runs(bridge: Bridge) -> None:
+    bridge.lane("in-1", CENTRALS, dry_run=True)
+    bridge.lane("in-2", CENTRALS, silent_after_s=0.001)
+    done = bridge.run("status")
+    assert done.returncode == 69
+    assert "systemctl start zparkd-camera" in done.stderr
+    bridge.start()
+    bridge.send("in-1", hikvision("unknown"))
+    done = bridge.run("status")
+    head, one, two = done.stdout.splitlines()
+    assert head.split()[:2] == ["LANE", "EDGE"]
+    assert one.split()[:2] == ["in-1", "in-1"]
+    assert two.split()[-1] == "silent"
+    lanes = json.loads(bridge.run("status", "--json").stdout)["lanes"]
+    assert [lane["misreads"] for lane in lanes] == [1, 0]
+
+
+def test_a_message_that_is_too_long_or_slow_or_wrong_is_refused_and_counted(
+    bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", CENTRALS, f'[barrier]\nkind = "http"\nurl = "{relay.url}/open"\n')
+    bridge.start()
+    assert bridge.send("in-1", b"x" * (MESSAGE_BYTES + 1))[0] == 413
+    assert bridge.send("in-1", b"x")[0] == 400
+    assert bridge.send("in-1", b"x", method="DELETE")[0] == 405
+    half = socket.create_connection(("127.0.0.1", bridge.port))
+    half.sendall(b"POST /in-1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+    half.close()
+    assert bridge.send("in-1", hikvision("29A12345", now_ms() - 60_000))[0] == 200
+    shown = bridge.status()["in-1"]
+    assert shown["unreadable"] == 2
+    assert shown["reads"] == 1
+    assert relay.opened == []
+
+
+def test_status_and_pictures_are_for_this_machine_alone(bridge: Bridge, tmp_path: Path) -> None:
+    own = _own_address()
+    if own is None:
+        pytest.skip("this machine has no address but loopback")
+    bridge.config.write_text(f'listen = "0.0.0.0:{bridge.port}"\noutbox = "outbox.db"\n')
+    bridge.lane("in-1", CENTRALS)
+    bridge.start()
+    for path in ("/-/status", "/-/pictures/x"):
+        with socket.create_connection((own, bridge.port)) as asked:
+            asked.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            assert asked.recv(64).startswith(b"HTTP/1.1 403")
+
+
+def _own_address() -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            address = str(probe.getsockname()[0])
+        except OSError:
+            return None
+    return None if address.startswith("127.") else address
