@@ -208,7 +208,7 @@ def test_a_long_past_is_judged_again_in_parts(fed: Judged, book: Book) -> None:
             fed.store.settle()
             fed.store.commit()
             turns += 1
-    assert turns == 3
+    assert turns >= 3
     assert fed.content()[0] == {}
 
 

@@ -89,7 +89,7 @@ QUOTA_SHOWN_MS = 600_000  # how long it is a problem that something waited
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
 COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits
-REJUDGED_PER_TURN = 500  # events that come to count, or count no more, by what members say
+REJUDGED_PER_TURN = 200  # events that come to count, or count no more, by what members say
 PLATES_REMEMBERED = 1_024  # whose open stays are at hand without asking the disk
 EVENTS_PER_TURN = 500  # taken from peers; other messages of theirs wait for the next turn
 EVENTS_FOLDED_PER_TURN = 500  # looked at to bring stays up to date; the rest likewise

@@ -89,7 +89,8 @@ class Members:
         At most so many. They are taken as done: the caller does it in the same transaction.
         """
         changes: list[tuple[int, bool]] = []
-        for stream in sorted(self._streams_to_do()):
+        while self._streams_to_do() and len(changes) < most:
+            stream = min(self._streams_to_do())
             head, wanted = self._streams.heads[stream], self.verdicts.up_to(stream)
             base = self._streams.at(Position(*stream, 0))
             assert base is not None
@@ -106,8 +107,6 @@ class Members:
                 self._done(stream, wanted)
             elif seqs:
                 self._cut(stream, now)
-            if len(changes) >= most:
-                break
         return changes
 
     def _streams_to_do(self) -> set[Stream]:

@@ -84,23 +84,25 @@ class Projection:
         if event.kind == Kind.ENTRY and self._waiting:
             self._release(at)
 
-    def count_no_more(self, at: int, event: Event) -> None:
-        """Make an event that is projected one that means nothing, as if it had never been."""
+    def count_no_more(self, at: int, event: Event) -> int:
+        """Make an event that is projected one that means nothing, as if it had never been.
+
+        How many other events were looked at for that.
+        """
         number: int | None = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()[0]
         self._run(
             "UPDATE events SET vehicle=NULL, place=?, edge_id=NULL, request_id=NULL WHERE at=?",
             (event.order, at),
         )
         if number is None:
-            return
+            return 0
         if event.names is not None:
             self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
         self._run("DELETE FROM verdicts WHERE at=?", (at,))
         self._left(number)
-        if event.kind == Kind.ENTRY:
-            self._await_again(event, number)
+        return self._await_again(event, number) if event.kind == Kind.ENTRY else 0
 
-    def _await_again(self, entry: Event, number: int) -> None:
+    def _await_again(self, entry: Event, number: int) -> int:
         """An entry of a vehicle counts no more: what names it waits for it."""
         rows = self._run(
             "SELECT at, skeleton, sealed FROM events WHERE vehicle=? AND place >= ?"
@@ -118,6 +120,7 @@ class Projection:
                 )
                 self._wait(event, at, own.no)
                 self._left(number)
+        return len(rows)
 
     def _left(self, number: int) -> None:
         """An event takes no part any more in a vehicle: all there is judged and folded again."""
