@@ -246,6 +246,7 @@ def test_on_loopback_its_account_is_admin_until_somebody_has_credentials(gateway
         "login_required": False,
         "first_login": f"zparkd-web -c {gateway.central.config} user add NAME --role admin",
         "user": None,
+        "staff_id": None,
         "role": "admin",
         "csrf": "",
         "central": "central-1",

@@ -223,6 +223,7 @@ def test_with_keys_in_use_all_of_it_works_and_a_wrong_key_is_told(make_site: Mak
     with make_site(2, links=[], mode=SecurityMode.CURVE) as site:
         here, there = site.centrals
         there.knows(here)
+        here.admits("desk")
         site.start()
         with Gateway(here) as gateway:
             config = config_of(gateway)
