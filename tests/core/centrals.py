@@ -126,6 +126,9 @@ class Driven:
         """One turn, committed. What it sends is the caller's to deliver."""
         output = self.central.step(self.now, batch)
         self.store.commit()
+        beat = self.central.heartbeat(self.now)
+        if beat is not None:
+            output.published.append(beat)
         return output
 
     # --- as an edge --------------------------------------------------------------------------

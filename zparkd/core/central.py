@@ -313,22 +313,30 @@ class Central:
             body = wire.write_body((event.skeleton, event.sealed) for event in output.recorded)
             live = self._header(now, self.proof.live(self.settings.site))
             output.published.append([wire.TOPIC_EVENTS, live, body])
-        if now.mono_ms >= self._next_beat_ms:
-            self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
-            first = {self.settings.id, *self.peers.states}
-            heads, older = wire.beat_heads(self.log.heads, first, self.proof.unsigned)
-            beat = Beat(
-                self.settings.site,
-                self.settings.timezone,
-                __version__,
-                now.wall_ms,
-                self.peers.hears(now.mono_ms),
-                heads,
-                older,
-                self.fetched_ms,
-                self.proof.identity_key,
-            )
-            output.published.append([wire.TOPIC_HEARTBEAT, self._header(now, beat)])
+
+    def heartbeat(self, now: Now) -> Frames | None:
+        """What tells peers that we live, and what is committed here; None where none is due.
+
+        It needs no transaction: a central whose disk is full lives all the same.
+        """
+        if now.mono_ms < self._next_beat_ms:
+            return None
+        self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
+        first = {self.settings.id, *self.peers.states}
+        heads, older = wire.beat_heads(self.log.heads, first, self.proof.unsigned)
+        beat = Beat(
+            self.settings.site,
+            self.settings.timezone,
+            __version__,
+            now.wall_ms,
+            self.peers.hears(now.mono_ms),
+            heads,
+            older,
+            self.fetched_ms,
+            self.proof.identity_key,
+        )
+        self.counters.messages_sent += 1
+        return [wire.TOPIC_HEARTBEAT, self._header(now, beat)]
 
     def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
         return wire.write_header(self.settings.id, self.clock.read(now).ms, data)

@@ -1,7 +1,10 @@
 """What `status` calls a problem of the events that are held here, and of streams of others."""
 
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from zparkd.core import limits
 from zparkd.core.central import Central
@@ -24,6 +27,32 @@ _STUCK = {
 def problem(code: str, message: str, hint: str) -> Problem:
     """A problem as `status` lists it."""
     return {"code": code, "message": message, "hint": hint}
+
+
+def problems_of_disk(database: Path) -> Iterator[Problem]:
+    """What will fill the disk, while there is still time."""
+    with suppress(OSError):
+        size = os.stat(f"{database}-wal").st_size
+        if size > limits.WAL_WARNED_BYTES:
+            yield problem(
+                "WAL_GROWS",
+                f"{database}-wal has {_mib(size)}: some program has been reading the database for"
+                " long, and all that is committed meanwhile is kept beside it",
+                f"find it (fuser -v {database}) and end it; the file then shrinks by itself",
+            )
+    with suppress(OSError):
+        disk = os.statvfs(database.parent)
+        free = disk.f_bavail * disk.f_frsize
+        if free < limits.DISK_LOW_BYTES:
+            yield problem(
+                "DISK_LOW",
+                f"the disk of {database} has {_mib(free)} left; once it is full, edges are refused",
+                "free space on it, or move the database to a larger one",
+            )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def problems_of_events(central: Central) -> Iterator[Problem]:

@@ -216,6 +216,8 @@ class Reactor:
                     self._refuse(message)
                 else:
                     self._alone(message)
+                self._beat()  # each of them may take its time
+        self._beat()
         self._committed(lambda: self._central.note_peers(now))
         self._committed(lambda: self._central.note_edges(now))
         self._committed(lambda: self._outages.note(now))
@@ -265,6 +267,12 @@ class Reactor:
             raise StorageFailed(f"{self._config.storage_path}: {second}") from second
         self._central.undone(moved)
         self._outages.undone()
+
+    def _beat(self) -> None:
+        """Tell peers that we live, where it is time; of what is on the disk, and needing none."""
+        frames = self._central.heartbeat(self._clocks())
+        if frames is not None:
+            self._bus.publish(frames)
 
     def _alone(self, message: Incoming) -> None:
         """One message of a batch that was undone: only the one at fault is refused."""

@@ -20,6 +20,7 @@ from zparkd.core.site import Peer
 from zparkd.daemon.floods import Flood
 from zparkd.daemon.problems import (
     Problem,
+    problems_of_disk,
     problems_of_events,
     problems_of_quotas,
     problems_of_streams,
@@ -95,6 +96,7 @@ def status(
         "problems": [
             *_problems_of_security(security),
             *_problems_of_store(store),
+            *problems_of_disk(store.path),
             *_problems_of_api(external_api),
             *_problems(central, now, faults),
         ],

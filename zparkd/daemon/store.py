@@ -25,6 +25,7 @@ from zparkd.daemon import damage, database_file, edges_seen, rereading, zones
 from zparkd.daemon.database_file import DatabaseBusy
 from zparkd.daemon.mark import Mark, Said, read_mark
 from zparkd.daemon.members import Members
+from zparkd.daemon.peer_notes import PeerNotes
 from zparkd.daemon.projection import Projection
 from zparkd.daemon.reference_tables import ReferenceTables
 from zparkd.daemon.rejudging import Rejudging
@@ -71,7 +72,6 @@ class Store:
         said = read_mark(path)
         self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
         self._run = self._connection.execute
-        self._noted: set[str] | None = None  # the peers of which anything is written down
         try:
             # First: what is damaged or not ours is refused as it is.
             self._lost = damage.look(self._connection, path, central_id, said)
@@ -92,6 +92,7 @@ class Store:
             self._rereading = Rereading(
                 self._connection, self.members, self._projection, self.reference
             )
+            self._peer_notes = PeerNotes(self._connection, self._begin)
             if path != _IN_MEMORY:
                 self._mark = Mark(path, self._said_from(said))
                 self._file = database_file.identity(path)
@@ -159,6 +160,11 @@ class Store:
             self._run("BEGIN IMMEDIATE")
 
     @property
+    def path(self) -> Path:
+        """Where the database is."""
+        return self._path
+
+    @property
     def connection(self) -> sqlite3.Connection:
         """For reading tables that are not the log's."""
         return self._connection
@@ -191,7 +197,7 @@ class Store:
             self._run("ROLLBACK")
         moved = self._streams.undo()
         self._reload()
-        self._noted = None
+        self._peer_notes.reload()
         return moved
 
     def _reload(self) -> None:
@@ -401,28 +407,7 @@ class Store:
 
     def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:
         """Write down what changed of peers; what is written of others than `ids` goes."""
-        if self._noted is None:
-            self._noted = {id for (id,) in self._run("SELECT id FROM peers")}
-        for id in self._noted - set(ids):
-            self._begin()
-            self._run("DELETE FROM peers WHERE id=?", (id,))
-            self._run("DELETE FROM peer_heads WHERE peer=?", (id,))
-        for note in notes:
-            self._begin()
-            self._run(
-                "INSERT OR REPLACE INTO peers VALUES (?,?,?)",
-                (note.peer_id, note.synced_ms, wall_ms),
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO peer_heads VALUES (?,?,?,?)",
-                [(note.peer_id, *head) for head in note.heads if head[2]],
-            )
-            self._connection.executemany(
-                "DELETE FROM peer_heads WHERE peer=? AND origin=? AND epoch=?",
-                [(note.peer_id, *head[:2]) for head in note.heads if not head[2]],
-            )
-            self._noted.add(note.peer_id)
-        self._noted &= set(ids)
+        self._peer_notes.write(ids, notes, wall_ms)
 
     def note_edges(self, seen: Iterable[tuple[str, int]]) -> None:
         """Write down when edges were last heard, in ms; of the ones silent for longest no more."""
@@ -458,11 +443,7 @@ class Store:
 
     def peer_notes(self) -> list[PeerNote]:
         """What was written down of peers."""
-        heads: dict[str, list[tuple[str, int, int]]] = {}
-        for id, *head in self._run("SELECT peer, origin, epoch, head FROM peer_heads"):
-            heads.setdefault(id, []).append((head[0], head[1], head[2]))
-        rows = self._run("SELECT id, synced_ms FROM peers").fetchall()
-        return [PeerNote(id, synced_ms, heads.get(id, [])) for id, synced_ms in rows]
+        return self._peer_notes.read()
 
     def last_stamp(self, origin: str) -> int:
         """The time stamp of the newest event of an origin; 0 for none."""
