@@ -29,6 +29,7 @@ from zparkd.daemon.config import DEFAULT_PATH, SECTIONS, ConfigError, load, read
 USER = "zparkd"
 DATA = Path(__file__).resolve().parents[1] / "data"  # links in a checkout, files in a wheel
 STATE = Path("/var/lib/zparkd")
+_PACKAGED = Path("/usr/lib/systemd/system/zparkd.service")  # where only a package puts it
 # What the unit hides from the daemon: programs and Python must be somewhere else.
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
@@ -162,16 +163,11 @@ class _Machine:
 
 def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     """The files of the program, its user, and its directories."""
-    users = lib / "sysusers.d" / "zparkd.conf"
-    machine.program_file(users, (DATA / "systemd" / "zparkd.sysusers").read_bytes())
-    if machine.root is None:
-        _make_user(machine, users)
-    for name in _units():
-        unit = (DATA / "systemd" / name).read_text("utf-8")
-        unit = unit.replace("=/usr/bin/", f"={programs}/")
-        machine.program_file(lib / "systemd" / "system" / name, unit.encode())
-    for catalog in sorted((DATA / "systemd").glob("*.catalog")):
-        machine.program_file(lib / "systemd" / "catalog" / catalog.name, catalog.read_bytes())
+    if machine.root is None and _PACKAGED.exists():
+        machine.note("kept", f"the files of the package, such as {_PACKAGED}")
+        _make_user(machine, _PACKAGED.parents[2] / "sysusers.d" / "zparkd.conf")
+    else:
+        _place_program(machine, programs, lib)
     folder = DEFAULT_PATH.parent
     machine.folder(folder, "root")
     machine.folder(folder / "peers.d", "root", _SHARED_MODE)
@@ -183,6 +179,19 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     if _has_camera():
         sample = DATA / "etc" / "camera.toml.example"
         machine.program_file(folder / sample.name, sample.read_bytes())
+
+
+def _place_program(machine: _Machine, programs: Path, lib: Path) -> None:
+    users = lib / "sysusers.d" / "zparkd.conf"
+    machine.program_file(users, (DATA / "systemd" / "zparkd.sysusers").read_bytes())
+    if machine.root is None:
+        _make_user(machine, users)
+    for name in _units():
+        unit = (DATA / "systemd" / name).read_text("utf-8")
+        unit = unit.replace("=/usr/bin/", f"={programs}/")
+        machine.program_file(lib / "systemd" / "system" / name, unit.encode())
+    for catalog in sorted((DATA / "systemd").glob("*.catalog")):
+        machine.program_file(lib / "systemd" / "catalog" / catalog.name, catalog.read_bytes())
 
 
 def _units() -> list[str]:

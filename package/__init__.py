@@ -1,0 +1,1 @@
+"""What makes the packages: man pages and the Debian package. No part of zparkd itself."""
