@@ -3,9 +3,10 @@
     python -m package.deb WHEEL DIR [--version V]
 
 Everything of Python is in /opt/zparkd, a virtual environment of its own for the python3 of the
-distribution, with what requirements/web.txt locks; so nothing of the distribution changes it, and
-nothing of it changes the distribution. What it holds is compiled here: the services may not write
-there. Run it with a Python of the version that the distribution has.
+distribution, with what requirements/camera.txt locks, which is what the gateway needs too. So
+nothing of the distribution changes it, and nothing of it changes the distribution. What it holds
+is compiled here: the services may not write there. Run it with a Python of the version that the
+distribution has.
 """
 
 import argparse
@@ -28,6 +29,7 @@ PROGRAMS = {
     "zparkd": "zparkd.daemon.main:main",
     "zparkctl": "zparkd.cli.main:main",
     "zparkd-web": "zparkd.web.command:main",
+    "zparkd-camera": "zparkd.camera.command:main",
 }
 COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/zparkctl",
@@ -73,7 +75,7 @@ if [ "$1" = configure ]; then
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload
         # A central that runs takes up the new version: cameras ask the next one meanwhile.
-        if [ -n "$2" ]; then systemctl try-restart zparkd.service zparkd-web.service || :; fi
+        if [ -n "$2" ]; then systemctl try-restart zparkd zparkd-web zparkd-camera || :; fi
     fi
     if [ ! -e /etc/zparkd/zparkd.toml ]; then
         echo "zparkd: next: zparkctl setup --site NAME"
@@ -84,10 +86,11 @@ fi
 _PRERM = """\
 #!/bin/sh
 set -e
+units="zparkd-camera.service zparkd-web.service zparkd-backup.timer zparkd.service"
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-    systemctl disable --now zparkd-web.service zparkd-backup.timer zparkd.service || :
+    systemctl disable --now $units || :
 elif [ "$1" = remove ] && command -v systemctl >/dev/null; then
-    systemctl disable zparkd-web.service zparkd-backup.timer zparkd.service 2>/dev/null || :
+    systemctl disable $units 2>/dev/null || :
 fi
 """
 
@@ -110,7 +113,7 @@ def tree(root: Path, wheel: Path) -> None:
     site = root / HOME / "lib" / f"python{MINOR}" / "site-packages"
     pip = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--no-compile"]
     target = ["--no-deps", "--target", str(site), "--only-binary=:all:"]
-    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements/web.txt")]
+    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements/camera.txt")]
     _run(*pip, *target, *locked)
     _run(*pip, *target, "--no-index", str(wheel))
     shutil.rmtree(site / "bin", ignore_errors=True)

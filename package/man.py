@@ -15,6 +15,7 @@ from typing import NamedTuple
 import click
 
 from zparkd import __version__
+from zparkd.camera.main import main as zparkd_camera
 from zparkd.cli.main import main as zparkctl
 from zparkd.daemon.main import main as zparkd
 from zparkd.web.main import main as zparkd_web
@@ -59,6 +60,7 @@ def pages() -> Iterator[Page]:
         related = [f"{one}(1)" for one in see] if isinstance(command, click.Group) else []
         yield _page(path, 1, command, [*related, "zparkctl(1)", "zparkd(8)"])
     yield _page(("zparkd",), 8, zparkd, ["zparkctl(1)", "zparkd.toml(5)", "zparkd-web(8)"])
+    yield _page(("zparkd-camera",), 8, zparkd_camera, ["zparkd(8)", "zparkd-web(8)"])
     yield _page(("zparkd-web",), 8, zparkd_web, ["zparkctl(1)", "zparkd(8)", "zparkd.toml(5)"])
     yield _reference()
 

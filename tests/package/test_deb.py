@@ -218,7 +218,8 @@ PLATES = ["29A11111", "29A22222", "29A33333"]
 
 def enter(machine: Machine, plate: str) -> None:
     words = ("edge", "open", "--edge", "gate-1", "--plate", plate, "--direction", "ENTRY")
-    said = orjson.loads(machine.run("zparkctl", *words))
+    key = ("--secret-key-file", "/root/gate-1.key")
+    said = orjson.loads(machine.run("zparkctl", *words, *key))
     assert said["success"] is True, said
 
 
@@ -244,6 +245,8 @@ def test_a_bare_machine_gets_man_pages_completions_and_units(
     ):
         assert (one.root / path).is_file(), path
     assert not list((one.root / "etc/zparkd").glob("*.key")), "each machine makes its own"
+    for program in ("zparkd", "zparkctl", "zparkd-web", "zparkd-camera"):
+        assert "Usage" in one.run(program, "--help")
     script = "import zparkd, sys; print(sys.prefix, zparkd.__file__)"
     said = one.run("/opt/zparkd/bin/python3", "-I", "-c", script).split()
     assert said == ["/opt/zparkd", "/opt/zparkd/lib/python3.11/site-packages/zparkd/__init__.py"]

@@ -18,7 +18,9 @@ EACH = pytest.mark.parametrize("page", PAGES.values(), ids=list(PAGES))
 
 def test_every_command_has_a_page() -> None:
     names = {"-".join(("zparkctl", *path)) for path in every_command()}
-    assert names | {"zparkd", "zparkd-web", "zparkd.toml"} == {page.name for page in PAGES.values()}
+    assert names | {"zparkd", "zparkd-web", "zparkd-camera", "zparkd.toml"} == {
+        page.name for page in PAGES.values()
+    }
 
 
 def example(page: Page) -> str:
