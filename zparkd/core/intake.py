@@ -90,11 +90,12 @@ class Intake:
         taken = Taken()
         for stream, run in self._runs(peer, parts, taken).items():
             heads, certificate = signed.get(stream, ()), certificates.get(stream)
-            if run.events and (waits := self._waits(stream, run.events, now)) is not None:
-                taken.refused[stream] = Refusal(Why.WAITS, waits)
-                continue
             before = self._log.heads.get(stream, 0)
             try:
+                waits = self._waits(stream, run.events, certificate, now)
+                if waits is not None:
+                    taken.refused[stream] = Refusal(Why.WAITS, waits)
+                    continue
                 self._take_run(stream, run.events, heads, certificate, taken)
                 if run.aside:
                     self._contradicts(peer, stream, run.aside, heads, certificate)
@@ -108,10 +109,16 @@ class Intake:
             self._took_run(stream, run.events[:count])
         return taken
 
-    def _waits(self, stream: Stream, run: Sequence[Event], now: Now) -> str | None:
-        """Why nothing of a stream is taken in now; None where it is."""
-        origin = stream.origin
+    def _waits(
+        self, stream: Stream, run: Sequence[Event], certificate: Certificate | None, now: Now
+    ) -> str | None:
+        """Why nothing of a stream is taken in now; None where it is. Raises Forged."""
+        origin, trust = stream.origin, self._proof.trust
+        if not run:
+            return None
         if not self._admission.takes(origin):
+            if trust is not None and self._log.signed.pinned(origin):
+                trust.stream_key(stream, certificate)  # who forges is named all the same
             return f"has events of {origin}, which is not taken in"
         speaks = any(isinstance(event.reference, MemberSaid) for event in run)
         if speaks and not self._admission.has_a_voice(origin):
