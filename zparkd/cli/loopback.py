@@ -62,6 +62,7 @@ class LoopbackCentral:
         self.log = folder / "log.txt"
         self.ports = free_ports(3)
         self.process: subprocess.Popen[bytes] | None = None
+        self.code = Path(__file__).parents[2]  # the folder of the package that it runs
         self.address = "127.0.0.1"
         self.runs_in: tuple[str, ...] = ()  # a command that runs its process somewhere else
         (folder / "peers.d").mkdir(parents=True)
@@ -127,12 +128,12 @@ class LoopbackCentral:
             self.process = subprocess.Popen(
                 [
                     *self.runs_in,
-                    *(sys.executable, "-m", "zparkd.daemon.main", "-c", str(self.config)),
+                    *(sys.executable, "-P", "-m", "zparkd.daemon.main", "-c", str(self.config)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                env={**os.environ, "PYTHONPATH": str(self.code)},
             )
 
     def answers(self) -> bool:
