@@ -68,7 +68,10 @@ class Floods:
         self._names.setdefault((domain, address), set()).add(who)
         if len(self._before) > limits.CONNECTIONS_TOLD_APART:
             return
-        here = [it.inode for it in self._standing(domain) if it.address == address]
+        try:
+            here = [it.inode for it in self._standing(domain) if it.address == address]
+        except OSError:
+            return
         new = [it for it in here if it not in self._owners]
         for inode in new:
             seen_ms = self._seen.setdefault(inode, mono_ms)
@@ -88,6 +91,12 @@ class Floods:
         if mono_ms < self._due_ms:
             return
         self._due_ms = mono_ms + limits.FLOOD_LOOKED_AT_MS
+        try:
+            self._look(mono_ms)
+        except OSError:  # no file is left to ask with, or a kernel that does not say
+            self._memory_bytes = None  # nobody is judged by what was not counted
+
+    def _look(self, mono_ms: int) -> None:
         memory = memory_bytes()
         before = self._memory_bytes
         if before is not None and memory - before >= limits.FLOOD_GROWTH_BYTES:
@@ -110,11 +119,9 @@ class Floods:
         self._seen = {it: at_ms for it, at_ms in self._seen.items() if it in self._before}
 
     def _standing(self, domain: Domain) -> list[Connection]:
+        """The connections of a port. Raises OSError."""
         where = self._where().get(domain)
-        try:
-            return connections(where[0], ipv6=where[1]) if where is not None else []
-        except OSError:  # a kernel that does not say
-            return []
+        return connections(where[0], ipv6=where[1]) if where is not None else []
 
     def _cut(self, domain: Domain, mono_ms: int) -> None:
         standing = self._standing(domain)

@@ -38,7 +38,7 @@ class Connection(NamedTuple):
 
 
 def memory_bytes() -> int:
-    """How much memory this process takes."""
+    """How much memory this process takes. Raises OSError."""
     return int(_STATM.read_bytes().split()[1]) * _PAGE_BYTES
 
 
@@ -87,7 +87,7 @@ def _read(message: bytes) -> Connection:
 
 
 def cut(connection: Connection) -> bool:
-    """End one connection of this process; False where it is gone already.
+    """End one connection of this process; False where it is gone already. Raises OSError.
 
     ZeroMQ, which has it, finds it ended by the other side, and gives back what it took in.
     """
