@@ -99,6 +99,22 @@ def test_a_message_that_is_too_long_or_slow_or_wrong_is_refused_and_counted(
     assert relay.opened == []
 
 
+def test_who_holds_connections_open_keeps_no_camera_out(bridge: Bridge) -> None:
+    bridge.lane("in-1", CENTRALS, dry_run=True)
+    bridge.start()
+    held = []
+    for _ in range(300):
+        one = socket.socket()
+        one.bind(("127.0.0.9", 0))
+        one.connect(("127.0.0.1", bridge.port))
+        one.sendall(b"POST /in-1 HT")
+        held.append(one)
+    assert bridge.send("in-1", hikvision("unknown"))[0] == 200
+    assert bridge.status()["in-1"]["misreads"] == 1
+    for one in held:
+        one.close()
+
+
 def test_status_and_pictures_are_for_this_machine_alone(bridge: Bridge, tmp_path: Path) -> None:
     own = _own_address()
     if own is None:

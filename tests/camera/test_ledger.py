@@ -1,5 +1,6 @@
 """What outlives the process: the outbox in order and bounded, passages, reads taken."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -112,17 +113,71 @@ def test_what_was_dealt_with_at_about_that_time_is_known(
 
 
 def test_old_passages_go(opened: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "_TIDY_EVERY", 1)
     monkeypatch.setattr(ledger_module, "PASSAGES_KEPT", 2)
     ledger = opened()
     old_ms = NOW_MS - 49 * 3_600_000
     ledger.keep("in-1", Passage("old", read("OLD1", old_ms), old_ms, old_ms, State.OPENED))
-    for number in range(3):
+    ledger.keep("in-1", Passage("new", read("NEW1"), NOW_MS, NOW_MS, State.OPENED))
+    ledger.tidy()
+    assert not ledger.knows("in-1", "OLD1", old_ms, 1)
+    for number in range(1, 4):
         at_ms = NOW_MS - number
         ledger.keep("in-1", Passage(str(number), read(f"NEW{number}"), at_ms, at_ms, State.OPENED))
-    names = [passage.request_id for passage in ledger.recent("in-1")]
-    assert names == ["1", "0"]
-    assert not ledger.knows("in-1", "OLD1", old_ms, 1)
+    ledger.tidy()
+    assert [passage.request_id for passage in ledger.recent("in-1")] == ["1", "new"]
+
+
+@pytest.mark.parametrize("rot", [b"no database at all" * 400, None])
+def test_a_rotten_file_is_set_aside_and_the_lanes_go_on(
+    opened: Callable[[], Ledger], tmp_path: Path, rot: bytes | None
+) -> None:
+    path = tmp_path / "outbox.db"
+    ledger = opened()
+    for number in range(300):
+        ledger.put("in-1", NOW_MS, fields(f"{number:032d}"))
+    ledger.close()
+    whole = path.read_bytes()
+    path.write_bytes(rot or whole[:8192] + bytes(8192) + whole[16384:])
+    ledger = opened()
+    assert ledger.waiting() == 0
+    ledger.put("in-1", NOW_MS, fields("a"))
+    assert ledger.waiting() == 1
+    assert [file.name for file in tmp_path.glob("*broken*")] == [f"outbox.db.broken-{NOW_MS}"]
+
+
+def test_a_file_of_a_later_version_is_left_alone(
+    opened: Callable[[], Ledger], tmp_path: Path
+) -> None:
+    opened().close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as database:
+        database.execute("PRAGMA user_version = 2")
+    with pytest.raises(LedgerError, match="a later zparkd-camera"):
+        opened()
+
+
+def test_a_read_that_another_version_kept_otherwise_stops_nothing(
+    opened: Callable[[], Ledger], tmp_path: Path
+) -> None:
+    ledger = opened()
+    ledger.take("in-1", NOW_MS, read())
+    ledger.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as database:
+        database.execute("UPDATE inbox SET read = '{\"other\": 1}'")
+        database.commit()
+    assert opened().taken("in-1") == []
+
+
+def test_a_disk_that_fails_holds_up_nobody_and_is_shown(opened: Callable[[], Ledger]) -> None:
+    ledger = opened()
+    ledger._db.execute("PRAGMA max_page_count = 1")  # the disk is full
+    for number in range(200):
+        ledger.put("in-1", NOW_MS, {**fields(f"{number}"), "plate_view": "x" * 200})
+        ledger.keep("in-1", Passage(f"{number}", read(), NOW_MS, NOW_MS, State.ASKED))
+    assert ledger.fault is not None
+    assert "full" in ledger.fault
+    ledger._db.execute("PRAGMA max_page_count = 100000")
+    ledger.put("in-1", NOW_MS, fields("again"))
+    assert ledger.fault is None
 
 
 def test_one_process_has_the_file(opened: Callable[[], Ledger], tmp_path: Path) -> None:

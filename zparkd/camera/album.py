@@ -16,7 +16,7 @@ from zparkd.camera.read import Picture
 REFERENCE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}(-[2-8])?\.(jpg|png)"
 )
-_LOOK_EVERY = 200  # pictures written between two looks at the bounds
+_PARTS = 20  # of the bound may be written between two looks at it
 _log = logging.getLogger("zparkd.camera")
 
 
@@ -27,7 +27,7 @@ class Album:
         self._folder = folder
         self._bytes = mib * 1024 * 1024
         self._age_s = days * 24 * 3600
-        self._written = 0
+        self._written = 0  # bytes since the last look at the bounds
 
     def reference(
         self, lane: str, request_id: str, pictures: Sequence[Picture], captured_ms: int
@@ -53,9 +53,8 @@ class Album:
         except OSError as fault:
             _log.warning("a picture can't be kept: %s", fault.strerror or fault)
             return
-        self._written += len(pictures)
-        if self._written >= _LOOK_EVERY:
-            self._written = 0
+        self._written += sum(len(picture.data) for picture in pictures)
+        if self._written > self._bytes // _PARTS:
             self.tidy()
 
     def find(self, reference: str) -> Path | None:
@@ -67,6 +66,7 @@ class Album:
 
     def tidy(self) -> None:
         """Remove what is too old, then the oldest until the rest is within the bound."""
+        self._written = 0
         try:
             found = [
                 (state.st_mtime, state.st_size, path)

@@ -20,6 +20,7 @@ class Figures:
         self._last: dict[str, int | str | None] = {
             "last_event_ms": None,
             "clock_offset_ms": None,
+            "own_clock_offset_ms": None,
             "last_fault": None,
             "barrier_fault": None,
         }

@@ -19,6 +19,7 @@ from zparkd.camera.read import At, Message, Picture, Read, Travel, Unreadable
 from zparkd.core.site import Direction
 
 READS_WAITING = 256
+NOTHING_RECORDED = ("rate_limited", "storage_unavailable")  # refusals that may be asked again
 _log = logging.getLogger("zparkd.camera")
 
 
@@ -39,6 +40,11 @@ class _Taken:
 def now_ms() -> int:
     """What the time is here, ms since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def _mono_ms() -> int:
+    """A time that only goes on, in ms."""
+    return time.monotonic_ns() // 1_000_000
 
 
 class Lane:
@@ -143,6 +149,7 @@ class Lane:
             "dry_run": self.config.dry_run,
             "silent": silent,
             "waiting": self._ledger.waiting(self.config.name),
+            "ledger_fault": self._ledger.fault,
             "lost": self._ledger.counts(self.config.name).get("lost", 0),
             **shown,
         }
@@ -154,7 +161,7 @@ class Lane:
         try:
             while True:
                 due_ms = self._passages.next_due_ms()
-                wait_s = None if due_ms is None else max(0, due_ms - self._clock()) / 1000
+                wait_s = None if due_ms is None else max(0, due_ms - _mono_ms()) / 1000
                 try:
                     taken = self._waiting.get(timeout=wait_s)
                 except queue.Empty:
@@ -166,7 +173,7 @@ class Lane:
                     if taken is not None:
                         self._judge(taken)
                         self._ledger.done(taken.number)
-                    for passage in self._passages.due(self._clock()):
+                    for passage in self._passages.due(_mono_ms()):
                         self._ask(passage)
                 except Exception:
                     # One read that can't be dealt with must not end the lane.
@@ -176,11 +183,8 @@ class Lane:
             self._centrals.close()
 
     def _judge(self, taken: _Taken) -> None:
-        now = self._clock()
         read = taken.read
-        when = timing(read, now)
-        if when is not Timing.REPEATED:
-            self.figures.note("clock_offset_ms", read.captured_ms - now)
+        when = self._timing(read)
         if when is not Timing.FRESH:
             self.figures.count(str(when))
             margin_ms = round(self.config.window_s * 1000)
@@ -190,7 +194,7 @@ class Lane:
                 request_id = request_id_of(self.config.edge_id, read)
                 self._as_seen(read, request_id, taken.pictures)
             return
-        passage, step = self._passages.take(read, now)
+        passage, step = self._passages.take(read, _mono_ms())
         if passage.read is read:
             passage.carried = taken
         match step:
@@ -200,6 +204,25 @@ class Lane:
                 self._ledger.keep(self.config.name, passage)
             case Step.CORRECT:
                 self._correct(read, taken.pictures)
+
+    def _timing(self, read: Read) -> Timing:
+        """What the read's time says of it, by our clock; by a central's where ours says no.
+
+        A controller without a clock of its own starts anywhere, and its cameras are right.
+        """
+        now = self._clock()
+        when = timing(read, now)
+        if when is Timing.REPEATED:
+            return when
+        self.figures.note("clock_offset_ms", read.captured_ms - now)
+        if when is Timing.FRESH:
+            return when
+        try:
+            by_central_ms = self._centrals.time_ms()
+        except NoAnswer:
+            return when
+        self.figures.note("own_clock_offset_ms", self._clock() - by_central_ms)
+        return timing(read, by_central_ms)
 
     def _ask(self, passage: Passage) -> None:
         """Ask for a passage, and open for it where a central says so in time."""
@@ -221,11 +244,11 @@ class Lane:
         try:
             answer = self._centrals.ask("BARRIER_OPEN", fields)
         except NoAnswer as fault:
-            self.figures.count("unanswered")
-            self.figures.note("last_fault", str(fault))
-            passage.state = State.UNANSWERED
-            self._put(passage.read, fields)
-            self._ledger.keep(name, passage)
+            self._unanswered(passage, fields, str(fault))
+            self._album.keep(image, pictures)
+            return
+        if _code(answer) in NOTHING_RECORDED:
+            self._unanswered(passage, fields, _message(answer))
             self._album.keep(image, pictures)
             return
         if answer.get("success") is not True:
@@ -253,12 +276,18 @@ class Lane:
             return
         self.figures.opened(time.monotonic() - came_s)
 
+    def _unanswered(self, passage: Passage, fields: dict[str, Any], why: str) -> None:
+        """No central has it, as far as is known: into the outbox, to be told as seen."""
+        self.figures.count("unanswered")
+        self.figures.note("last_fault", why)
+        passage.state = State.UNANSWERED
+        self._put(passage.read, fields)
+        self._ledger.keep(self.config.name, passage)
+
     def _refused(self, passage: Passage, answer: dict[str, Any]) -> None:
         passage.state = State.REFUSED
-        code = _code(answer)
-        self.figures.refused(code)
-        message = (answer.get("error") or {}).get("message")
-        self.figures.note("last_fault", f"{code}: {message}")
+        self.figures.refused(_code(answer))
+        self.figures.note("last_fault", _message(answer))
 
     def _rehearse(self, passage: Passage, fields: dict[str, Any]) -> None:
         """Ask what is known of the vehicle; record nothing and move nothing."""
@@ -316,6 +345,11 @@ class Lane:
         if way is None or isinstance(way, Direction):
             return way
         return way.get(travel)
+
+
+def _message(answer: dict[str, Any]) -> str:
+    error = answer.get("error")
+    return f"{_code(answer)}: {error.get('message') if isinstance(error, dict) else None}"
 
 
 def _code(answer: dict[str, Any]) -> str:

@@ -3,8 +3,12 @@
 A read is here before its camera is thanked for it. A passage is marked as opened before the
 barrier moves, so that none is moved twice for it, whenever the process ends. What no central
 answered waits in the outbox until one has recorded it as seen.
+
+A disk that is full or failing holds up no lane: what can't be written is said in `fault`, and only
+a restart would miss it.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -20,7 +24,8 @@ from zparkd.camera.read import Read
 OUTBOX_MESSAGES = 20_000  # the oldest go first
 PASSAGES_KEPT = 50_000
 PASSAGE_KEPT_MS = 48 * 3600 * 1000
-_TIDY_EVERY = 500  # passages begun
+VERSION = 1  # of the tables below; a file of a later one is not touched
+_log = logging.getLogger("zparkd.camera")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL, received_ms INTEGER NOT NULL,
@@ -58,24 +63,33 @@ class Ledger:
     """One open file, for all threads of the process."""
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
-        """Open or make it. Raises LedgerError."""
+        """Open or make it; one that is rotten is set aside. Raises LedgerError."""
+        self.fault: str | None = None
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        self._begun = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                path, timeout=5, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")  # one process a file
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            try:
+                self._db = _opened(path)
+            except sqlite3.DatabaseError as rot:
+                if isinstance(rot, sqlite3.OperationalError):
+                    raise
+                aside = path.with_name(f"{path.name}.broken-{now_ms()}")
+                path.replace(aside)
+                _log.error("%s is no database any more (%s); set aside as %s", path, rot, aside)
+                self._db = _opened(path)
         except (OSError, sqlite3.Error) as fault:
             raise LedgerError(
                 f"{path}: can't be used: {fault}; is another zparkd-camera running with it, or is"
                 " its folder not writable?"
             ) from None
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            self._db.close()
+            raise LedgerError(
+                f"{path}: was written by a later zparkd-camera; run that, or write another outbox"
+            )
+        self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         """Close the file."""
@@ -98,7 +112,7 @@ class Ledger:
     def taken(self, lane: str) -> list[tuple[int, Read]]:
         """Reads of an earlier run that were not dealt with, in order."""
         rows = self._rows("SELECT id, read FROM inbox WHERE lane = ? ORDER BY id", (lane,))
-        return [(id, msgspec.json.decode(read, type=Read)) for id, read in rows]
+        return [(id, read) for id, text in rows if (read := _read(text)) is not None]
 
     # --- passages
 
@@ -119,9 +133,6 @@ class Ledger:
                 outcome,
             ),
         )
-        self._begun += 1
-        if self._begun % _TIDY_EVERY == 0:
-            self._tidy()
 
     def recent(self, lane: str) -> list[Passage]:
         """Passages of an earlier run at whose barrier a vehicle may still stand, in order."""
@@ -132,8 +143,9 @@ class Ledger:
             (lane, since),
         )
         return [
-            Passage(id, msgspec.json.decode(read, type=Read), first_ms, last_ms, State(state))
-            for id, state, first_ms, last_ms, read in rows
+            Passage(id, read, first_ms, last_ms, State(state))
+            for id, state, first_ms, last_ms, text in rows
+            if (read := _read(text)) is not None
         ]
 
     def unfinished(self, lane: str) -> list[Passage]:
@@ -144,8 +156,9 @@ class Ledger:
             (lane, State.HELD, State.ASKED),
         )
         return [
-            Passage(id, msgspec.json.decode(read, type=Read), first_ms, last_ms, State.ASKED)
-            for id, first_ms, last_ms, read in rows
+            Passage(id, read, first_ms, last_ms, State.ASKED)
+            for id, first_ms, last_ms, text in rows
+            if (read := _read(text)) is not None
         ]
 
     def knows(self, lane: str, plate: str, captured_ms: int, margin_ms: int) -> bool:
@@ -161,21 +174,17 @@ class Ledger:
 
     def put(self, lane: str, captured_ms: int, fields: Mapping[str, object]) -> None:
         """Have a request told later, once; on the disk when this returns."""
-        with self._lock:
-            self._db.execute("PRAGMA synchronous=FULL")
-            try:
-                self._db.execute(
-                    "INSERT OR IGNORE INTO outbox (lane, request_id, captured_ms, fields)"
-                    " VALUES (?, ?, ?, ?)",
-                    (
-                        lane,
-                        fields["request_id"],
-                        captured_ms,
-                        msgspec.json.encode(fields).decode(),
-                    ),
-                )
-            finally:
-                self._db.execute("PRAGMA synchronous=NORMAL")
+        self._run(
+            "INSERT OR IGNORE INTO outbox (lane, request_id, captured_ms, fields)"
+            " VALUES (?, ?, ?, ?)",
+            (
+                lane,
+                fields["request_id"],
+                captured_ms,
+                msgspec.json.encode(fields).decode(),
+            ),
+            synchronous="FULL",
+        )
         over = self.waiting() - OUTBOX_MESSAGES
         if over > 0:
             self._do(
@@ -201,9 +210,8 @@ class Ledger:
 
     def waiting(self, lane: str | None = None) -> int:
         """How many messages wait, of one lane or of all."""
-        if lane is None:
-            return int(self._rows("SELECT count(*) FROM outbox", ())[0][0])
-        return int(self._rows("SELECT count(*) FROM outbox WHERE lane = ?", (lane,))[0][0])
+        rows = self._rows("SELECT count(*) FROM outbox WHERE lane = ? OR ? IS NULL", (lane, lane))
+        return int(rows[0][0]) if rows else 0
 
     # --- figures that a restart must not hide
 
@@ -221,7 +229,8 @@ class Ledger:
 
     # --- the file
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """Drop passages that are too old, or too many."""
         self._do("DELETE FROM passages WHERE last_ms < ?", (self._now_ms() - PASSAGE_KEPT_MS,))
         self._do(
             "DELETE FROM passages WHERE request_id IN (SELECT request_id FROM passages"
@@ -230,13 +239,53 @@ class Ledger:
         )
 
     def _do(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock:
-            self._db.execute(statement, values)
+        self._run(statement, values)
 
     def _insert(self, statement: str, values: tuple[object, ...]) -> int:
-        with self._lock:
-            return self._db.execute(statement, values).lastrowid or 0
+        return self._run(statement, values)[1]
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        return self._run(statement, values)[0]
+
+    def _run(
+        self, statement: str, values: tuple[object, ...], synchronous: str | None = None
+    ) -> tuple[list[Any], int]:
+        """The rows of a statement, and the number of the row it made; none where the disk fails."""
         with self._lock:
-            return self._db.execute(statement, values).fetchall()
+            try:
+                if synchronous is not None:
+                    self._db.execute(f"PRAGMA synchronous={synchronous}")
+                done = self._db.execute(statement, values)
+                found = done.fetchall(), done.lastrowid or 0
+                if synchronous is not None:
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+            except sqlite3.Error as fault:
+                if self.fault is None:
+                    _log.error("the outbox: %s; the lanes go on without it", fault)
+                self.fault = f"the outbox can't be read or written: {fault}"
+                return [], 0
+            self.fault = None
+            return found
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA locking_mode=EXCLUSIVE")  # one process a file
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check finds it damaged")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _read(text: str) -> Read | None:
+    """A read as it was kept; None for one that another version wrote otherwise."""
+    try:
+        return msgspec.json.decode(text, type=Read)
+    except msgspec.MsgspecError:
+        return None

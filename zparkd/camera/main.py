@@ -16,6 +16,7 @@ import uvicorn
 from zparkd import __version__
 from zparkd.camera.album import Album
 from zparkd.camera.config import Config, ConfigError, LaneConfig, default_path, load
+from zparkd.camera.connections import bounded
 from zparkd.camera.lane import Lane, now_ms
 from zparkd.camera.ledger import Ledger, LedgerError
 from zparkd.camera.postman import Postman
@@ -69,9 +70,8 @@ def main(ctx: click.Context, /, *, file: Path | None) -> None:
 
 def _serve(config: Config, listening: socket.socket, ledger: Ledger) -> None:
     album = Album(config.pictures, config.pictures_mib, config.pictures_days)
-    album.tidy()
     lanes = [Lane(lane, ledger, album) for lane in config.lanes]
-    postman = Postman(lanes, ledger)
+    postman = Postman(lanes, ledger, album)
     about = {"version": __version__, "started_ms": now_ms()}
     server = Server(lanes, album, about)
     parts: list[Part] = [*lanes, postman, *_subscriptions(lanes)]
@@ -90,6 +90,7 @@ def _serve(config: Config, listening: socket.socket, ledger: Ledger) -> None:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        http=bounded(),
         timeout_graceful_shutdown=3,
         limit_concurrency=_CONNECTIONS,
     )

@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from zparkd.camera.album import Album
 from zparkd.camera.asking import Centrals, NoAnswer
-from zparkd.camera.lane import Lane, now_ms
+from zparkd.camera.lane import NOTHING_RECORDED, Lane, now_ms
 from zparkd.camera.ledger import Ledger, Waiting
 from zparkd.core.limits import CAPTURE_AGE_MS
 
@@ -18,7 +19,7 @@ _MARGIN_MS = 1_000
 _LOOK_S = 0.25
 _PAUSE_S = 1.0  # after no central answered; grows
 _PAUSE_MOST_S = 15.0
-_LATER = ("rate_limited", "storage_unavailable")
+_TIDY_S = 600.0
 _log = logging.getLogger("zparkd.camera")
 
 
@@ -26,10 +27,16 @@ class Postman:
     """Tells what waits, lane by lane, while the lanes go on."""
 
     def __init__(
-        self, lanes: Sequence[Lane], ledger: Ledger, clock: Callable[[], int] = now_ms
+        self,
+        lanes: Sequence[Lane],
+        ledger: Ledger,
+        album: Album,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._lanes = lanes
         self._ledger = ledger
+        self._album = album
+        self._tidied = -_TIDY_S
         self._clock = clock
         self._over = threading.Event()
         self._not_before: dict[str, float] = {}
@@ -50,6 +57,7 @@ class Postman:
     def _run(self) -> None:
         try:
             while not self._over.wait(_LOOK_S):
+                self._tidy()
                 for lane in self._lanes:
                     try:
                         self._tell(lane)
@@ -59,6 +67,13 @@ class Postman:
         finally:
             for centrals in self._centrals.values():
                 centrals.close()
+
+    def _tidy(self) -> None:
+        """Now and then, what is old goes."""
+        if time.monotonic() - self._tidied >= _TIDY_S:
+            self._ledger.tidy()
+            self._album.tidy()
+            self._tidied = time.monotonic()
 
     def _tell(self, lane: Lane) -> None:
         """Tell what waits of one lane, the oldest first, as far as it goes now."""
@@ -81,7 +96,7 @@ class Postman:
                 return
             self._pause_s.pop(name, None)
             code = (answer.get("error") or {}).get("code")
-            if code in _LATER:
+            if code in NOTHING_RECORDED:
                 self._later(lane)
                 return
             self._ledger.told(waiting.request_id)

@@ -1,0 +1,94 @@
+"""One lane in this process, with a clock of the test's own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.camera.relay import Relay
+from tests.camera.rig import Bridge, hikvision, now_ms
+from zparkd.camera.album import Album
+from zparkd.camera.config import load
+from zparkd.camera.lane import READS_WAITING, Busy, Lane
+from zparkd.camera.ledger import Ledger
+from zparkd.cli.loopback import LoopbackSite, wait_for
+
+HOUR_MS = 3_600_000
+MakeLane = Callable[..., Lane]
+
+
+@pytest.fixture
+def make_lane(bridge: Bridge, relay: Relay) -> Iterator[MakeLane]:
+    with ExitStack() as stack:
+
+        def make(centrals: list[str], clock: Callable[[], int] = now_ms, **keys: object) -> Lane:
+            barrier = f'[barrier]\nkind = "http"\nurl = "{relay.url}/open"\n'
+            bridge.lane("in-1", centrals, barrier, direction="ENTRY", **keys)
+            config = load(bridge.config)
+            ledger = Ledger(config.outbox, clock)
+            stack.callback(ledger.close)
+            lane = Lane(config.lanes[0], ledger, Album(config.pictures, 1, 1), clock=clock)
+            stack.callback(lane.stop)
+            return lane
+
+        yield make
+
+
+@pytest.mark.parametrize("off_ms", [-7 * HOUR_MS, 7 * HOUR_MS])
+def test_where_this_machine_s_clock_is_wrong_a_central_s_says_what_is_fresh(
+    site: LoopbackSite, make_lane: MakeLane, relay: Relay, off_ms: int
+) -> None:
+    lane = make_lane([site.centrals[0].endpoint], lambda: now_ms() + off_ms)
+    lane.start()
+    lane.take(hikvision("29A12345"), "text/xml")
+    wait_for("it opens", lambda: relay.opened == ["/open"])
+    assert abs(lane.shown()["own_clock_offset_ms"] - off_ms) < 60_000
+    assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["29A12345"]
+
+
+def test_a_late_read_that_a_slow_clock_takes_for_fresh_opens_nothing(
+    site: LoopbackSite, make_lane: MakeLane, relay: Relay
+) -> None:
+    lane = make_lane([site.centrals[0].endpoint], lambda: now_ms() - HOUR_MS)
+    lane.start()
+    lane.take(hikvision("29A12345", now_ms() - HOUR_MS), "text/xml")
+    wait_for("it is refused", lambda: lane.shown()["refused"] == {"too_late": 1})
+    assert relay.opened == []
+    assert site.centrals[0].history() == []
+
+
+def test_reads_that_nobody_takes_are_refused_in_the_end(make_lane: MakeLane) -> None:
+    lane = make_lane(["tcp://127.0.0.1:1"])
+    for number in range(READS_WAITING):
+        lane.take(hikvision(f"29A{number:05d}"), "text/xml")
+    with pytest.raises(Busy):
+        lane.take(hikvision("29A12345"), "text/xml")
+    assert lane.shown()["busy"] == 1
+
+
+def test_reads_of_an_earlier_run_are_dealt_with_first(
+    site: LoopbackSite, make_lane: MakeLane, relay: Relay
+) -> None:
+    before = make_lane([site.centrals[0].endpoint])
+    before.take(hikvision("29A12345"), "text/xml")  # and the power is gone
+    before._ledger.close()
+    after = make_lane([site.centrals[0].endpoint])
+    after.start()
+    wait_for("it opens", lambda: relay.opened == ["/open"])
+
+
+def test_a_refusal_that_recorded_nothing_is_no_answer(
+    site: LoopbackSite, make_lane: MakeLane, relay: Relay
+) -> None:
+    central = site.centrals[0]
+    central.config.write_text(
+        central.config.read_text() + "\n[limits]\nedge_requests_per_s = 0.001\n"
+    )
+    with central.edge("in-1") as gate:
+        wait_for("it limits", lambda: gate.detect("29A12345")["success"] is False)
+    lane = make_lane([central.endpoint])
+    lane.start()
+    lane.take(hikvision("29A12345"), "text/xml")
+    wait_for("it waits", lambda: lane.shown()["waiting"] == 1)
+    assert (lane.shown()["unanswered"], lane.shown()["refused"]) == (1, {})
+    assert relay.opened == []
