@@ -272,6 +272,8 @@ def test_the_wheel_holds_all_modules_and_what_setup_places(wheel: Path) -> None:
         "zparkd/data/etc/camera.toml.example",
         "zparkd/data/etc/cameras.d/in-1.toml.example",
     }
+    examples = [*(ROOT / "etc/tariffs").iterdir(), *(ROOT / "etc/prometheus").iterdir()]
+    data |= {f"zparkd/data/{path.relative_to(ROOT)}" for path in examples}
     assert {name for name in names if name.startswith("zparkd/data/")} == data
 
 

@@ -174,6 +174,12 @@ def test_a_peer_that_did_not_change_keeps_its_connection(
     assert one.ask("central-2", [b"gone"]) is False
 
 
+def test_an_address_that_this_machine_has_not_is_refused_by_its_own_key(listen: Listen) -> None:
+    with pytest.raises(BindError, match="this machine has no such address; write one") as refused:
+        Bus(replace(listen, address="192.0.2.1"), ())
+    assert refused.value.key == "listen.address"
+
+
 def test_a_port_that_is_taken_is_refused_by_its_key_and_the_old_ones_stay(
     open_bus: Callable[..., Bus], listen: Listen, other: Listen, context: zmq.Context
 ) -> None:

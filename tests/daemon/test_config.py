@@ -587,7 +587,8 @@ def test_plain_mode_beyond_loopback_is_a_fault_at_each_address(main: Path) -> No
 def test_a_missing_main_file_has_line_0(tmp_path: Path) -> None:
     for main in (tmp_path / "no.toml", tmp_path / "no" / "no.toml"):
         assert faults(main) == [
-            "no.toml:0: file: no such file or directory; write it, or name another"
+            "no.toml:0: file: no such file or directory;"
+            " make it: sudo zparkctl setup, or name another: -c FILE"
         ]
 
 
@@ -859,3 +860,11 @@ two = ''
         "many.one": 22,
         "many.two": 24,
     }
+
+
+@pytest.mark.parametrize("name", ["Asia/Hanoi", "Hanoi", "Asia/Ha_Noi", "Vietnam", "Asia/HCM"])
+def test_what_people_of_vietnam_write_suggests_its_zone(main: Path, name: str) -> None:
+    main.write_text(f'[central]\nid = "a"\nsite = "b"\ntimezone = "{name}"\n')
+    found = [fault for fault in faults(main) if "timezone" in fault]
+    assert len(found) == 1
+    assert found[0].endswith('write "Asia/Ho_Chi_Minh"')

@@ -9,7 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -367,3 +369,29 @@ def test_a_traceback_keeps_what_is_of_use_and_nothing_of_persons() -> None:
         assert part in text
     for part in (KEY[:8], PLATE, PLATE.lower(), "29A", "123"):
         assert part not in text
+
+
+def test_lines_on_standard_error_say_the_time_of_the_site() -> None:
+    code = (
+        "from zoneinfo import ZoneInfo\n"
+        "from zparkd.daemon.log import put, show_times_in, start_log\n"
+        "from zparkd.daemon.messages import Message, say\n"
+        "start_log()\n"
+        "show_times_in(ZoneInfo('Pacific/Kiritimati'))\n"
+        "say(Message.READY)\n"
+        "put([(Message.READY, {})])\n"
+    )
+    began = datetime.now(ZoneInfo("Pacific/Kiritimati")).replace(tzinfo=None)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TZ": "America/Denver"},
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        shown = datetime.fromisoformat(line[:23])
+        assert timedelta(seconds=-1) <= shown - began < timedelta(minutes=5), line

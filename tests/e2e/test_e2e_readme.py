@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import urlopen
 
 import pytest
 
@@ -186,3 +188,20 @@ def test_the_camera_in_python_opens_a_barrier() -> None:
         assert done.returncode == 0, done.stderr
         (stay,) = site.centrals[0].history()
         assert (stay["status"], stay["confirmed"], stay["confidence"]) == ("IN", 1, 0.97)
+
+
+@pytest.mark.skipif(not find_spec("uvicorn"), reason="the gateway is not installed")
+def test_the_demo_can_be_kept_with_its_page_until_it_is_interrupted() -> None:
+    kept = subprocess.Popen(
+        [ROOT / "bin/demo", "--keep"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert kept.stdout is not None
+        page = next(line for line in kept.stdout if line.startswith("the page of central-1: "))
+        with urlopen(page.split(": ")[1].strip(), timeout=PATIENCE_S) as answer:
+            assert b"<html" in answer.read()
+        kept.send_signal(signal.SIGINT)
+        assert kept.wait(PATIENCE_S) == 0
+    finally:
+        kept.kill()
+        kept.wait()

@@ -4,21 +4,32 @@ Three centrals as processes of their own; cars come and go at different gates; o
 its power cut and comes back. It ends with 0 only if all three histories are equal.
 """
 
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, NeverHappened, zparkctl
+from zparkd.cli.loopback import (
+    LoopbackCentral,
+    LoopbackSite,
+    NeverHappened,
+    free_ports,
+    wait_for,
+    zparkctl,
+)
 from zparkd.daemon.config import SecurityMode
 
 CARS = [f"29A{number:05d}" for number in range(12301, 12311)]
 
 
 @click.command()
-def main() -> None:
+@click.option("--keep", is_flag=True, help="Then go on until ^C, with the page to click on.")
+def main(keep: bool) -> None:
     """Show three centrals sharing entries and exits, and one catching up after a power cut."""
     with (
         tempfile.TemporaryDirectory(prefix="zparkd-demo-") as folder,
@@ -29,7 +40,38 @@ def main() -> None:
         except NeverHappened as fault:
             print(f"\nthe demo failed: {fault}")
             equal = False
+        if keep and equal:
+            _keep(site.centrals[0])
     sys.exit(0 if equal else 1)
+
+
+def _keep(central: LoopbackCentral) -> None:
+    """Leave the site as it is until ^C, with the page of one central."""
+    [port] = free_ports(1)
+    command = [sys.executable, "-P", "-m", "zparkd.web.command", "-c", str(central.config)]
+    page = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_for("the page answers", lambda: _answers(port) or page.poll() is not None)
+        if page.poll() is None:
+            print(f"\nthe page of {central.id}: http://127.0.0.1:{port}/")
+        print(f"to ask it: zparkctl -c {central.config} status\n^C ends all", flush=True)
+        page.wait()
+        threading.Event().wait()  # without the gateway's packages there is no page, but a site
+    except KeyboardInterrupt:
+        print()
+    finally:
+        page.terminate()
+        page.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _show(site: LoopbackSite) -> bool:

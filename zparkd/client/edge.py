@@ -23,6 +23,14 @@ from zparkd.core.site import EDGE_ID
 _ENDPOINT = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 
 
+# Who has no key is not even told so: the connection is closed before a word is said.
+_NO_KEYS = (
+    '. This EdgeClient has no keys, and a central with mode = "curve", the default, answers nobody'
+    " without: give secret_key_file (zparkctl keygen FILE) and public_keys, and the camera a file"
+    " in the central's edges.d"
+)
+
+
 class NoAnswer(Exception):
     """No central answered. Whether the request was recorded is not known.
 
@@ -30,7 +38,9 @@ class NoAnswer(Exception):
     repeat: a request asked again with it has no second effect.
     """
 
-    def __init__(self, request_id: str, tried: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, request_id: str, tried: Sequence[tuple[str, str]], *, keyed: bool = True
+    ) -> None:
         self.request_id = request_id
         self.tried = tuple(tried)
         centrals = "; ".join(f"{central}: {reason}" for central, reason in self.tried)
@@ -38,6 +48,7 @@ class NoAnswer(Exception):
             f"no central answered ({centrals}). Leave the barrier as it is. Check that zparkd runs"
             " there (systemctl status zparkd), that the addresses and edge_port are right and"
             f" that the network is up; then ask again with request_id={request_id!r}"
+            + ("" if keyed else _NO_KEYS)
         )
 
 
@@ -253,7 +264,7 @@ class EdgeClient:
             unavailable = answer
         if unavailable is not None:
             return unavailable
-        raise NoAnswer(str(request_id), tried)
+        raise NoAnswer(str(request_id), tried, keyed=self._keys.given)
 
     def close(self) -> None:
         """Give back the sockets. What was not answered is dropped; closing twice is no fault."""
@@ -344,6 +355,11 @@ class _Keys:
             raise ValueError(
                 f"{secret_key_file}: no secret key; make one: zparkctl keygen FILE"
             ) from None
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return self._pair is not None
 
     def use(self, socket: "zmq.Socket[bytes]", central: int) -> None:
         """Have a socket prove who we are, and ask nobody but this central."""

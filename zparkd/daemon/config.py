@@ -120,13 +120,16 @@ def default_path() -> Path:
     return Path(os.environ.get("ZPARKD_CONFIG") or DEFAULT_PATH)
 
 
+_MISSING = "make it: sudo zparkctl setup, or name another: -c FILE"
+
+
 def load(path: Path) -> Config:
     """Read the configuration whose main file is `path`.
 
     Raises ConfigError with every fault of the main file, of `peers.d` and of `edges.d`.
     """
     faults: list[Fault] = []
-    main = read(path, faults)
+    main = read(path, faults, missing=_MISSING)
     got = _main(main) if main else {}
     peers = [(file, _peer(file)) for file in _sources(path.parent / "peers.d", faults)]
     edges = [

@@ -103,6 +103,22 @@ def one_of(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
     return parse
 
 
+_IN_VIETNAM = frozenset(
+    (
+        "hanoi",
+        "vietnam",
+        "vn",
+        "hochiminhcity",
+        "hcm",
+        "hcmc",
+        "danang",
+        "haiphong",
+        "cantho",
+        "hue",
+    )
+)
+
+
 def as_timezone(value: object) -> str:
     """The IANA name of a known time zone."""
     name = as_text(value)
@@ -113,7 +129,9 @@ def as_timezone(value: object) -> str:
         zoneinfo.ZoneInfo(name)
     except (LookupError, ValueError, OSError):  # OSError: the name of a directory of zones
         near = difflib.get_close_matches(name[:64], _timezones(), n=1)
-        write = near[0] if near else "Asia/Ho_Chi_Minh"
+        # What people of the country write; the nearest known name is one of Bahrain or Denver.
+        place = re.sub(r"[\W_]+", "", name.rpartition("/")[2].lower())
+        write = near[0] if near and place not in _IN_VIETNAM else "Asia/Ho_Chi_Minh"
         raise ValueError(f'{shown(name)} is not a known time zone; write "{write}"') from None
     return name
 

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 JOURNAL = Path("/run/systemd/journal/socket")
 IDENTIFIER = b"zparkd"
 
-_LINE = "{time:YYYY-MM-DD HH:mm:ss.SSS} <level>{level: <8}</level> {message}{extra[trace]}\n"
+_LINE = "{extra[when]} <level>{level: <8}</level> {message}{extra[trace]}\n"
 # What syslog.h calls them.
 _PRIORITY = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "SUCCESS": 5, "INFO": 6}
 _DEBUG = 7
@@ -40,6 +40,7 @@ _PATIENCE_S = 0.1  # with a journal whose queue is full: the loop must turn
 _SULK_S = 1.0
 
 _journal: "Journal | None" = None
+_zone: tzinfo | None = None  # None: the machine's own
 
 
 def start_log() -> None:
@@ -55,6 +56,16 @@ def start_log() -> None:
         backtrace=False,
         diagnose=False,
     )
+
+
+def show_times_in(zone: tzinfo) -> None:
+    """Have lines on standard error say the time of the site; the journal has a clock of its own."""
+    global _zone  # noqa: PLW0603 # a process has one log
+    _zone = zone
+
+
+def _time(when: datetime) -> str:
+    return when.astimezone(_zone).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
 def in_journal() -> bool:
@@ -73,7 +84,7 @@ def complain(line: str) -> None:
 
 def put(entries: Iterable[tuple[Message, Mapping[str, object]]]) -> None:
     """Log many messages at once, past loguru, which would take several times as long."""
-    when = datetime.now().isoformat(" ", "milliseconds") if _journal is None else ""
+    when = _time(datetime.now(UTC)) if _journal is None else ""
     lines = []
     with suppress(OSError):  # a log that can't be written is no reason to stop
         for message, fields in entries:
@@ -99,6 +110,7 @@ def trace(fault: BaseException) -> str:
 
 def _line(record: "loguru.Record") -> str:
     fault = record["exception"]
+    record["extra"]["when"] = _time(record["time"])
     record["extra"]["trace"] = f"\n{trace(fault.value)}" if fault and fault.value else ""
     return _LINE
 

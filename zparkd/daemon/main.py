@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -25,7 +26,7 @@ from zparkd.daemon import edges_seen
 from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
 from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
 from zparkd.daemon.damage import Damaged
-from zparkd.daemon.log import complain, in_journal, start_log
+from zparkd.daemon.log import complain, in_journal, show_times_in, start_log
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, security_keys, settings_of
 from zparkd.daemon.schema import SchemaError
@@ -64,6 +65,7 @@ def main(file: Path | None) -> None:
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
     start_log()
+    show_times_in(ZoneInfo(config.timezone))
     _allow_files()
     try:
         store = Store(config.storage_path, config.central_id, config.site, config.timezone)

@@ -3,6 +3,7 @@
 What goes through them is not known here. Each has a key of the configuration that names it.
 """
 
+import errno
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,8 +49,14 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to co
 class BindError(Exception):
     """A port or path can't be listened on. `key` is the configuration key that names it."""
 
-    def __init__(self, key: str, endpoint: str, reason: str) -> None:
-        super().__init__(f"can't listen on {endpoint}: {reason}; stop what has it, or change {key}")
+    def __init__(self, key: str, endpoint: str, fault: OSError | zmq.ZMQError) -> None:
+        reason = fault.strerror or str(fault)
+        mend = f"stop what has it, or change {key}"
+        if fault.errno == errno.EADDRNOTAVAIL:
+            key = "listen.address"
+            reason = "this machine has no such address"
+            mend = f"write one that `ip address` shows, or 0.0.0.0 for all, in {key}"
+        super().__init__(f"can't listen on {endpoint}: {reason}; {mend}")
         self.key = key
 
 
@@ -180,7 +187,7 @@ class Ports:
             try:
                 make_way(_path(endpoint))
             except OSError as fault:
-                raise BindError(_KEY[domain], endpoint, fault.strerror or str(fault)) from None
+                raise BindError(_KEY[domain], endpoint, fault) from None
         made = make_socket(self._context, kind, bounds)
         made.ipv6 = "[" in endpoint
         if kind == zmq.ROUTER:
@@ -208,8 +215,7 @@ def _listen(made: Socket, domain: Domain, endpoint: str, patient: bool) -> None:
             return
         except zmq.ZMQError as fault:
             if fault.errno != zmq.EADDRINUSE or time.monotonic() >= until:
-                reason = fault.strerror or str(fault)
-                raise BindError(_KEY[domain], endpoint, reason) from None
+                raise BindError(_KEY[domain], endpoint, fault) from None
             time.sleep(_CLOSING_PAUSE_S)
 
 

@@ -27,6 +27,7 @@ from zparkd.daemon.config_keys import SecurityMode
 from zparkd.daemon.damage import Damaged, is_damage
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.handed import Handed
+from zparkd.daemon.log import show_times_in
 from zparkd.daemon.member_commands import member_commands
 from zparkd.daemon.messages import Message, say
 from zparkd.daemon.moved_in_commands import moved_in_commands
@@ -411,6 +412,7 @@ class Reactor:
             raise
         renewed = keys.own != before.own
         self._central.configure(settings_of(wanted))
+        show_times_in(ZoneInfo(wanted.timezone))
         self._external.configure(wanted.external_api)
         if renewed:
             self._central.identify(identity_of(keys))

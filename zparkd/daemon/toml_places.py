@@ -59,10 +59,16 @@ class Source:
         self.faults.append(Fault(self.file, self.line(place, *instead), key, text))
 
 
-def read(file: Path, faults: list[Fault], may_vanish: bool = False) -> Source | None:
+def read(
+    file: Path,
+    faults: list[Fault],
+    may_vanish: bool = False,
+    missing: str = "write it, or name another",
+) -> Source | None:
     """The file as TOML; None, with a fault added to `faults`, where it can't be read as such.
 
-    With `may_vanish` a file that is no longer there is no fault.
+    With `may_vanish` a file that is no longer there is no fault; `missing` is what to do about it
+    otherwise.
     """
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # opening a FIFO would wait for ever
@@ -75,7 +81,7 @@ def read(file: Path, faults: list[Fault], may_vanish: bool = False) -> Source | 
     except FileNotFoundError as error:
         # Listed and then gone is a removed file; a dangling link is still there.
         if not (may_vanish and not file.is_symlink()):
-            faults.append(unreadable(file, error, "write it, or name another"))
+            faults.append(unreadable(file, error, missing))
         return None
     except UnicodeDecodeError as error:
         what = f"byte {error.start} is not UTF-8; save the file as UTF-8"
