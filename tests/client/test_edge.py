@@ -141,7 +141,7 @@ def test_a_late_answer_is_never_taken_for_a_later_request() -> None:
 def test_who_has_no_keys_is_told_that_a_central_may_want_some() -> None:
     with (
         EdgeClient("edge-1", ["tcp://127.0.0.1:9"], timeout_s=SHORT_S, attempts=1) as plain,
-        pytest.raises(NoAnswer, match="has no keys, and a central with mode = .curve.*keygen"),
+        pytest.raises(NoAnswer, match=r"has no keys, and a central with mode = .curve.*keygen"),
     ):
         plain.ping()
 
