@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from zparkd.cli import tables
+from zparkd.cli.nagios import check
 from zparkd.cli.reach import ask_daemon, call, find_control, refuse
 from zparkd.cli.tables import NEVER, NONE, SCREEN, UNKNOWN, Cell
 from zparkd.client.control import DaemonUnreachable
@@ -34,9 +35,21 @@ _EDGES_SHOWN = 8  # peers and problems are to stay on the screen
     show_default=True,
     help="Seconds between two looks with --watch.",
 )
+@click.option(
+    "--check",
+    "as_check",
+    is_flag=True,
+    help="One line for Nagios and its like: exit 0 good, 1 warning, 2 critical, 3 unknown.",
+)
 @click.pass_obj
-def status(file: Path, as_json: bool, watch: bool, interval_s: float) -> None:
+def status(file: Path, *, as_json: bool, watch: bool, interval_s: float, as_check: bool) -> None:
     """Is it well? This central, its peers and edges, and what is wrong."""
+    if as_check:
+        if watch or as_json:
+            raise click.UsageError("--check: goes without --watch and --json")
+        checked = check(file)
+        click.echo(checked)
+        raise click.exceptions.Exit(checked.state)
     answer = ask_daemon(file, "status", as_json=as_json)
     if answer.get("success") is not True:
         refuse(answer, as_json=as_json)
