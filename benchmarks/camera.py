@@ -20,7 +20,7 @@ from statistics import median, quantiles
 import click
 
 from benchmarks.site import make_site
-from zparkd.cli.loopback import free_ports, wait_for
+from zparkd.testbed.loopback import free_ports, wait_for
 
 PATIENCE_S = 30.0
 

@@ -11,9 +11,9 @@ import psutil
 import zmq
 
 from benchmarks.load import CameraKeys, Times, closed_loop
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.client import EdgeClient
-from zparkd.daemon.config import SecurityMode
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 UNLIMITED = "\n[limits]\nedge_requests_per_s = 0\n"
 CATCH_UP = 20_000

@@ -21,7 +21,7 @@ import click
 import psutil
 
 from benchmarks.load import Times, closed_loop
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 _LINES = 20  # connections that calls go over
 _PATHS = (

@@ -20,20 +20,32 @@ import pytest
 
 from zparkd.camera.main import main as zparkd_camera
 from zparkd.cli.main import main as zparkctl
-from zparkd.core import digests, limits, peers, tariff, wire
+from zparkd.core import limits
 from zparkd.core.central import Central, FromEdge
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Event, Facts, Kind, Personal, Position, Stream, event_id, read, write
-from zparkd.core.heads import HeadVector, digest, newest
-from zparkd.core.members import MemberDisowned, MemberRestored
+from zparkd.core.events.event import (
+    Event,
+    Facts,
+    Kind,
+    Personal,
+    Position,
+    Stream,
+    event_id,
+    read,
+    write,
+)
+from zparkd.core.events.heads import HeadVector, digest, newest
+from zparkd.core.gate.requests import Code, Refusal, read_object, read_request
+from zparkd.core.members.votes import Words
+from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
-from zparkd.core.requests import Code, Refusal, read_object, read_request
-from zparkd.core.sessions import ClosedBy, Projection, Remark, Verdict, project
+from zparkd.core.replication import peers, range_digests, wire
 from zparkd.core.site import Settings
-from zparkd.core.votes import Words
+from zparkd.core.stays import ClosedBy, Projection, Remark, Verdict, project
+from zparkd.core.tariff import pricing
 from zparkd.daemon.main import main as zparkd
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
 from zparkd.web.main import main as zparkd_web
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -196,8 +208,10 @@ def test_digests_of_ranges(vector: Vector) -> None:
     store.commit()
     ask = wire.Compare("lot-a", 1, vector["of"], [tuple(one) for one in vector["ranges"]])
     assert [blake2b(text.encode()) for text in vector["texts"]] == vector["digests"]
-    assert digests.answer(store, "lot-a", ask).digests == vector["digests"]
-    assert digests.answer(store, "lot-a", ask).held == vector["held"] == digest(store.heads, ())
+    assert range_digests.answer(store, "lot-a", ask).digests == vector["digests"]
+    assert (
+        range_digests.answer(store, "lot-a", ask).held == vector["held"] == digest(store.heads, ())
+    )
     store.close()
 
 
@@ -240,13 +254,13 @@ def test_plates(vector: Vector) -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["fees"])
 def test_fees(vector: Vector) -> None:
-    charged = tariff.fee(vector["camera_type"], vector["entry_ms"], vector["exit_ms"])
-    assert (charged, tariff.CURRENCY) == (vector["fee"], vector["currency"])
+    charged = pricing.fee(vector["camera_type"], vector["entry_ms"], vector["exit_ms"])
+    assert (charged, pricing.CURRENCY) == (vector["fee"], vector["currency"])
 
 
 @vectors("durations", "duration_s")
 def test_durations(vector: Vector) -> None:
-    assert tariff.duration_text(vector["duration_s"]) == vector["duration"]
+    assert pricing.duration_text(vector["duration_s"]) == vector["duration"]
 
 
 @vectors("edge_requests")

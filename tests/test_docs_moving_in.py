@@ -7,9 +7,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.cli.old_database import write_old
-from tests.core.centrals import Driven
-from zparkd.cli.old_history import old_history
-from zparkd.daemon.store import Store
+from tests.support.centrals import Driven
+from zparkd.storage.old_history import old_history
+from zparkd.storage.store import Store
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/moving-in.md"
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zparkd.daemon.messages import Message
+from zparkd.logs.messages import Message
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LEVELS = {

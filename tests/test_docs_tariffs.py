@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 from zparkd.cli.main import main
 from zparkd.core import limits
-from zparkd.core.documents import BadDocument
-from zparkd.core.entries import read_passes, read_staff
-from zparkd.core.events import Kind, Personal, Position, read, write
-from zparkd.core.reference import PassChanged, StaffChanged, TariffSet
-from zparkd.core.tariff import Tariff, price
-from zparkd.core.tariff_document import read_tariff
+from zparkd.core.events.event import Kind, Personal, Position, read, write
+from zparkd.core.events.payloads import PassChanged, StaffChanged, TariffSet
+from zparkd.core.reference.lists import read_passes, read_staff
+from zparkd.core.tariff.document import read_tariff
+from zparkd.core.tariff.fields import BadDocument
+from zparkd.core.tariff.pricing import Tariff, price
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/tariffs.md").read_text("utf-8")

@@ -14,15 +14,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.e2e.harness import enter, leave, wait_connected, wait_events
-from tests.web.browser import Browser, Page, chromium
-from tests.web.gateway import Gateway
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, zparkctl
+from tests.support.browser import Browser, Page, chromium
+from tests.support.gateway import Gateway
+from tests.support.harness import enter, leave, wait_connected, wait_events
 from zparkd.core.central import Central, FromEdge
 from zparkd.core.clock import Now
-from zparkd.core.events import Stream
+from zparkd.core.events.event import Stream
 from zparkd.core.site import Settings
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, zparkctl
 
 HERE = Path(__file__).resolve().parent
 ZONE = "Asia/Ho_Chi_Minh"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zparkd.cli.loopback import free_ports, wait_for
+from zparkd.testbed.loopback import free_ports, wait_for
 
 _PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 needs_broker = pytest.mark.skipif(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge
-from zparkd.cli.loopback import LoopbackSite
+from zparkd.testbed.loopback import LoopbackSite
 
 QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
 

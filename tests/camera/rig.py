@@ -13,7 +13,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from zparkd.cli.loopback import NeverHappened, free_ports, wait_for
+from zparkd.testbed.loopback import NeverHappened, free_ports, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURED = Path(__file__).parent / "captured"

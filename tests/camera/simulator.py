@@ -16,7 +16,7 @@ import click
 from tests.camera.driving import Camera, Day, LanePlan
 from tests.camera.formats import FORMATS
 from tests.camera.site import CameraSite, Killer, plans
-from zparkd.cli.loopback import NeverHappened
+from zparkd.testbed.loopback import NeverHappened
 
 
 @click.command()

@@ -12,7 +12,7 @@ from tests.camera.driving import Day, LanePlan
 from tests.camera.formats import FORMATS, OTHER_MAPPING
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n[limits]\nedge_requests_per_s = 0\n"
 PATIENCE_S = 60.0

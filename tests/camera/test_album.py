@@ -10,7 +10,7 @@ from tests.camera.formats import JPEG, Shot, hikvision_pictures
 from tests.camera.rig import Bridge, now_ms
 from zparkd.camera.album import Album
 from zparkd.camera.read import Picture
-from zparkd.cli.loopback import LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 NAME = "0123456789abcdef0123456789abcdef"
 AT_MS = 1_795_231_805_000

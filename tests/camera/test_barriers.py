@@ -17,7 +17,7 @@ from zparkd.camera.barriers import (
 )
 from zparkd.camera.digest import response, words_of
 from zparkd.camera.secret_files import Secret
-from zparkd.cli.loopback import free_ports
+from zparkd.testbed.loopback import free_ports
 
 BODY = "<BarrierGate><ctrlMode>open</ctrlMode></BarrierGate>"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge, hikvision, now_ms
-from zparkd.cli.loopback import LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 
 def http_barrier(relay: Relay) -> str:

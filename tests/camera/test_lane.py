@@ -11,7 +11,7 @@ from zparkd.camera.album import Album
 from zparkd.camera.config import load
 from zparkd.camera.lane import READS_WAITING, Busy, Lane
 from zparkd.camera.ledger import Ledger
-from zparkd.cli.loopback import LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 HOUR_MS = 3_600_000
 MakeLane = Callable[..., Lane]

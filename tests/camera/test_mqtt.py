@@ -9,7 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.camera.broker import Broker, needs_broker
 from tests.camera.formats import Shot, frigate
 from tests.camera.rig import Bridge, now_ms
-from zparkd.cli.loopback import LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 TOPIC = "frigate/tracked_object_update"
 

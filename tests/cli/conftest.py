@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.client.scripted import Asked, Script, Scripted
+from tests.support.scripted import Asked, Script, Scripted
 from zparkd.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]

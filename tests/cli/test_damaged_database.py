@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from tests.cli.conftest import Central
-from tests.core.vehicles import Book
-from zparkd.daemon.store import Store
+from tests.support.vehicles import Book
+from zparkd.storage.store import Store
 
 READING = ("history", "conflicts", "incidents", "sync-state", "verify", "backup")
 WAY = "move zparkd.db, zparkd.db-wal and zparkd.db-shm away"

@@ -52,10 +52,10 @@ def test_a_command_loads_nothing_heavy(name: str) -> None:
     assert not loaded & HEAVY
     of_daemon = {module for module in loaded if module.startswith("zparkd.daemon.")}
     assert of_daemon <= {
-        "zparkd.daemon.config",
-        "zparkd.daemon.config_keys",
-        "zparkd.daemon.config_security",
-        "zparkd.daemon.config_values",
-        "zparkd.daemon.secret_key",
-        "zparkd.daemon.toml_places",
+        "zparkd.config.load",
+        "zparkd.config.schema",
+        "zparkd.config.security",
+        "zparkd.config.values",
+        "zparkd.config.secret_key",
+        "zparkd.config.toml",
     }

@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from tests.cli.conftest import Central
-from tests.core.vehicles import Book
-from tests.daemon.test_conflicts_view import _ODD
-from zparkd.cli.tail import said
+from tests.storage.test_conflicts_view import _ODD
+from tests.support.vehicles import Book
+from zparkd.cli.commands.look.tail import said
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Event, Kind, digest, read
-from zparkd.daemon.store import Store
+from zparkd.core.events.event import Event, Kind, digest, read
+from zparkd.storage.store import Store
 
 _ABSURD_MS = (0, 1, 2**53 - 1)
 _ODD_PERSONAL = (

@@ -61,12 +61,14 @@ def test_status_imports_no_more_than_it_needs(central: Central) -> None:
         check=True,
     )
     loaded = set(done.stdout.split())
-    assert {"zparkd.cli.status", "zmq", "click", "orjson"} <= loaded
+    assert {"zparkd.cli.commands.look.status", "zmq", "click", "orjson"} <= loaded
     heavy = {"sqlite3", "sqlite_utils", "loguru", "watchdog", "msgspec", "rich", "asyncio"}
     assert loaded & heavy == set()
     assert {name for name in loaded if name.startswith("zparkd.cli.")} == {
         "zparkd.cli.main",
-        "zparkd.cli.reach",
-        "zparkd.cli.status",
-        "zparkd.cli.tables",
+        "zparkd.cli.context",
+        "zparkd.cli.commands",
+        "zparkd.cli.commands.look",
+        "zparkd.cli.commands.look.status",
+        "zparkd.cli.output",
     }

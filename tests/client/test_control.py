@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.scripted import Asked, Script, Scripted, keep_silent
+from tests.support.scripted import Asked, Script, Scripted, keep_silent
 from zparkd.client.control import ControlClient, DaemonUnreachable
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.client.scripted import (
+from tests.support.scripted import (
     DEADLINE_S,
     Asked,
     Script,

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from tests.core.centrals import T0_MS, Driven, identity
+from tests.support.centrals import T0_MS, Driven, identity
 from zparkd.core.central import FromBus
-from zparkd.core.events import (
+from zparkd.core.events.event import (
     Event,
     Facts,
     Kind,
@@ -15,9 +15,9 @@ from zparkd.core.events import (
     Stream,
     write,
 )
-from zparkd.core.reference import Reference
-from zparkd.core.signing import Certificate, StreamKey
-from zparkd.core.wire import (
+from zparkd.core.events.payloads import Reference
+from zparkd.core.events.signing import Certificate, StreamKey
+from zparkd.core.replication.wire import (
     TOPIC_EVENTS,
     Live,
     write_body,

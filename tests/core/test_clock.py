@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.centrals import PLATE, T0_MS, Driven, meet
+from tests.support.centrals import PLATE, T0_MS, Driven, meet
 from zparkd.core.clock import RELEASE_MS, Clock, Now, Stamp, site_time
 
 BOUND = 10_000

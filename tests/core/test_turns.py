@@ -2,14 +2,21 @@
 
 import orjson
 
-from tests.core.centrals import Driven
-from tests.core.vehicles import Book
+from tests.support.centrals import Driven
+from tests.support.vehicles import Book
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge
-from zparkd.core.events import Event
-from zparkd.core.heads import HeadVector
-from zparkd.core.wire import TOPIC_EVENTS, TOPIC_HEARTBEAT, Beat, Live, beat_heads, write_body
-from zparkd.core.wire import write_header as header
+from zparkd.core.events.event import Event
+from zparkd.core.events.heads import HeadVector
+from zparkd.core.replication.wire import (
+    TOPIC_EVENTS,
+    TOPIC_HEARTBEAT,
+    Beat,
+    Live,
+    beat_heads,
+    write_body,
+)
+from zparkd.core.replication.wire import write_header as header
 
 
 def published(by: str, events: list[Event]) -> FromBus:

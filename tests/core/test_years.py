@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from zparkd.core import limits
 from zparkd.core.clock import Now
-from zparkd.core.events import Position, Stream
-from zparkd.core.heads import Heads, HeadVector
-from zparkd.core.peers import Peers
-from zparkd.core.wire import Beat, Page, beat_heads, write_heads
+from zparkd.core.events.event import Position, Stream
+from zparkd.core.events.heads import Heads, HeadVector
+from zparkd.core.replication.peers import Peers
+from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
 
 ORIGINS = ("a", "b", "c")
 STREAMS = st.builds(Stream, st.sampled_from(ORIGINS), st.integers(1, 6))

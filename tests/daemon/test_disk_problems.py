@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.vehicles import Book
+from tests.support.vehicles import Book
 from zparkd.core import limits
 from zparkd.daemon.problems import problems_of_disk
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
 
 
 def codes(path: Path) -> list[str]:

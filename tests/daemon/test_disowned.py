@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.tariffs import flat
-from tests.core.vehicles import Book, event_sets
-from tests.daemon.test_projection import EXAMPLES, PLANS, Fed, feed
+from tests.storage.projection.test_projector import EXAMPLES, PLANS, Fed, feed
+from tests.support.tariffs import flat
+from tests.support.vehicles import Book, event_sets
 from zparkd.core import limits
-from zparkd.core.events import Event, Kind, Personal, Stream
-from zparkd.core.members import MemberDisowned, MemberRestored
-from zparkd.core.reference import Pass, PassChanged, Reference, Staff, StaffChanged, TariffSet
-from zparkd.core.reference_fold import project_reference
-from zparkd.core.sessions import ClosedBy, Projection
+from zparkd.core.events.event import Event, Kind, Personal, Stream
+from zparkd.core.events.payloads import Pass, PassChanged, Reference, Staff, StaffChanged, TariffSet
+from zparkd.core.members.words import MemberDisowned, MemberRestored
+from zparkd.core.reference.fold import project_reference
+from zparkd.core.stays import ClosedBy, Projection
 
 CENTRALS = st.sampled_from(["a", "b", "c", "d"])
 WORDS: st.SearchStrategy[tuple[Kind, Reference, Personal]] = st.one_of(

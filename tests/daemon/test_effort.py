@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.vehicles import OTHER, Act, Book
+from tests.support.vehicles import OTHER, Act, Book
 from zparkd.core import limits
-from zparkd.core.events import Event, Position, VehicleKey
-from zparkd.daemon.store import Store
+from zparkd.core.events.event import Event, Position, VehicleKey
+from zparkd.storage.store import Store
 
 STEPS = 100
 

@@ -10,10 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.core.tariffs import AIRPORT, CENTRE
-from tests.daemon.api_server import GOOD, PASS, Answer, ApiServer, api_server, dripping, send, stuck
-from zparkd.core.entries import read_passes, read_staff
-from zparkd.daemon.config import ExternalApi
+from tests.support.api_server import (
+    GOOD,
+    PASS,
+    Answer,
+    ApiServer,
+    api_server,
+    dripping,
+    send,
+    stuck,
+)
+from tests.support.tariffs import AIRPORT, CENTRE
+from zparkd.config.load import ExternalApi
+from zparkd.core.reference.lists import read_passes, read_staff
 from zparkd.daemon.external_api import look
 from zparkd.daemon.external_data import FEES, NAMES, PASSES, STAFF, Look
 

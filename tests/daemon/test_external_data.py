@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.core.centrals import T0_MS, Driven
-from tests.core.tariffs import AIRPORT, CENTRE, flat
-from tests.daemon.api_server import GOOD, PASS, ApiServer, api_server, send, stuck
-from zparkd.cli.loopback import wait_for
+from tests.support.api_server import GOOD, PASS, ApiServer, api_server, send, stuck
+from tests.support.centrals import T0_MS, Driven
+from tests.support.tariffs import AIRPORT, CENTRE, flat
+from zparkd.config.load import ExternalApi
 from zparkd.core import limits
 from zparkd.core.central import FromBus
-from zparkd.core.wire import TOPIC_HEARTBEAT, Beat, write_header
-from zparkd.daemon.config import ExternalApi
+from zparkd.core.replication.wire import TOPIC_HEARTBEAT, Beat, write_header
 from zparkd.daemon.external_data import ExternalData
+from zparkd.testbed.loopback import wait_for
 
 INTERVAL_S = 300
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.sim.machine import IN_MEMORY
 from zparkd.core import limits
-from zparkd.core.events import Stream
+from zparkd.core.events.event import Stream
 from zparkd.daemon.main import _new_stream
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
 
 
 @pytest.fixture

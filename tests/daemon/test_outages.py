@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.centrals import Driven, meet, pair, success
+from tests.support.centrals import Driven, meet, pair, success
 from zparkd.core import limits
 from zparkd.daemon.outages import Outages
 

@@ -9,15 +9,15 @@ import orjson
 import pytest
 import zmq
 
-from zparkd.cli.loopback import LoopbackCentral, wait_for
 from zparkd.client import ControlClient
+from zparkd.config.load import load
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.events import Stream
-from zparkd.daemon.bus import Bus
-from zparkd.daemon.config import load
+from zparkd.core.events.event import Stream
 from zparkd.daemon.reactor import Reactor, read_clocks, settings_of
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
+from zparkd.transport.bus import Bus
 
 POISON = "66X66666"
 

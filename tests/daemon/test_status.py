@@ -9,14 +9,21 @@ import hypothesis
 import orjson
 from hypothesis import strategies as st
 
-from tests.core.centrals import SITE_TIME, T0_MS, Driven, meet, pair
-from zparkd.cli.status import screen
+from tests.support.centrals import SITE_TIME, T0_MS, Driven, meet, pair
+from zparkd.cli.commands.look.status import screen
 from zparkd.core.central import FromBus, SyncAnswer
-from zparkd.core.heads import digest
+from zparkd.core.events.heads import digest
+from zparkd.core.replication.wire import (
+    TOPIC_HEARTBEAT,
+    Ask,
+    Beat,
+    Page,
+    read_message,
+    write_header,
+)
 from zparkd.core.site import Lane
-from zparkd.core.wire import TOPIC_HEARTBEAT, Ask, Beat, Page, read_message, write_header
-from zparkd.daemon import edges_seen
 from zparkd.daemon.status import Faults, status
+from zparkd.storage import edges_seen
 
 
 def peer_of(central: Driven, catching_up: dict[str, int]) -> dict[str, object]:

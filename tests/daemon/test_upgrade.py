@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.centrals import Driven, meet
-from tests.core.vehicles import Book, event_sets
-from zparkd.cli.differences import chunks
-from zparkd.cli.log_check import Log, check_log
-from zparkd.core import events as reading
+from tests.support.centrals import Driven, meet
+from tests.support.vehicles import Book, event_sets
 from zparkd.core import limits
-from zparkd.core.events import ERASED, Event, Kind, Personal, Position, read, write
-from zparkd.core.reference import TariffSet
-from zparkd.core.sessions import project
-from zparkd.daemon import rereading
-from zparkd.daemon.store import Store
+from zparkd.core.events import event as reading
+from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, read, write
+from zparkd.core.events.payloads import TariffSet
+from zparkd.core.stays import project
+from zparkd.storage.projection import rereading
+from zparkd.storage.store import Store
+from zparkd.verify.log import Log, check_log
+from zparkd.verify.ranges import chunks
 
 OLD = frozenset(Kind) - {Kind.EXIT}
 

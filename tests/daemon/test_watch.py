@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.turning import DEADLINE_S, MAIN, NEVER_MS, Turning, mono_ms, turning_in
-from zparkd.cli.loopback import wait_for
+from tests.support.turning import DEADLINE_S, MAIN, NEVER_MS, Turning, mono_ms, turning_in
 from zparkd.daemon import watch as module
-from zparkd.daemon.messages import Message
+from zparkd.logs.messages import Message
+from zparkd.testbed.loopback import wait_for
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.turning import MAIN, NEVER_MS, Turning, turning_in
+from tests.support.turning import MAIN, NEVER_MS, Turning, turning_in
 from zparkd.daemon import watch as module
 
 pytestmark = pytest.mark.usefixtures("no_rescan")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK, wait_connected
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
+from tests.support.harness import QUICK, wait_connected
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite
 
 MakeSite = Callable[..., LoopbackSite]
 

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import click
 
-from tests.e2e.cameras import FROM_AN_OLDER_CUT, Act, Traffic, cameras, told, wanted
-from tests.e2e.harness import NO_LIMIT, Row, shared, zparkctl
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, NeverHappened, wait_for
+from tests.support.cameras import FROM_AN_OLDER_CUT, Act, Traffic, cameras, told, wanted
+from tests.support.harness import NO_LIMIT, Row, shared, zparkctl
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, NeverHappened, wait_for
 
 BACK_S = 30.0
 EQUAL_S = 60.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     NO_LIMIT,
     PATIENCE_S,
     enter,
@@ -14,7 +14,7 @@ from tests.e2e.harness import (
     wait_equal,
     wait_events,
 )
-from zparkd.cli.loopback import wait_for
+from zparkd.testbed.loopback import wait_for
 
 MISSED = 12_000
 

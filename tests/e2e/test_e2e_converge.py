@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     ask,
     enter,
@@ -15,7 +15,7 @@ from tests.e2e.harness import (
     wait_events,
     zparkctl,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 
 def cross(first: LoopbackCentral, second: LoopbackCentral, all: list[LoopbackCentral]) -> None:

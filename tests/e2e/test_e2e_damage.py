@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     NO_LIMIT,
     PATIENCE_S,
     ask,
@@ -24,8 +24,8 @@ from tests.e2e.harness import (
     zparkctl,
     zparkd,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.client.edge import NoAnswer
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 MORE_THAN_IS_CACHED = 4_000  # cars, in pages of the database
 PARTS = ("", "-wal", "-shm")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     Answer,
     alive,
@@ -22,8 +22,8 @@ from tests.e2e.harness import (
     zparkctl,
     zparkd,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
 from zparkd.client.edge import EdgeClient
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import orjson
 
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import enter, leave, zparkctl
-from zparkd.cli.loopback import LoopbackCentral, new_key
-from zparkd.daemon.config import SecurityMode
+from tests.support.harness import enter, leave, zparkctl
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, new_key
 
 
 def looks(central: LoopbackCentral) -> list[dict[str, str]]:

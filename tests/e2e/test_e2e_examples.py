@@ -22,10 +22,10 @@ from typing import NamedTuple
 import click
 import pytest
 
-from tests.e2e.harness import PATIENCE_S, ROOT
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for, zparkctl
+from tests.support.harness import PATIENCE_S, ROOT
 from zparkd.cli.main import main as zparkctl_main
 from zparkd.daemon.main import main as zparkd_main
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for, zparkctl
 
 PROGRAMS = {"zparkctl": zparkctl_main, "zparkd": zparkd_main}
 

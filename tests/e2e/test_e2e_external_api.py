@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.core.tariffs import AIRPORT, CENTRE, flat
-from tests.daemon.api_server import PASS, ApiServer, api_server, dripping, send, stuck
-from tests.e2e.harness import PATIENCE_S, QUICK, ask, enter, wait_connected
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from tests.support.api_server import PASS, ApiServer, api_server, dripping, send, stuck
+from tests.support.harness import PATIENCE_S, QUICK, ask, enter, wait_connected
+from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.client.control import ControlClient
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 GATE_S = 1.5  # an answer on a busy machine; a look at the server takes longer or for ever
 

@@ -8,11 +8,11 @@ import pytest
 
 from tests.e2e.conftest import MakeSite
 from tests.e2e.curve import CurveClient
-from tests.e2e.harness import answered_meanwhile
-from tests.e2e.stranger import secret_in
-from zparkd.cli.loopback import LoopbackCentral, wait_for
-from zparkd.daemon.config import SecurityMode
-from zparkd.daemon.inflow import connections, cut
+from tests.support.harness import answered_meanwhile
+from tests.support.stranger import secret_in
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
+from zparkd.transport.inflow import connections, cut
 
 MEBIBYTE = 1024 * 1024
 WITHIN = 400 * MEBIBYTE  # of memory; the unit has 512 MiB

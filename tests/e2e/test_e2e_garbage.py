@@ -11,7 +11,7 @@ import orjson
 import pytest
 import zmq
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     alive,
     answered_meanwhile,
@@ -24,8 +24,8 @@ from tests.e2e.harness import (
     wait_connected,
     wait_equal,
 )
-from tests.e2e.wrong import EVENTS, HEARTBEAT, NOW_MS, Frames, WrongPeer, beat, header, page
-from zparkd.cli.loopback import LoopbackCentral, wait_for
+from tests.support.wrong import EVENTS, HEARTBEAT, NOW_MS, Frames, WrongPeer, beat, header, page
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 DEEP = b"[" * 50_000 + b"]" * 50_000
 OPEN = b'{"type":"BARRIER_OPEN","edge_id":"e-1","plate_id":"29A12345"}'

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.old_database import inside_of, old_rows, sums_of, write_old
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     ROOT,
     answered_meanwhile,
@@ -22,7 +22,7 @@ from tests.e2e.harness import (
     wait_equal,
     wait_events,
 )
-from zparkd.cli.loopback import LoopbackCentral
+from zparkd.testbed.loopback import LoopbackCentral
 
 STAYS = 2_000
 MILLION = 1_000_000

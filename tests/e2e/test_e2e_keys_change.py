@@ -8,12 +8,12 @@ import pytest
 import zmq
 
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import alive, peer_row, wait_connected, zparkctl
-from tests.e2e.recipe import Machines, recipe
-from tests.e2e.stranger import BUS, EDGE, SYNC, Caller, calling, new_secret, secret_in
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
+from tests.support.harness import alive, peer_row, wait_connected, zparkctl
+from tests.support.recipe import Machines, recipe
+from tests.support.stranger import BUS, EDGE, SYNC, Caller, calling, new_secret, secret_in
+from zparkd.config.load import SecurityMode
 from zparkd.core.keys import fingerprint
-from zparkd.daemon.config import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
 
 ADMITTED_WITHIN_S = 2.0
 

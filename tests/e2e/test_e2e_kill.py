@@ -5,9 +5,9 @@ import random
 import pytest
 
 from tests.e2e import crash
-from tests.e2e.cameras import FROM_AN_OLDER_CUT, Traffic, cameras, confirm_answers, told, wanted
-from tests.e2e.harness import NO_LIMIT, alive, wait_connected, wait_equal
-from zparkd.cli.loopback import LoopbackSite
+from tests.support.cameras import FROM_AN_OLDER_CUT, Traffic, cameras, confirm_answers, told, wanted
+from tests.support.harness import NO_LIMIT, alive, wait_connected, wait_equal
+from zparkd.testbed.loopback import LoopbackSite
 
 
 def test_every_acknowledged_open_is_in_all_histories_once_after_power_cuts(make_site) -> None:

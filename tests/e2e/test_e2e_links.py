@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cameras import Traffic, cameras, told, wanted
-from tests.e2e.harness import (
+from tests.support.cameras import Traffic, cameras, told, wanted
+from tests.support.harness import (
     NO_LIMIT,
     PATIENCE_S,
     alive,
@@ -17,8 +17,8 @@ from tests.e2e.harness import (
     wait_connected,
     wait_equal,
 )
-from tests.e2e.proxy import State, Wires
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from tests.support.proxy import State, Wires
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 
 @pytest.fixture

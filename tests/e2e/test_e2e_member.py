@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.core.tariffs import flat
-from tests.e2e.harness import PATIENCE_S, enter, zparkctl
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from tests.support.harness import PATIENCE_S, enter, zparkctl
+from tests.support.tariffs import flat
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 
 def inside(central: LoopbackCentral) -> list[str]:

@@ -9,8 +9,8 @@ from contextlib import closing
 import orjson
 import pytest
 
-from tests.e2e.cameras import Producer, Traffic, told, wanted
-from tests.e2e.harness import (
+from tests.support.cameras import Producer, Traffic, told, wanted
+from tests.support.harness import (
     PATIENCE_S,
     Answer,
     peer_row,
@@ -19,9 +19,9 @@ from tests.e2e.harness import (
     wait_equal,
     zparkctl,
 )
-from tests.e2e.network import Network, networked
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from tests.support.network import Network, networked
 from zparkd.client.edge import EdgeClient
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 NO_LIMIT = "\n[limits]\nedge_requests_per_s = 0\n"
 QUICK = f"{NO_LIMIT}\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"

@@ -5,7 +5,7 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     NO_LIMIT,
     PATIENCE_S,
     alive,
@@ -23,8 +23,8 @@ from tests.e2e.harness import (
     wait_equal,
     zparkctl,
 )
-from tests.e2e.wrong import WrongPeer, beat, page
-from zparkd.cli.loopback import LoopbackCentral, wait_for
+from tests.support.wrong import WrongPeer, beat, page
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 
 def wait_error(central: LoopbackCentral, peer_id: str, text: str) -> None:

@@ -8,8 +8,8 @@ import orjson
 import pytest
 import zmq
 
-from tests.e2e.harness import PATIENCE_S, alive, ask, enter, rows, wait_events, zparkctl, zparkd
-from zparkd.cli.loopback import LoopbackCentral
+from tests.support.harness import PATIENCE_S, alive, ask, enter, rows, wait_events, zparkctl, zparkd
+from zparkd.testbed.loopback import LoopbackCentral
 
 FAULT = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<key>[^:]+): (?P<text>[^;]+; .+)")
 

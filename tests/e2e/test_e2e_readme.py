@@ -20,9 +20,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.e2e.harness import PATIENCE_S, ROOT
-from zparkd.cli.loopback import LoopbackSite, free_ports, wait_for
+from tests.support.harness import PATIENCE_S, ROOT
 from zparkd.client.control import ControlClient, DaemonUnreachable
+from zparkd.testbed.loopback import LoopbackSite, free_ports, wait_for
 
 README = (ROOT / "README.md").read_text("utf-8")
 

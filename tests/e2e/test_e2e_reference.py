@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.core.tariffs import AIRPORT, CENTRE, flat
-from tests.e2e.harness import PATIENCE_S, ask, enter, zparkctl
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from tests.support.harness import PATIENCE_S, ask, enter, zparkctl
+from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.client.control import ControlClient
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 WITHIN_S = 1.0  # what is promised of a tariff that was set
 PASS = {"camera_type": "car", "valid_from": "2000-01-01", "valid_until": "2099-12-31"}

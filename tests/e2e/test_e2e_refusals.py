@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     enter,
     problems,
@@ -14,9 +14,9 @@ from tests.e2e.harness import (
     wait_equal,
     zparkctl,
 )
-from zparkd.cli.loopback import LoopbackCentral, wait_for
-from zparkd.core.events import Stream
-from zparkd.daemon.config import SecurityMode
+from zparkd.config.load import SecurityMode
+from zparkd.core.events.event import Stream
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 WITHIN_S = 5.0
 BEFORE = 2  # events of the stream that stand before the rotten one

@@ -5,7 +5,7 @@ from signal import SIGHUP
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     alive,
     ask,
@@ -17,7 +17,7 @@ from tests.e2e.harness import (
     wait_equal,
     zparkctl,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for
 
 
 class Lane(threading.Thread):

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import (
+from tests.support.harness import (
     NO_LIMIT,
     flood,
     opens,
@@ -14,7 +14,7 @@ from tests.e2e.harness import (
     wait_events,
     zparkctl,
 )
-from zparkd.cli.loopback import LoopbackCentral
+from zparkd.testbed.loopback import LoopbackCentral
 
 
 def restored(central: LoopbackCentral, copy: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     Answer,
     ask,
@@ -14,7 +14,7 @@ from tests.e2e.harness import (
     wait_equal,
     wait_events,
 )
-from zparkd.cli.loopback import wait_for
+from zparkd.testbed.loopback import wait_for
 
 
 def but_history_id(answer: Answer) -> Answer:

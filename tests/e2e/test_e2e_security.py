@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.e2e.harness import QUICK, problems, run, wait_connected
-from tests.e2e.stranger import (
+from tests.support.harness import QUICK, problems, run, wait_connected
+from tests.support.stranger import (
     BUS,
     EDGE,
     SYNC,
@@ -19,9 +19,9 @@ from tests.e2e.stranger import (
     said,
     secret_in,
 )
-from zparkd.cli.loopback import LoopbackSite, wait_for
 from zparkd.client.edge import EdgeClient, NoAnswer
-from zparkd.daemon.config import SecurityMode
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 PORTS = (BUS, SYNC, EDGE)
 

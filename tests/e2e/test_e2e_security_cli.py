@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     QUICK,
     answered_meanwhile,
     problems,
@@ -20,9 +20,9 @@ from tests.e2e.harness import (
     zparkctl,
     zparkd,
 )
-from tests.e2e.stranger import secret_in
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
-from zparkd.daemon.config import SecurityMode
+from tests.support.stranger import secret_in
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 PLATE = "29A77777"
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import zmq
 
 from tests.e2e.conftest import MakeSite
-from tests.e2e.harness import enter, leave, problems, wait_connected, wait_equal, wait_events
-from tests.e2e.stranger import secret_in
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
-from zparkd.core.events import Facts, Kind, Personal, Position, write
-from zparkd.core.wire import TOPIC_EVENTS, Live, write_body, write_header
-from zparkd.daemon.config import SecurityMode
+from tests.support.harness import enter, leave, problems, wait_connected, wait_equal, wait_events
+from tests.support.stranger import secret_in
+from zparkd.config.load import SecurityMode
+from zparkd.core.events.event import Facts, Kind, Personal, Position, write
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live, write_body, write_header
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
 
 
 @contextmanager

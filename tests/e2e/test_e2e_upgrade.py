@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import releases
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     QUICK,
     enter,
@@ -17,7 +17,7 @@ from tests.e2e.harness import (
     wait_events,
 )
 from zparkd import __version__
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 
 def problems(central: LoopbackCentral) -> set[str]:

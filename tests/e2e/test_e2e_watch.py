@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.e2e.harness import (
+from tests.support.harness import (
     PATIENCE_S,
     QUICK,
     ask,
@@ -21,7 +21,7 @@ from tests.e2e.harness import (
     wait_connected,
     wait_equal,
 )
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for
 
 DEADLINE_S = 5.0  # what is promised is 2 s; the machine may be busy
 NOBODY = 'address = "127.0.0.1"\nbus_port = 1\n'

@@ -14,20 +14,21 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from tests.core.centrals import PLATE, Driven
 from tests.fuzz.mutate import broken, hostile
+from tests.support.centrals import PLATE, Driven
 from zparkd.camera.read import At, Unreadable
 from zparkd.camera.sources import DECODERS as SOURCES
 from zparkd.camera.sources.frigate import of_camera
 from zparkd.camera.sources.mapped import Mapping, place_of
-from zparkd.core import documents, limits
+from zparkd.config.load import ConfigError, load
+from zparkd.core import limits
 from zparkd.core.central import FromBus, Incoming, Output, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import read
-from zparkd.core.places import Form
-from zparkd.core.tariff_document import read_tariff
-from zparkd.daemon.commands import Commands
-from zparkd.daemon.config import ConfigError, load
+from zparkd.core.events.event import read
+from zparkd.core.tariff import fields
+from zparkd.core.tariff.document import read_tariff
+from zparkd.core.tariff.line_map import Form
+from zparkd.daemon.control.commands import Commands
 
 CORPUS = Path(__file__).with_name("corpus")
 CAPTURED = Path(__file__).parents[1] / "camera" / "captured"
@@ -258,8 +259,8 @@ def tariffs() -> Feed:
                 data = hostile(chance, jsons)
             faults: Collection[object] = ["none"]
             try:
-                read_tariff(documents.parse(data.decode(errors="replace"), form))
-            except documents.BadDocument as refused:
+                read_tariff(fields.parse(data.decode(errors="replace"), form))
+            except fields.BadDocument as refused:
                 faults = refused.faults
             _told(faults)
 

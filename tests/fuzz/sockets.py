@@ -17,8 +17,8 @@ import zmq
 
 from tests.fuzz.decoders import corpus, json_of
 from tests.fuzz.mutate import broken, hostile
-from zparkd.cli.loopback import LoopbackCentral, LoopbackSite
 from zparkd.client import EdgeClient, NoAnswer
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite
 
 ANSWER_S = 2.0  # what a camera waits before it asks again
 GROWTH_MB = 60

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from tests.core.centrals import Driven
 from tests.fuzz import decoders
 from tests.fuzz.decoders import DECODERS, json_of
 from tests.fuzz.mutate import hostile
 from tests.fuzz.shares import feed_share
 from tests.fuzz.sockets import attack
-from zparkd.core.requests import Refusal
+from tests.support.centrals import Driven
+from zparkd.core.gate.requests import Refusal
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from zparkd.cli.loopback import free_ports, wait_for
+from zparkd.testbed.loopback import free_ports, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "bookworm"

@@ -13,10 +13,10 @@ from tests.sim.machine import Disk, Machine
 from tests.sim.office import tariffs_of
 from tests.sim.world import World
 from zparkd.core import limits
-from zparkd.core.charges import reckoned
-from zparkd.core.events import Event, Kind, Position, SortKey, VehicleKey, read
-from zparkd.core.reference_fold import project_reference
-from zparkd.core.sessions import ACTS, Projection, Verdict, project
+from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, read
+from zparkd.core.gate.charges import reckoned
+from zparkd.core.reference.fold import project_reference
+from zparkd.core.stays import ACTS, Projection, Verdict, project
 
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.

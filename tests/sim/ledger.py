@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from zparkd.core.events import Event, Kind, Position, Stream
-from zparkd.core.wire import TOPIC_EVENTS, Page, read_message, unpack
+from zparkd.core.events.event import Event, Kind, Position, Stream
+from zparkd.core.replication.wire import TOPIC_EVENTS, Page, read_message, unpack
 
 Heads = dict[Stream, int]
 OPENS = (Kind.ENTRY, Kind.EXIT, Kind.MANUAL)

@@ -19,18 +19,18 @@ from zmq.utils import z85
 
 import zparkd.daemon.main
 import zparkd.daemon.reactor
-import zparkd.daemon.store
+import zparkd.storage.store
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
-from zparkd.core.events import Event, Kind, Position, Stream
-from zparkd.core.signing import Identity
+from zparkd.core.events.event import Event, Kind, Position, Stream
+from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
-from zparkd.daemon.bus import Drained
 from zparkd.daemon.reactor import Reactor, StorageFailed
-from zparkd.daemon.security import Keys
 from zparkd.daemon.status import status
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
+from zparkd.transport.bus import Drained
+from zparkd.transport.zap import Keys
 
 ROGUE_ID = "rogue"
 
@@ -93,7 +93,7 @@ class Disk(Store):
         def load(connection: sqlite3.Connection) -> None:
             connection.deserialize(image)
 
-        with patch.object(zparkd.daemon.store, "migrate", load):
+        with patch.object(zparkd.storage.store, "migrate", load):
             disk = cls(IN_MEMORY, machine.id, machine.world.site, machine.world.timezone)
         disk.machine = machine
         disk.appended = []

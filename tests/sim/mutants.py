@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-import zparkd.core.pages
-import zparkd.core.peers
-import zparkd.core.sessions
+import zparkd.core.replication.peers
+import zparkd.core.replication.sync_pages
+import zparkd.core.stays
 import zparkd.daemon.main
 from zparkd.core.clock import Clock
-from zparkd.core.events import Stream, read
-from zparkd.core.gate import Gate
-from zparkd.core.heads import HeadVector
-from zparkd.core.intake import Intake
-from zparkd.core.memory import EdgeMemory
-from zparkd.core.peers import Peers
-from zparkd.core.sessions import Fold, _opened
-from zparkd.daemon.projection import Projection
+from zparkd.core.events.event import Stream, read
+from zparkd.core.events.heads import HeadVector
+from zparkd.core.gate.edge_state import EdgeMemory
+from zparkd.core.gate.gate import Gate
+from zparkd.core.replication.ingest import Intake
+from zparkd.core.replication.peers import Peers
+from zparkd.core.stays import Fold, _opened
 from zparkd.daemon.reactor import Reactor
-from zparkd.daemon.reference_tables import ReferenceTables
-from zparkd.daemon.store import Store
+from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.reference_tables import ReferenceTables
+from zparkd.storage.store import Store
 
 
 def _sent_before_commit(what: str) -> AbstractContextManager[Any]:
@@ -119,7 +119,7 @@ def dedup_only_in_memory() -> Iterator[None]:
     with (
         patch.object(Gate, "_acts", acts),
         patch.object(Gate, "_record", remembered),
-        patch.object(zparkd.core.sessions, "repeated", lambda events: {}),
+        patch.object(zparkd.core.stays, "repeated", lambda events: {}),
         patch.object(Projection, "_repeats", lambda self, event, number: None),
     ):
         yield
@@ -192,13 +192,13 @@ def answer_retries_afresh() -> AbstractContextManager[Any]:
 
 
 def serve_only_own_events() -> AbstractContextManager[Any]:
-    contents = zparkd.core.pages.contents
+    contents = zparkd.core.replication.sync_pages.contents
 
     def own(log: Any, ask: Any, *, signed: bool) -> Any:
         after = [head for head in ask.after if head[0] == log.machine.id]
         return contents(log, type(ask)(ask.site, ask.id, after, ask.vector), signed=signed)
 
-    return patch.object(zparkd.core.pages, "contents", own)
+    return patch.object(zparkd.core.replication.sync_pages, "contents", own)
 
 
 def never_ask_for_the_vector() -> AbstractContextManager[Any]:
@@ -213,7 +213,7 @@ def never_ask_for_the_vector() -> AbstractContextManager[Any]:
 
 
 def ask_all_the_time() -> AbstractContextManager[Any]:
-    return patch.object(zparkd.core.peers, "_PROBE_EVERY_MS", 0)
+    return patch.object(zparkd.core.replication.peers, "_PROBE_EVERY_MS", 0)
 
 
 def call_all_copied() -> AbstractContextManager[Any]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tests.core.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, flat
+from tests.support.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, flat
 from zparkd.core.central import FromEdge
-from zparkd.core.events import Event, Position
-from zparkd.core.tariff import BUILT_IN, Tariff
-from zparkd.core.tariff_document import read_tariff
+from zparkd.core.events.event import Event, Position
+from zparkd.core.tariff.document import read_tariff
+from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.sim.gate_life import GateLife
 from tests.sim.network import Weather
 from tests.sim.office import Office
-from zparkd.daemon.config import Config
+from zparkd.config.load import Config
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine, WallClock

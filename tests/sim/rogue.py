@@ -14,8 +14,8 @@ from tests.sim.machine import ROGUE_ID as ID
 from zparkd.core import limits
 from zparkd.core.central import FromBus, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events import Stream, digest
-from zparkd.core.wire import (
+from zparkd.core.events.event import Stream, digest
+from zparkd.core.replication.wire import (
     TOPIC_EVENTS,
     TOPIC_HEARTBEAT,
     Ask,

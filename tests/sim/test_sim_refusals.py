@@ -9,9 +9,9 @@ import tests.sim.machine
 import zparkd.daemon.main
 from tests.sim.plans import Plan
 from tests.sim.world import World
-from zparkd.core.events import Event
-from zparkd.core.signing import Identity
-from zparkd.daemon.projection import Projection
+from zparkd.core.events.event import Event
+from zparkd.core.events.signing import Identity
+from zparkd.storage.projection.projector import Projection
 
 KEYS = pytest.mark.parametrize("keys", [False, True], ids=["plain", "keys"])
 

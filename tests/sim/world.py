@@ -27,10 +27,10 @@ from tests.sim.machine import IN_MEMORY, ROGUE_ID, START_WALL_MS, Machine
 from tests.sim.network import Network
 from tests.sim.plans import Plan, Topology
 from tests.sim.rogue import Rogue
+from zparkd.config.load import Config, load
 from zparkd.core import limits
-from zparkd.core.events import Event
-from zparkd.daemon.config import Config, load
-from zparkd.daemon.store import Store
+from zparkd.core.events.event import Event
+from zparkd.storage.store import Store
 
 SITE = "lot-a"
 TIMEZONE = "Asia/Ho_Chi_Minh"
@@ -275,7 +275,7 @@ class World:
 def _that_say() -> list[ModuleType]:
     """The modules of the daemon that write lines of the log."""
     names = sorted(name for name in sys.modules if name.startswith("zparkd.daemon."))
-    own = "zparkd.daemon.messages"
+    own = "zparkd.logs.messages"
     return [sys.modules[it] for it in names if it != own and hasattr(sys.modules[it], "say")]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK, wait_connected
-from tests.web.browser import Browser, BrowserFault, chromium
-from tests.web.gateway import Gateway
-from tests.web.pages import Open
-from zparkd.cli.loopback import LoopbackSite
+from tests.support.browser import Browser, BrowserFault, chromium
+from tests.support.gateway import Gateway
+from tests.support.harness import QUICK, wait_connected
+from tests.support.pages import Open
+from zparkd.testbed.loopback import LoopbackSite
 
 MakeSite = Callable[..., LoopbackSite]
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK
-from tests.web.gateway import Gateway
-from zparkd.cli.loopback import LoopbackSite, wait_for
+from tests.support.gateway import Gateway
+from tests.support.harness import QUICK
+from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="curl is missing")
 

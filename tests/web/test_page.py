@@ -6,11 +6,11 @@ Every test also holds that the page says nothing on its console and asks nobody 
 import json
 from typing import Any
 
-from tests.e2e.harness import enter, leave, wait_connected
-from tests.web.browser import Page
+from tests.support.browser import Page
+from tests.support.gateway import Gateway
+from tests.support.harness import enter, leave, wait_connected
+from tests.support.pages import Open, texts
 from tests.web.conftest import MakeSite
-from tests.web.gateway import Gateway
-from tests.web.pages import Open, texts
 
 LIVE_S = 1.0  # a car at one central is on the page of the other within this
 HOSTILE = "<img src=x onerror=alert(1)>"

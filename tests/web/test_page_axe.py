@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import enter, leave
-from tests.web.gateway import Gateway
-from tests.web.pages import Open
+from tests.support.gateway import Gateway
+from tests.support.harness import enter, leave
+from tests.support.pages import Open
 
 VIEWS = ("now", "vehicles?plate=51", "vehicles/51A99999", "history", "traffic", "peers")
 _RUN = """axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(

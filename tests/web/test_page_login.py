@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from tests.support.gateway import ROOT, Gateway
+from tests.support.pages import Open
 from tests.web.conftest import MakeSite
-from tests.web.gateway import ROOT, Gateway
-from tests.web.pages import Open
-from zparkd.cli.loopback import LoopbackCentral
+from zparkd.testbed.loopback import LoopbackCentral
 
 PASSWORD = "mat khau du dai 1"
 

@@ -1,7 +1,7 @@
 """The tariff on the page: seen in words, tried, and set for the site."""
 
+from tests.support.pages import Open
 from tests.web.conftest import MakeSite
-from tests.web.pages import Open
 
 TARIFF = """[[rate]]
 camera_type = "car"

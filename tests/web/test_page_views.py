@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.harness import enter, leave, wait_connected, wait_events
-from tests.web.browser import Page
+from tests.support.browser import Page
+from tests.support.gateway import Gateway
+from tests.support.harness import enter, leave, wait_connected, wait_events
+from tests.support.pages import Open, texts
 from tests.web.conftest import MakeSite
-from tests.web.gateway import Gateway
-from tests.web.pages import Open, texts
 
 VIEWS = {
     "now": "Hiện tại",

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.gateway import Gateway, account
+from tests.web.auth.test_access import PASSWORD, bearer, client, log_in
 from tests.web.conftest import MakeSite
-from tests.web.gateway import Gateway, account
-from tests.web.test_access import PASSWORD, bearer, client, log_in
-from zparkd.cli.loopback import LoopbackCentral, wait_for
-from zparkd.daemon.config import SecurityMode
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 TARIFF = """
 [[rate]]

@@ -25,10 +25,10 @@ from zparkd.camera.config_values import (
 from zparkd.camera.read import Travel
 from zparkd.camera.secret_files import Secret, read_secret
 from zparkd.camera.sources import DECODERS, Decode, Source, frigate, mapped
+from zparkd.config.schema import Key
+from zparkd.config.toml import Fault, read, shown, unreadable
+from zparkd.config.toml import Source as File
 from zparkd.core.site import Direction
-from zparkd.daemon.config_keys import Key
-from zparkd.daemon.toml_places import Fault, read, shown, unreadable
-from zparkd.daemon.toml_places import Source as File
 
 DEFAULT_PATH = Path("/etc/zparkd/camera.toml")
 LANES = 64

@@ -13,9 +13,9 @@ from zparkd.camera.barriers import BarrierKind
 from zparkd.camera.read import Travel
 from zparkd.camera.sources import Source
 from zparkd.camera.sources.mapped import Place, place_of
-from zparkd.core.site import CAMERA_TYPE, EDGE_ID, Direction
-from zparkd.daemon.config_keys import Key
-from zparkd.daemon.config_values import (
+from zparkd.config.schema import Key
+from zparkd.config.toml import shown
+from zparkd.config.values import (
     as_flag,
     as_number,
     as_path,
@@ -27,7 +27,7 @@ from zparkd.daemon.config_values import (
     matching,
     one_of,
 )
-from zparkd.daemon.toml_places import shown
+from zparkd.core.site import CAMERA_TYPE, EDGE_ID, Direction
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from zparkd.cli.reach import Exit, fail
-from zparkd.core.documents import BadDocument, parse
-from zparkd.core.places import Form, lines_of
+from zparkd.cli.context import Exit, fail
+from zparkd.core.tariff.fields import BadDocument, parse
+from zparkd.core.tariff.line_map import Form, lines_of
 
 MOST_BYTES = 8 * 1024 * 1024
 _Read = TypeVar("_Read")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from zparkd.daemon.config import ConfigError, Fault, load
+from zparkd.config.load import ConfigError, Fault, load
 
 FILE_MODE = 0o640  # of a file of the configuration: read by the daemon, which is of its group
 

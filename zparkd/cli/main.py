@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from zparkd import __version__
-from zparkd.cli.tables import colour_wanted
+from zparkd.cli.output import colour_wanted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -25,33 +25,77 @@ class _Where(NamedTuple):
 
 
 COMMANDS = {
-    "backup": _Where("zparkd.cli.backup", "backup", "Copy the database while all goes on."),
-    "completion": _Where("zparkd.cli.completion", "completion", "Have a shell complete commands."),
-    "config": _Where("zparkd.cli.config_", "config", "Check, show and import the configuration."),
-    "conflicts": _Where("zparkd.cli.conflicts", "conflicts", "What a person should look at."),
-    "doctor": _Where("zparkd.cli.doctor", "doctor", "What is wrong here, and what mends it."),
-    "edge": _Where("zparkd.cli.edge", "edge", "Act as a camera, for trying things out."),
-    "export": _Where("zparkd.cli.export", "export", "All events or stays, as a file."),
-    "history": _Where("zparkd.cli.history", "history", "Who came and went, newest first."),
-    "import": _Where("zparkd.cli.import_", "import_", "Take over the earlier system's past."),
-    "incidents": _Where("zparkd.cli.incidents", "incidents", "The story of each cut."),
-    "keygen": _Where("zparkd.cli.keygen", "keygen", "Make a secret key, or show its public key."),
-    "member": _Where("zparkd.cli.member", "member", "Whose records count: disown and restore."),
-    "pass": _Where("zparkd.cli.pass_", "pass_", "Who leaves without paying."),
-    "peer": _Where("zparkd.cli.peer", "peer", "List, add, remove and test other centrals."),
-    "reload": _Where("zparkd.cli.reload", "reload", "Have the daemon read its configuration."),
-    "restore": _Where("zparkd.cli.restore", "restore", "Make a backup the database again."),
-    "setup": _Where("zparkd.cli.setup", "setup", "Make this machine run zparkd as a service."),
-    "staff": _Where("zparkd.cli.staff", "staff", "Who may override a refusal."),
-    "status": _Where("zparkd.cli.status", "status", "Is it well? This central and its peers."),
-    "sync": _Where("zparkd.cli.sync", "sync", "Is all that is known of here? Wait for it."),
-    "sync-state": _Where(
-        "zparkd.cli.sync_state", "sync_state", "Up to when each peer's events are here."
+    "backup": _Where(
+        "zparkd.cli.commands.upkeep.backup", "backup", "Copy the database while all goes on."
     ),
-    "tail": _Where("zparkd.cli.tail", "tail", "Events as they arrive here."),
-    "tariff": _Where("zparkd.cli.tariff", "tariff", "What stays cost: set, show and try a tariff."),
-    "top": _Where("zparkd.cli.top", "top", "A live screen: status, rates, who came and went."),
-    "verify": _Where("zparkd.cli.verify", "verify", "Is the log whole, and as the peers have it?"),
+    "completion": _Where(
+        "zparkd.cli.commands.upkeep.completion", "completion", "Have a shell complete commands."
+    ),
+    "config": _Where(
+        "zparkd.cli.commands.upkeep.config_", "config", "Check, show and import the configuration."
+    ),
+    "conflicts": _Where(
+        "zparkd.cli.commands.look.conflicts", "conflicts", "What a person should look at."
+    ),
+    "doctor": _Where(
+        "zparkd.cli.commands.upkeep.doctor", "doctor", "What is wrong here, and what mends it."
+    ),
+    "edge": _Where(
+        "zparkd.cli.commands.gate.edge", "edge", "Act as a camera, for trying things out."
+    ),
+    "export": _Where(
+        "zparkd.cli.commands.upkeep.export", "export", "All events or stays, as a file."
+    ),
+    "history": _Where(
+        "zparkd.cli.commands.look.history", "history", "Who came and went, newest first."
+    ),
+    "import": _Where(
+        "zparkd.cli.commands.upkeep.import_", "import_", "Take over the earlier system's past."
+    ),
+    "incidents": _Where(
+        "zparkd.cli.commands.look.incidents", "incidents", "The story of each cut."
+    ),
+    "keygen": _Where(
+        "zparkd.cli.commands.upkeep.keygen", "keygen", "Make a secret key, or show its public key."
+    ),
+    "member": _Where(
+        "zparkd.cli.commands.site.member", "member", "Whose records count: disown and restore."
+    ),
+    "pass": _Where("zparkd.cli.commands.site.pass_", "pass_", "Who leaves without paying."),
+    "peer": _Where(
+        "zparkd.cli.commands.site.peer", "peer", "List, add, remove and test other centrals."
+    ),
+    "reload": _Where(
+        "zparkd.cli.commands.upkeep.reload", "reload", "Have the daemon read its configuration."
+    ),
+    "restore": _Where(
+        "zparkd.cli.commands.upkeep.restore", "restore", "Make a backup the database again."
+    ),
+    "setup": _Where(
+        "zparkd.cli.commands.upkeep.setup", "setup", "Make this machine run zparkd as a service."
+    ),
+    "staff": _Where("zparkd.cli.commands.site.staff", "staff", "Who may override a refusal."),
+    "status": _Where(
+        "zparkd.cli.commands.look.status", "status", "Is it well? This central and its peers."
+    ),
+    "sync": _Where(
+        "zparkd.cli.commands.look.sync", "sync", "Is all that is known of here? Wait for it."
+    ),
+    "sync-state": _Where(
+        "zparkd.cli.commands.look.sync_state",
+        "sync_state",
+        "Up to when each peer's events are here.",
+    ),
+    "tail": _Where("zparkd.cli.commands.look.tail", "tail", "Events as they arrive here."),
+    "tariff": _Where(
+        "zparkd.cli.commands.site.tariff", "tariff", "What stays cost: set, show and try a tariff."
+    ),
+    "top": _Where(
+        "zparkd.cli.commands.look.top", "top", "A live screen: status, rates, who came and went."
+    ),
+    "verify": _Where(
+        "zparkd.cli.commands.look.verify", "verify", "Is the log whole, and as the peers have it?"
+    ),
 }
 
 
@@ -113,7 +157,7 @@ def main(ctx: click.Context, file: Path | None) -> None:
     Exit status: 0 done, 1 the answer is no, 2 wrong command line, 69 the daemon can't be
     reached, 78 bad configuration.
     """
-    from zparkd.daemon.config import default_path
+    from zparkd.config.load import default_path
 
     ctx.obj = file or default_path()
     ctx.color = colour_wanted()

@@ -9,7 +9,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zparkd.cli.reach import call, find_control
+from zparkd.cli.context import call, find_control
 from zparkd.client.control import DaemonUnreachable
 
 # With these cameras are refused, or what is recorded may be lost. All others are warnings.

@@ -16,30 +16,31 @@ from dataclasses import dataclass, field
 import orjson
 
 from zparkd import __version__
-from zparkd.core import limits, wire
-from zparkd.core.admission import Admission
-from zparkd.core.answers import refusal
+from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
-from zparkd.core.events import Event, Stream
-from zparkd.core.gate import Gate
-from zparkd.core.intake import Intake, Parts, Taken
-from zparkd.core.journal import Journal
+from zparkd.core.events.event import Event, Stream
+from zparkd.core.events.signing import Identity
+from zparkd.core.gate.gate import Gate
+from zparkd.core.gate.old_stays import MovedIn
+from zparkd.core.gate.requests import Code, Refusal, read_object, request_id_of
+from zparkd.core.gate.responses import refusal
 from zparkd.core.log import Log
-from zparkd.core.member_changes import MemberChanges
-from zparkd.core.moved_in import MovedIn
-from zparkd.core.namesake import Namesake
-from zparkd.core.peer_state import Asked, PeerState
-from zparkd.core.peers import Peers
+from zparkd.core.members.admission import Admission
+from zparkd.core.members.changes import MemberChanges
 from zparkd.core.principal import Principal
-from zparkd.core.proof import Proof
-from zparkd.core.reference_changes import ReferenceChanges
-from zparkd.core.refusals import Why
-from zparkd.core.requests import Code, Refusal, read_object, request_id_of
-from zparkd.core.serving import Serving
-from zparkd.core.signing import Identity
+from zparkd.core.reference.changes import ReferenceChanges
+from zparkd.core.replication import wire
+from zparkd.core.replication.duplicate_id import Namesake
+from zparkd.core.replication.ingest import Intake, Parts, Taken
+from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.peer_state import Asked, PeerState
+from zparkd.core.replication.peers import Peers
+from zparkd.core.replication.refusals import Why
+from zparkd.core.replication.serving import Serving
+from zparkd.core.replication.signatures import Proof
+from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Message, Page
 from zparkd.core.site import Settings
-from zparkd.core.wire import Ask, Beat, Digests, Live, Message, Page
 
 Frames = list[bytes]
 Token = tuple[bytes, ...]

@@ -7,13 +7,13 @@ was appended since the last commit.
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from zparkd.core.events import Event, Position, SortKey, Stream, VehicleKey
-from zparkd.core.heads import HeadVector
-from zparkd.core.peer_state import PeerNote
-from zparkd.core.reference import Pass, SiteTariff, Staff
-from zparkd.core.sessions import Stay
-from zparkd.core.signing import Certificate, SignedHead
-from zparkd.core.votes import Verdicts
+from zparkd.core.events.event import Event, Position, SortKey, Stream, VehicleKey
+from zparkd.core.events.heads import HeadVector
+from zparkd.core.events.payloads import Pass, SiteTariff, Staff
+from zparkd.core.events.signing import Certificate, SignedHead
+from zparkd.core.members.votes import Verdicts
+from zparkd.core.replication.peer_state import PeerNote
+from zparkd.core.stays import Stay
 
 # A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
 SharedRow = tuple[str | int | float | None, ...]

@@ -1,6 +1,6 @@
 """Who belongs to a car park: what a central knows of itself, its peers and its lanes.
 
-Plain values only. They are read from files by `zparkd.daemon.config`; nothing here reads one.
+Plain values only. They are read from files by `zparkd.config.load`; nothing here reads one.
 """
 
 import re

@@ -19,11 +19,11 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from zparkd import __version__
+from zparkd.config.load import ExternalApi
 from zparkd.core import limits
-from zparkd.core.documents import BadDocument
-from zparkd.core.entries import read_passes, read_staff
-from zparkd.core.tariff_document import read_tariff
-from zparkd.daemon.config import ExternalApi
+from zparkd.core.reference.lists import read_passes, read_staff
+from zparkd.core.tariff.document import read_tariff
+from zparkd.core.tariff.fields import BadDocument
 from zparkd.daemon.external_data import FEES, PASSES, STAFF, Document, Look
 
 _OK, _NOT_MODIFIED = 200, 304

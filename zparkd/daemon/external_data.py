@@ -13,14 +13,14 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from zparkd.config.load import ExternalApi
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.fetching import is_our_turn
-from zparkd.core.reference_changes import NotCounting
-from zparkd.daemon.config import ExternalApi
-from zparkd.daemon.messages import Message, say
-from zparkd.daemon.reference_commands import remedy
+from zparkd.core.reference.changes import NotCounting
+from zparkd.core.reference.fetch_turn import is_our_turn
+from zparkd.daemon.control.reference_commands import remedy
+from zparkd.logs.messages import Message, say
 
 FEES, PASSES, STAFF = NAMES = ("fee-config", "subscriptions", "staff")
 Run = Callable[[Callable[[], bool]], bool | None]

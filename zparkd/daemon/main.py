@@ -17,22 +17,22 @@ from zoneinfo import ZoneInfo
 import click
 
 from zparkd import __version__
+from zparkd.config.load import Config, ConfigError, SecurityMode, default_path, load
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.events import Stream
-from zparkd.core.signing import Identity
-from zparkd.daemon import edges_seen
-from zparkd.daemon.bus import BindError, Bus, SelfTestFailed
-from zparkd.daemon.config import Config, ConfigError, SecurityMode, default_path, load
-from zparkd.daemon.damage import Damaged
-from zparkd.daemon.log import complain, in_journal, show_times_in, start_log
-from zparkd.daemon.messages import Message, say
+from zparkd.core.events.event import Stream
+from zparkd.core.events.signing import Identity
 from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, security_keys, settings_of
-from zparkd.daemon.schema import SchemaError
-from zparkd.daemon.security import identity_of
-from zparkd.daemon.store import DatabaseBusy, NotOurs, Store
 from zparkd.daemon.watch import Watch
+from zparkd.logs.messages import Message, say
+from zparkd.logs.sink import complain, in_journal, show_times_in, start_log
+from zparkd.storage import edges_seen
+from zparkd.storage.integrity import Damaged
+from zparkd.storage.schema import SchemaError
+from zparkd.storage.store import DatabaseBusy, NotOurs, Store
+from zparkd.transport.bus import BindError, Bus, SelfTestFailed
+from zparkd.transport.zap import identity_of
 
 _EPOCH_ROOM = 2**40
 EXIT_FAILED = 1

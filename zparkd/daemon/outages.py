@@ -13,8 +13,8 @@ from typing import NamedTuple
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.peer_state import PeerState
-from zparkd.daemon.store import Store
+from zparkd.core.replication.peer_state import PeerState
+from zparkd.storage.store import Store
 
 
 class Why(StrEnum):

@@ -9,8 +9,8 @@ from pathlib import Path
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.events import Stream
-from zparkd.core.refusals import Refusal, Why
+from zparkd.core.events.event import Stream
+from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.site import Peer
 
 Problem = dict[str, str]

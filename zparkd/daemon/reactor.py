@@ -14,34 +14,34 @@ from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from zparkd.config.load import Config, ConfigError, Fault, load, restart_faults, secret_key
+from zparkd.config.schema import SecurityMode
 from zparkd.core import limits
 from zparkd.core.central import Central, FromEdge, Incoming, Output, Token
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
-from zparkd.daemon.bus import BindError, Bus
-from zparkd.daemon.changes import Changes
-from zparkd.daemon.commands import Answer, Commands, Request
-from zparkd.daemon.config import Config, ConfigError, Fault, load, restart_faults, secret_key
-from zparkd.daemon.config_keys import SecurityMode
-from zparkd.daemon.damage import Damaged, is_damage
+from zparkd.daemon.control.commands import Answer, Commands, Request
+from zparkd.daemon.control.edge_requests import Handed
+from zparkd.daemon.control.import_commands import moved_in_commands
+from zparkd.daemon.control.member_commands import member_commands
+from zparkd.daemon.control.peer_files import write_peers
+from zparkd.daemon.control.peer_probe import peer_test
+from zparkd.daemon.control.reference_commands import reference_commands
 from zparkd.daemon.external_data import ExternalData
-from zparkd.daemon.handed import Handed
-from zparkd.daemon.log import show_times_in
-from zparkd.daemon.member_commands import member_commands
-from zparkd.daemon.messages import Message, say
-from zparkd.daemon.moved_in_commands import moved_in_commands
-from zparkd.daemon.notify import Notifier, status_text
+from zparkd.daemon.health import Changes
+from zparkd.daemon.log_lines import say_recorded
 from zparkd.daemon.outages import Outages
-from zparkd.daemon.peer_files import write_peers
-from zparkd.daemon.peer_test import peer_test
-from zparkd.daemon.recorded import say_recorded
-from zparkd.daemon.reference_commands import reference_commands
-from zparkd.daemon.security import Keys, identity_of, keys_of
 from zparkd.daemon.status import Faults, SecurityState, status
-from zparkd.daemon.store import Store
-from zparkd.daemon.waiting import Waiting
+from zparkd.daemon.sync_queue import Waiting
+from zparkd.daemon.systemd import Notifier, status_text
 from zparkd.daemon.watch import Watch
+from zparkd.logs.messages import Message, say
+from zparkd.logs.sink import show_times_in
+from zparkd.storage.integrity import Damaged, is_damage
+from zparkd.storage.store import Store
+from zparkd.transport.bus import BindError, Bus
+from zparkd.transport.zap import Keys, identity_of, keys_of
 
 
 class Undone(Enum):

@@ -14,10 +14,9 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now, site_time
 from zparkd.core.keys import fingerprint
-from zparkd.core.namesake import overtaken_by
-from zparkd.core.peer_state import PeerState
+from zparkd.core.replication.duplicate_id import overtaken_by
+from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.site import Peer
-from zparkd.daemon.floods import Flood
 from zparkd.daemon.problems import (
     Problem,
     problems_of_disk,
@@ -26,8 +25,9 @@ from zparkd.daemon.problems import (
     problems_of_streams,
 )
 from zparkd.daemon.problems import problem as _problem
-from zparkd.daemon.sockets import Domain
-from zparkd.daemon.store import Store
+from zparkd.storage.store import Store
+from zparkd.transport.floods import Flood
+from zparkd.transport.socket_options import Domain
 
 SCHEMA = "zparkctl.status/1"
 _REFUSED_SHOWN = 5

@@ -19,8 +19,8 @@ from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from zparkd.daemon.messages import Message, say
-from zparkd.daemon.toml_places import MAX_FILE_BYTES
+from zparkd.config.toml import MAX_FILE_BYTES
+from zparkd.logs.messages import Message, say
 
 QUIET_MS = 200  # so long nothing more must have happened before the files are read
 PATIENCE_MS = 1_000  # but no longer than this after the first event

@@ -13,19 +13,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from zparkd.web import conflicts, edge, history, login, p2p, pages, tariff, traffic, vehicles
-from zparkd.web.access import Access, Endpoint, needs
-from zparkd.web.answers import Problem, refusal, refuse
-from zparkd.web.credentials import Role
-from zparkd.web.daemon import Daemon
-from zparkd.web.database import Database
-from zparkd.web.guard import Guard
-from zparkd.web.health import healthz, readyz
-from zparkd.web.metrics import metrics
-from zparkd.web.openapi import openapi
-from zparkd.web.peer_test import test_connection
-from zparkd.web.site import Site
-from zparkd.web.stream import Stream, stream
+from zparkd.web.api import conflicts, edge, history, p2p, pages, tariff, traffic, vehicles
+from zparkd.web.api.health import healthz, readyz
+from zparkd.web.api.metrics import metrics
+from zparkd.web.api.openapi import openapi
+from zparkd.web.api.peer_probe import test_connection
+from zparkd.web.api.stream import Stream, stream
+from zparkd.web.auth import login
+from zparkd.web.auth.access import Access, Endpoint, needs
+from zparkd.web.auth.credentials import Role
+from zparkd.web.backend.daemon import Daemon
+from zparkd.web.backend.database import Database
+from zparkd.web.backend.site import Site
+from zparkd.web.http.answers import Problem, refusal, refuse
+from zparkd.web.http.guard import Guard
 
 _SEE, _DO, _RULE = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 

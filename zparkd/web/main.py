@@ -11,15 +11,15 @@ import click
 import uvicorn
 
 from zparkd import __version__
+from zparkd.config.load import ConfigError, default_path
 from zparkd.core import limits
-from zparkd.daemon.config import ConfigError, default_path
-from zparkd.web.access import Access
-from zparkd.web.accounts import token, user
 from zparkd.web.app import Place, build
-from zparkd.web.caller import plain_address
-from zparkd.web.connections import Connection, serve
-from zparkd.web.credentials import FILE, CredentialsError
-from zparkd.web.site import Site
+from zparkd.web.auth.access import Access
+from zparkd.web.auth.accounts import token, user
+from zparkd.web.auth.caller import plain_address
+from zparkd.web.auth.credentials import FILE, CredentialsError
+from zparkd.web.backend.site import Site
+from zparkd.web.http.connections import Connection, serve
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 78

@@ -1,0 +1,336 @@
+"""What to ask of which peer, and what is known of it."""
+
+import pytest
+
+from zparkd.core import limits
+from zparkd.core.clock import Now
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import Position, Stream
+from zparkd.core.events.heads import Heads, HeadVector, digest
+from zparkd.core.replication.peer_state import PeerState
+from zparkd.core.replication.peers import Peers
+from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
+
+OWN = Stream("central-1", 50)
+OTHERS = Stream("central-2", 7)
+THIRD = Stream("central-3", 9)
+
+
+def at(ms: int) -> Now:
+    return Now(1_800_000_000_000 + ms, ms)
+
+
+def site(*ids: str) -> Peers:
+    peers = Peers("lot-a", OWN)
+    peers.configure(ids, 3_000)
+    return peers
+
+
+def heartbeat(peers: Peers, id: str, heads: Heads, ms: int, hears: tuple[str, ...] = ()) -> None:
+    listed, older = beat_heads(HeadVector(heads))
+    beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", at(ms).wall_ms, list(hears), listed, older)
+    peers.beat(peers.states[id], beat, at(ms).wall_ms, "central-1", at(ms))
+
+
+def answer(peers: Peers, peer: PeerState, ms: int, wall_ms: int | None = None) -> None:
+    assert peer.asked is not None
+    wall_ms = at(ms).wall_ms if wall_ms is None else wall_ms
+    peers.answered(peer, Page("lot-a", peer.asked.id, wall_ms), at(ms))
+
+
+def test_a_lost_last_event_is_asked_for_after_the_next_heartbeat_of_its_origin() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0)
+    ((id, ask),) = peers.next_asks({OTHERS: 4}, at(0))
+    assert (id, ask.after) == ("central-2", [("central-2", 7, 4)])
+
+
+def test_a_peer_that_begins_to_hear_us_is_asked_at_once_so_an_old_refusal_goes() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {}, 0)
+    assert peers.next_asks({}, at(0))
+    answer(peers, peer, 10)
+    peer.wants_vector = False
+    heartbeat(peers, "central-2", {}, 100)
+    assert peers.next_asks({}, at(100)) == []
+    heartbeat(peers, "central-2", {}, 200, hears=("central-1",))
+    assert peers.next_asks({}, at(200))
+    answer(peers, peer, 210)
+    heartbeat(peers, "central-2", {}, 300, hears=("central-1",))
+    assert peers.next_asks({}, at(300)) == []
+
+
+def test_one_request_at_a_time_is_under_way_to_a_peer() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0)
+    assert peers.next_asks({}, at(0))
+    heartbeat(peers, "central-2", {OTHERS: 9}, 100)
+    assert peers.next_asks({}, at(100)) == []
+
+
+def test_a_stream_is_asked_of_one_peer_at_a_time() -> None:
+    peers = site("central-2", "central-3")
+    for id in ("central-2", "central-3"):
+        heartbeat(peers, id, {Stream("central-9", 1): 5}, 0)
+    asked = [ask.after for _, ask in peers.next_asks({}, at(0))]
+    assert sorted(asked) == [[], [("central-9", 1, 0)]]
+
+
+def test_what_a_third_party_has_may_still_come_from_its_origin_for_a_moment() -> None:
+    peers = site("central-2", "central-3")
+    heartbeat(peers, "central-3", {THIRD: 4}, 0)
+    heartbeat(peers, "central-2", {THIRD: 5}, 0)
+    ours = {THIRD: 4}
+    assert all(not ask.after for _, ask in peers.next_asks(ours, at(0)))
+    for peer in peers.states.values():
+        answer(peers, peer, 1)
+    assert peers.next_asks(ours, at(limits.THIRD_PARTY_GRACE_MS - 1)) == []
+    ((id, ask),) = peers.next_asks(ours, at(limits.THIRD_PARTY_GRACE_MS))
+    assert (id, ask.after) == ("central-2", [("central-3", 9, 4)])
+
+
+def test_what_a_third_party_has_is_asked_for_at_once_where_its_origin_is_away() -> None:
+    peers = site("central-2", "central-3")
+    heartbeat(peers, "central-2", {THIRD: 5}, 0)
+    asks = dict(peers.next_asks({}, at(0)))
+    assert asks["central-2"].after == [("central-3", 9, 0)]
+
+
+def test_a_peer_that_does_not_answer_is_asked_last() -> None:
+    peers = site("central-2", "central-3")
+    stream = Stream("central-9", 1)
+    for id in ("central-2", "central-3"):
+        heartbeat(peers, id, {stream: 5}, 0)
+    first = next(id for id, ask in peers.next_asks({}, at(0)) if ask.after)
+    later = limits.ASK_TIMEOUT_MS + 1
+    other = next(id for id in peers.states if id != first)
+    answer(peers, peers.states[other], 10)
+    for id in ("central-2", "central-3"):
+        heartbeat(peers, id, {stream: 5}, later)
+    asks = [(id, ask.after) for id, ask in peers.next_asks({}, at(later)) if ask.after]
+    assert asks == [(other, [("central-9", 1, 0)])]
+
+
+def test_our_own_stream_of_this_run_is_never_asked_for() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OWN: 99}, 0)
+    assert all(not ask.after for _, ask in peers.next_asks({OWN: 3}, at(0)))
+    assert peers.behind(peers.states["central-2"], {OWN: 3}) == 0
+
+
+def test_our_own_past_is_asked_for_like_any_other() -> None:
+    peers = site("central-2")
+    past = Stream("central-1", 20)
+    heartbeat(peers, "central-2", {past: 99}, 0)
+    ((_, ask),) = peers.next_asks({}, at(0))
+    assert ask.after == [("central-1", 20, 0)]
+
+
+def test_a_peer_that_lost_its_disk_is_known_to_have_nothing() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0)
+    heartbeat(peers, "central-2", {}, 1_000)
+    ((_, ask),) = peers.next_asks({OTHERS: 5}, at(1_000))
+    assert ask.vector == ("", 0)
+    answer(peers, peer, 1_001)
+    peers.vector(peer, Page("lot-a", ask.id, 0, heads=[]))
+    assert peers.lag(peer, {OTHERS: 5}) == 5
+    assert peers.only_here({OTHERS: 5}) == 5
+
+
+def test_older_epochs_are_known_from_a_vector_in_parts() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heads = {Stream("central-2", epoch): epoch for epoch in range(1, 6)}
+    heartbeat(peers, "central-2", heads, 0)
+    assert peers.behind(peer, {}) is None
+    ((_, ask),) = peers.next_asks({}, at(0))
+    assert ask.vector == ("", 0)
+    first, rest = write_heads(heads.items())[:3], write_heads(heads.items())[3:]
+    answer(peers, peer, 1)
+    peers.vector(peer, Page("lot-a", ask.id, 0, heads=first, more=True))
+    ((_, ask),) = peers.next_asks({}, at(2))
+    assert ask.vector == ("central-2", 3)
+    answer(peers, peer, 3)
+    peers.vector(peer, Page("lot-a", ask.id, 0, heads=rest))
+    assert peers.behind(peer, {}) == sum(heads.values())
+    heartbeat(peers, "central-2", heads, 1_000)
+    assert not peer.wants_vector
+
+
+def test_a_peer_is_connected_once_it_hears_us_too() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {}, 0)
+    assert peers.fresh(peer, 0)
+    assert not peers.connected(peer, 0)
+    heartbeat(peers, "central-2", {}, 1_000, hears=("central-1",))
+    assert peers.connected(peer, 1_000)
+    assert not peers.connected(peer, 4_001)
+
+
+def test_incomplete_names_peers_that_are_unheard_or_ahead() -> None:
+    peers = site("central-2", "central-3", "central-4")
+    heartbeat(peers, "central-2", {}, 0)
+    heartbeat(peers, "central-3", {THIRD: 1}, 0)
+    assert peers.incomplete({}, 0) == ["central-3", "central-4"]
+    peers.took(Position(*THIRD, 1))
+    assert peers.incomplete({THIRD: 1}, 0) == ["central-4"]
+
+
+def test_the_offset_of_a_clock_is_measured_on_the_round_trip() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20, wall_ms=at(10).wall_ms + 60_000)
+    heartbeat(peers, "central-2", {}, 20)
+    assert peers.offset_ms(peer, at(20)) == 60_000
+
+
+def test_the_offset_of_a_clock_is_right_also_after_our_own_was_set() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20, wall_ms=at(10).wall_ms + 60_000)
+    heartbeat(peers, "central-2", {}, 20)
+    later = Now(at(1_000).wall_ms + 3_600_000, 1_000)
+    assert peers.offset_ms(peer, later) == 60_000 - 3_600_000
+
+
+def test_a_peer_whose_clock_was_set_is_measured_anew_at_once_but_not_all_the_time() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20)
+    peer.wants_vector = False
+    asked = 0
+    for ms in range(1_000, 4_000, 10):
+        heads, older = beat_heads(HeadVector({}))
+        beat = Beat("lot-a", "UTC", "0", at(ms).wall_ms + 60_000, [], heads, older)
+        peers.beat(peer, beat, at(ms).wall_ms, "central-1", at(ms))
+        if peers.next_asks({}, at(ms)):
+            asked += 1
+            answer(peers, peer, ms)  # with its old clock: it may lie
+    assert asked == 3
+
+
+def test_the_offset_of_a_peer_that_is_not_heard_is_not_known() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    answer(peers, peer, 20, wall_ms=at(10).wall_ms)
+    assert peers.offset_ms(peer, at(20)) is None
+    heartbeat(peers, "central-2", {}, 100)
+    assert peers.offset_ms(peer, at(3_100)) == 0
+    assert peers.offset_ms(peer, at(3_101)) is None
+    assert peers.offsets(at(3_101)) == []
+
+
+def test_synced_is_the_time_of_the_newest_heartbeat_whose_events_are_all_here() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
+    peers.note_synced({OTHERS: 4})
+    assert peer.synced_ms == 0
+    peers.took(Position(*OTHERS, 5))
+    peers.note_synced({OTHERS: 5})
+    assert peer.synced_ms == at(1_000).wall_ms
+
+
+def test_synced_goes_back_with_the_clock_of_the_peer() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 3_600_000)  # an hour ahead, for a moment
+    peers.note_synced({OTHERS: 5})
+    heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
+    peers.note_synced({OTHERS: 5})
+    assert peer.synced_ms == at(1_000).wall_ms
+
+
+@pytest.mark.parametrize("absurd", [-(2**53), -1, 0, 2**53])
+def test_synced_is_never_a_time_that_is_none(absurd: int) -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heads, older = beat_heads(HeadVector({OTHERS: 5}))
+    beat = Beat("lot-a", "UTC", "0", absurd, [], heads, older)
+    peers.beat(peer, beat, absurd, "central-1", at(0))
+    peers.note_synced({OTHERS: 5})
+    assert peer.synced_ms == 0
+
+
+def test_what_was_noted_of_peers_counts_after_a_restart() -> None:
+    before = site("central-2")
+    heartbeat(before, "central-2", {OTHERS: 5}, 0)
+    before.note_synced({OTHERS: 5})
+    after = site("central-2")
+    after.restore(before.notes(at(0)))
+    assert after.only_here({OTHERS: 6}) == 1
+    assert after.states["central-2"].synced_ms == at(0).wall_ms
+
+
+def test_a_digest_covers_all_streams_that_a_heartbeat_does_not_name() -> None:
+    heads = {Stream("central-2", epoch): 1 for epoch in range(1, 5)}
+    listed, older = beat_heads(HeadVector(heads))
+    assert listed == [("central-2", 3, 1), ("central-2", 4, 1)]
+    rest = {Stream("central-2", 1): 1, Stream("central-2", 2): 1}
+    assert older == digest(rest, ())
+
+
+def page_of(peer: PeerState, heads: Heads, more: bool) -> Page:
+    assert peer.asked is not None
+    return Page("lot-a", peer.asked.id, at(0).wall_ms, heads=write_heads(heads.items()), more=more)
+
+
+def test_a_peer_that_says_it_holds_too_much_is_not_believed(monkeypatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_OF_A_PEER", 3)
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0)
+    ghosts = {Stream(f"ghost-{number}", 1): 9 for number in range(3)}
+    with pytest.raises(ProtocolError, match="more than 3 streams"):
+        heartbeat(peers, "central-2", ghosts, 10)
+    assert (peer.heads, peer.ahead, peer.wants_vector) == (None, {}, True)
+    peers.next_asks({}, at(10))
+    peers.vector(peer, page_of(peer, {OTHERS: 1}, more=True))
+    with pytest.raises(ProtocolError, match="more than 3 streams"):
+        peers.vector(peer, page_of(peer, ghosts, more=True))
+    assert peer.arriving == {}
+
+
+def test_a_vector_that_does_not_go_on_is_no_vector() -> None:
+    peers = site("central-2")
+    peer = peers.states["central-2"]
+    peers.next_asks({}, at(0))
+    peers.vector(peer, page_of(peer, {THIRD: 1}, more=True))
+    with pytest.raises(ProtocolError, match="does not go on"):
+        peers.vector(peer, page_of(peer, {THIRD: 1}, more=True))
+    assert peer.arriving == {}
+
+
+def test_a_peer_that_comes_back_is_asked_at_once_whatever_was_lost_in_the_cut() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0, hears=("central-1",))
+    assert peers.next_asks({}, at(0)), "lost in the cut that begins now"
+    peers.next_asks({}, at(3_500))
+    assert peers.states["central-2"].rest_until_ms > 4_000
+    heartbeat(peers, "central-2", {OTHERS: 6}, 4_000, hears=("central-1",))
+    assert peers.next_asks({}, at(4_000))
+
+
+def test_a_peer_that_hears_us_again_is_asked_at_once() -> None:
+    peers = site("central-2")
+    heartbeat(peers, "central-2", {OTHERS: 5}, 0, hears=())
+    assert peers.next_asks({}, at(0)), "it does not arrive"
+    heartbeat(peers, "central-2", {OTHERS: 5}, 1_000, hears=())
+    assert not peers.next_asks({}, at(1_000))
+    heartbeat(peers, "central-2", {OTHERS: 5}, 2_000, hears=("central-1",))
+    assert peers.next_asks({}, at(2_000))
+
+
+def test_a_request_that_was_just_sent_is_waited_for_when_its_peer_is_first_heard() -> None:
+    peers = site("central-2")
+    assert peers.next_asks({}, at(0)), "the first probe"
+    heartbeat(peers, "central-2", {OTHERS: 5}, 20)
+    assert not peers.next_asks({}, at(20))

@@ -1,0 +1,350 @@
+"""The stays in the database are those of the events in it, however these came.
+
+`ZPARKD_EXAMPLES=20000` in the environment looks at so many sets of events instead of a few.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.vehicles import OTHER, Book, event_sets, lived
+from zparkd.core import limits
+from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
+from zparkd.core.members.votes import counting as meaning
+from zparkd.core.stays import (
+    ClosedBy,
+    Judgement,
+    Projection,
+    Remark,
+    Stay,
+    Verdict,
+    project,
+)
+from zparkd.storage.store import Store
+
+EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "200"))
+MEMORY = Path(":memory:")
+Rows = list[dict[str, Any]]
+
+
+class Fed:
+    """A store that is fed events, and checked after each commit against all that it was fed."""
+
+    def __init__(self, central_id: str = "a", path: Path = MEMORY) -> None:
+        self._central_id, self._path = central_id, path
+        self._open()
+        self.held: list[Event] = []
+        self.ids: dict[Position, int] = {}
+        self._committed = (0, self.ids)
+        self._ids_used: set[int] = set()
+        self.between = False  # whether it was left unsettled since ids were looked at
+
+    def _open(self) -> None:
+        self.store = Store(self._path, self._central_id, "lot-a", "Asia/Ho_Chi_Minh")
+
+    def close(self) -> None:
+        self.store.close()
+
+    def append(self, *events: Event) -> None:
+        for event in events:
+            self.store.append(event)
+            self.held.append(event)
+
+    def settle(self, *events: Event) -> None:
+        """Append these too, settle, and check what the store answers."""
+        self.append(*events)
+        self.store.settle()
+        while self.store.unsettled:
+            self.store.settle()
+        expected = project(self.held)
+        self._check_ids(expected)
+        for event in meaning(self.held):
+            self._check_answer(event, expected)
+
+    def commit(self, *events: Event) -> None:
+        """Settle, keep it, and check what is in the tables."""
+        self.settle(*events)
+        self.store.commit()
+        self._check_tables()
+        self._committed = (len(self.held), self.ids)
+        self._ids_used |= set(self.ids.values())
+
+    def leave(self, effort: int, *, commit: bool) -> None:
+        """Settle no more than this, and keep it so."""
+        self.store.settle(effort)
+        if self.store.unsettled:
+            self.between = True
+        else:
+            self.settle()
+        if commit:
+            self.store.commit()
+            self._committed = (len(self.held), self.ids)
+
+    def undo(self) -> list[Event]:
+        """Lose what was not committed, by a rollback or a crash; it is returned."""
+        if self._path == MEMORY:
+            self.store.rollback()
+        else:
+            self.store.close()
+            self._open()
+        count, self.ids = self._committed
+        lost = self.held[count:]
+        del self.held[count:]
+        self.store.settle()
+        self._check_tables()
+        return lost
+
+    def _check_tables(self) -> None:
+        heads: dict[Stream, int] = {}
+        for event in self.held:
+            heads[event.position.stream] = event.position.seq
+        assert self.store.heads == heads
+        assert Projection(*self.content()) == project(self.held)
+
+    def rows(self, query: str) -> Rows:
+        cursor = self.store._connection.execute(query)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def content(self) -> tuple[dict[Position, Stay], dict[Position, Judgement]]:
+        """What `sessions` and `verdicts` say, ids left out."""
+        no = {
+            row["no"]: (row["origin"], row["epoch"]) for row in self.rows("SELECT * FROM streams")
+        }
+
+        def position(at: int | None) -> Any:
+            return None if at is None else Position(*no[at >> 40], at & (1 << 40) - 1)
+
+        stays = {}
+        for row in self.rows(
+            "SELECT camera_type, plate_id, s.* FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
+        ):
+            vehicle = VehicleKey(row.pop("camera_type"), row.pop("plate_id"))
+            del row["id"]
+            row |= {
+                "vehicle": vehicle,
+                "entry": position(row["entry"]),
+                "closer": position(row["closer"]),
+                "closed_by": row["closed_by"] and ClosedBy(row["closed_by"]),
+                "remarks": tuple(
+                    Remark(code) for code in (row["remarks"] or "").split(",") if code
+                ),
+            }
+            stays[row["entry"]] = Stay(**row)
+        judged = {
+            position(row["at"]): Judgement(Verdict(row["verdict"]), position(row["instead"]))
+            for row in self.rows("SELECT * FROM verdicts")
+        }
+        return stays, judged
+
+    def history(self) -> Rows:
+        """What readers see that is the same at each central."""
+        rows = self.rows("SELECT * FROM history ORDER BY event_id, camera_type, entry_ms, edge_id")
+        for row in rows:
+            own = row["source_central"] == self._central_id
+            assert row.pop("sync_status") == ("LOCAL" if own else "SYNCED")
+            assert row.pop("id") > 0
+        return sorted(rows, key=repr)
+
+    def _check_ids(self, expected: Projection) -> None:
+        """An id stays with its stay, moves to an older entry only, and is never used again."""
+        before = self.ids
+        self.ids = {}
+        for entry in expected.stays:
+            held = self.store.stay_of(entry)
+            assert held is not None
+            self.ids[entry] = held.id
+        assert len(set(self.ids.values())) == len(self.ids)
+        if self.between:  # an id may have moved by way of what was left half done
+            self.between = False
+            return
+        was = {id: entry for entry, id in before.items()}
+        for entry, id in self.ids.items():
+            if entry in before:
+                assert id == before[entry], "an id changed"
+            elif id in was:
+                assert counting(was[id], expected) == entry, "an id moved to another stay"
+            else:
+                assert id not in self._ids_used, "an id was used again"
+        for entry, id in before.items():
+            winner = counting(entry, expected)
+            if winner is not None and winner not in before:
+                assert self.ids[winner] <= id, "a stay was taken over without its id"
+                assert self.ids[winner] in was
+
+    def _check_answer(self, event: Event, expected: Projection) -> None:
+        """The store finds the stay of each entry, superseded or not, and what is inside."""
+        held = self.store.stay_of(event.position)
+        entry = counting(event.position, expected)
+        assert (held.stay if held is not None else None) == expected.stays.get(entry)
+        if event.vehicle is not None:
+            plate_id = event.vehicle.plate_id
+            if event.kind in (Kind.ENTRY, Kind.SEEN):
+                assert self.store.last_order(event.vehicle) >= event.order
+                assert self.store.stamp_taken(plate_id, event.timestamp)
+            inside = {held.stay.entry for held in self.store.inside(plate_id)}
+            assert inside == {
+                stay.entry
+                for stay in expected.stays.values()
+                if stay.closed_by is None and stay.vehicle.plate_id == plate_id
+            }
+
+
+def counting(entry: Position | None, expected: Projection) -> Any:
+    """The entry of the stay that this one belongs to; None where there is none."""
+    while entry is not None and entry not in expected.stays:
+        judged = expected.judged.get(entry)
+        entry = judged.instead if judged is not None else None
+    return entry
+
+
+# --- however they came ------------------------------------------------------------------------
+
+PLANS = st.lists(st.integers(0, 63), max_size=40)
+
+
+def feed(fed: Fed, events: list[Event], plan: list[int]) -> None:
+    """Append events in any order that keeps each stream's; `plan` says where, and what between."""
+    waiting: dict[Stream, list[Event]] = {}
+    for event in events:
+        note(f"{event.key} {event.kind} {event.vehicle} names {event.names} {event.facts}")
+        waiting.setdefault(event.position.stream, []).append(event)
+    steps = iter(plan)
+    while any(waiting.values()):
+        step = next(steps, 0)
+        streams = [stream for stream, left in waiting.items() if left]
+        fed.append(waiting[streams[step % len(streams)]].pop(0))
+        match step // 8:
+            case 2 | 3:
+                fed.leave(step % 8, commit=step // 8 == 3)
+            case 4:
+                fed.settle()
+            case 5 | 6:
+                fed.commit()
+            case 7:
+                for lost in reversed(fed.undo()):
+                    waiting[lost.position.stream].insert(0, lost)
+    fed.commit()
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    event_sets(),
+    PLANS,
+    PLANS,
+    st.sampled_from([limits.PLATES_REMEMBERED, 1]),
+    st.sampled_from([limits.EVENTS_PER_PIECE, 1, 2]),
+)
+def test_the_same_events_by_any_route_are_the_same_history(
+    events: list[Event], plan: list[int], other: list[int], plates_remembered: int, piece: int
+) -> None:
+    with (
+        patch.object(limits, "PLATES_REMEMBERED", plates_remembered),
+        patch.object(limits, "EVENTS_PER_PIECE", piece),
+        closing(Fed("a")) as one,
+        closing(Fed("b")) as two,
+    ):
+        feed(one, events, plan)
+        feed(two, events, other)
+        assert one.history() == two.history()
+        conflicts = "SELECT * FROM conflicts"
+        assert sorted(map(repr, one.rows(conflicts))) == sorted(map(repr, two.rows(conflicts)))
+
+
+@settings(max_examples=max(15, EXAMPLES // 50))
+@given(lived() | event_sets(), PLANS)
+def test_a_file_that_is_left_and_opened_again_goes_on_as_if_it_was_not(
+    events: list[Event], plan: list[int]
+) -> None:
+    with (
+        patch.object(limits, "EVENTS_PER_PIECE", 2),
+        TemporaryDirectory() as directory,
+        closing(Fed("a", Path(directory) / "zparkd.db")) as fed,
+    ):
+        feed(fed, events, plan)
+
+
+# --- rare, and easily got wrong ---------------------------------------------------------------
+
+
+@pytest.fixture
+def fed() -> Iterator[Fed]:
+    with closing(Fed()) as fed:
+        yield fed
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+def test_what_stands_before_a_stay_of_the_same_moment_is_left_alone(fed: Fed, book: Book) -> None:
+    early, out = book.entry("a", 10), book.exit("a", 10)
+    nothing, entry = book.exit("a", 10), book.entry("b", 10)
+    fed.commit(early, out, nothing, entry, book.entry("b", 30))
+    fed.commit(book.entry("c", 20))
+    stays, judged = fed.content()
+    assert list(stays) == [early.position, entry.position]
+    assert judged[nothing.position].verdict is Verdict.ENDED_NOTHING
+
+
+def test_an_entry_that_takes_over_two_stays_has_the_id_of_the_first(fed: Fed, book: Book) -> None:
+    act = ("edge-1", "r1")
+    fed.commit(book.entry("b", 10), book.exit("b", 20, act=act), book.entry("b", 30))
+    assert list(fed.ids.values()) == [1, 2]
+    older = book.entry("a", 5)
+    fed.commit(older, book.exit("c", 1, act=act))
+    assert fed.ids == {older.position: 1}
+
+
+def test_a_stay_that_takes_over_the_next_one_keeps_its_id(fed: Fed, book: Book) -> None:
+    act = ("edge-1", "r1")
+    entry = book.entry("b", 10)
+    fed.commit(entry, book.exit("b", 20, act=act), book.entry("b", 30))
+    fed.commit(book.exit("c", 1, act=act))
+    assert fed.ids == {entry.position: 1}
+
+
+def test_a_forced_entry_ends_the_stay_whose_superseded_entry_it_names(fed: Fed, book: Book) -> None:
+    older, newer = book.entry("a", 10), book.entry("b", 20)
+    fed.commit(older, newer)
+    fed.commit(book.entry("b", 30, names=newer, forced=True))
+    assert fed.content()[0][older.position].closed_by is ClosedBy.FORCED_ENTRY
+
+
+def test_a_forced_entry_ends_the_stay_whose_repeated_entry_comes_to_light_late(
+    fed: Fed, book: Book
+) -> None:
+    act = ("edge-1", "r1")
+    older = book.entry("a", 10, act=act)
+    forced = book.entry("c", 15, names=book.next_position("b"), forced=True)
+    fed.commit(older, forced, book.exit("a", 17), book.entry("a", 18))
+    assert fed.content()[0][older.position].closed_by is ClosedBy.EXIT
+    fed.commit(book.entry("b", 20, act=act))
+    assert fed.content()[0][older.position].closer == forced.position
+
+
+def test_a_confirmation_of_a_repeated_entry_reaches_a_stay_long_over(fed: Fed, book: Book) -> None:
+    act = ("edge-1", "r1")
+    first = book.entry("a", 1, act=act)
+    fed.commit(first, book.exit("a", 2), book.entry("a", 5))
+    again = book.entry("b", 10, act=act)
+    fed.commit(again)
+    fed.commit(book.exit("c", 8), book.confirm("b", 20, names=again))
+    assert fed.content()[0][first.position].confirmed
+
+
+def test_a_vehicle_that_is_forgotten_between_two_events_is_met_again(fed: Fed, book: Book) -> None:
+    with patch.object(limits, "PLATES_REMEMBERED", 1):
+        entry, other = book.entry("a", 10), book.entry("a", 20, of=OTHER)
+        fed.append(entry, other, book.confirm("a", 30, names=entry))
+        fed.commit(book.exit("a", 40, of=OTHER, names=other), book.exit("a", 50))
+    assert [stay.closed_by for stay in fed.content()[0].values()] == [ClosedBy.EXIT] * 2

@@ -1,0 +1,120 @@
+"""The tables of reference data: the same rows in whatever order the events came."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.tariffs import flat
+from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, write
+from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.reference.fold import project_reference
+from zparkd.storage import schema
+from zparkd.storage.store import Store
+
+T0_MS = 1_764_646_200_000
+ORDERS = st.integers(T0_MS, T0_MS + 3)
+CHANGES: st.SearchStrategy[tuple[Kind, Reference, Personal]] = st.one_of(
+    st.builds(
+        lambda version: (Kind.TARIFF, TariffSet(version, flat(version)), Personal("00")),
+        st.integers(1, 3),
+    ),
+    st.builds(
+        lambda plate, until, removed: (
+            Kind.PASS,
+            PassChanged("car", "2025-12-01", until, removed),
+            Personal("00", plate_id=plate),
+        ),
+        st.sampled_from(["29A12345", "30F99999"]),
+        st.sampled_from(["2025-12-30", "2025-12-31"]),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda staff_id, name, removed: (
+            Kind.STAFF,
+            StaffChanged(removed),
+            Personal("00", staff_id=staff_id, name=name),
+        ),
+        st.sampled_from(["nv01", "nv02"]),
+        st.sampled_from(["A", "B", None]),
+        st.booleans(),
+    ),
+)
+ORIGINS = st.sampled_from(["central-1", "central-2", "central-3"])
+
+
+def written(rows: list[tuple[str, int, tuple[Kind, Reference, Personal]]]) -> list[Event]:
+    """Events of several origins, each origin's a chain."""
+    last: dict[Stream, Event] = {}
+    events = []
+    for origin, order, (kind, data, personal) in rows:
+        stream = Stream(origin, 1)
+        before = last.get(stream)
+        position = Position(*stream, before.position.seq + 1 if before else 1)
+        prev = before.hash if before else ""
+        event = write(
+            position, kind, timestamp=T0_MS, order=order, prev=prev, facts=data, personal=personal
+        )
+        last[stream] = event
+        events.append(event)
+    return events
+
+
+def tables(store: Store) -> dict[str, Any]:
+    """The rows without what is a central's own number."""
+    found = {}
+    for table in ("tariffs", "passes", "staff"):
+        cursor = store._run(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        for row in rows:
+            row["at"] = store._streams.position(row["at"])
+        found[table] = sorted(map(str, rows))
+    tariff = store.reference.tariff()
+    found["site_tariff"] = tariff.tariff if tariff is not None else None
+    for view in ("site_tariff", "site_passes", "site_staff"):
+        found[f"view {view}"] = store._run(f"SELECT * FROM {view}").fetchall()
+    return found
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(ORIGINS, ORDERS, CHANGES), max_size=12), st.permutations([1, 2, 3]))
+def test_the_rows_do_not_depend_on_the_order_of_arrival(
+    rows: list[tuple[str, int, tuple[Kind, Reference, Personal]]], turned: list[int]
+) -> None:
+    events = written(rows)
+    found = []
+    for origins in ([1, 2, 3], turned):
+        store = Store(Path(":memory:"), "central-1", "lot-a", "Asia/Ho_Chi_Minh")
+        for number in origins:
+            for event in events:
+                if event.position.origin == f"central-{number}":
+                    store.append(event)
+                    store.reference.tariff()  # is asked at any time
+        store.commit()
+        found.append(tables(store))
+        counting = project_reference(events)
+        tariff = store.reference.tariff()
+        assert (tariff.tariff.set_by if tariff is not None else None) == counting.tariff
+        for table, wanted in (("passes", counting.passes), ("staff", counting.staff)):
+            kept = [store._streams.position(at) for (at,) in store._run(f"SELECT at FROM {table}")]
+            assert sorted(kept) == sorted(wanted.values())
+        store.close()
+    assert found[0] == found[1]
+
+
+def test_an_older_database_gets_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "zparkd.db"
+    made = ["CREATE TABLE tariffs" in script for script in schema.MIGRATIONS].index(True)
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:made])
+        with closing(sqlite3.connect(path)) as connection:
+            schema.migrate(connection)
+    store = Store(path, "central-1", "lot-a", "Asia/Ho_Chi_Minh")
+    assert store.reference.passes() == []
+    assert store.reference.tariff() is None
+    store.close()

@@ -1,0 +1,61 @@
+"""The mark beside a database: what it says after each end of a run."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from zparkd.storage.commit_record import Mark, Said, path_of, read_mark
+
+SAID = Said("0f" * 16, 7, 3, stopped=False)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "zparkd.db"
+
+
+def test_there_is_none_at_first(database: Path) -> None:
+    assert read_mark(database) is None
+
+
+def test_it_says_what_was_committed_last_and_that_the_daemon_ran(database: Path) -> None:
+    mark = Mark(database, SAID)
+    assert read_mark(database) == SAID
+    mark.committed(7, 4)
+    mark.committed(9, 1)
+    assert read_mark(database) == SAID._replace(epoch=9, seq=1)
+    mark.close()
+
+
+def test_an_older_event_that_comes_back_changes_nothing(database: Path) -> None:
+    mark = Mark(database, SAID)
+    mark.committed(7, 2)
+    mark.committed(6, 100)
+    assert read_mark(database) == SAID
+    mark.close()
+
+
+def test_a_stop_in_good_order_is_noted(database: Path) -> None:
+    mark = Mark(database, SAID)
+    mark.stopped()
+    mark.close()
+    assert read_mark(database) == SAID._replace(stopped=True)
+
+
+@pytest.mark.parametrize("text", [b"", b"\0" * 128, b"zparkd-mark 2 x\n", b"\xff" * 500])
+def test_one_that_can_not_be_read_says_nothing_and_is_written_anew(database, text) -> None:
+    path_of(database).write_bytes(text)
+    assert read_mark(database) is None
+    Mark(database, SAID).close()
+    assert read_mark(database) == SAID
+
+
+def test_a_mark_that_can_not_be_written_undoes_no_commit(database: Path) -> None:
+    mark = Mark(database, SAID)
+    mark.close()
+    mark._descriptor = os.open("/dev/full", os.O_WRONLY)
+    mark.committed(9, 9)
+    mark.stopped()
+    mark.close()
+    assert read_mark(database) == SAID

@@ -1,0 +1,1 @@
+"""The commands of zparkctl, one file a command, in rooms by what one wants of it."""

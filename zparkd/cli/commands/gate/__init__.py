@@ -1,0 +1,1 @@
+"""Commands that act at a gate, as a camera does."""

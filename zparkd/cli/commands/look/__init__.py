@@ -1,0 +1,1 @@
+"""Commands that show: this central, its peers, who came and went."""

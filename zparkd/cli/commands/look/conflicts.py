@@ -1,0 +1,170 @@
+"""`zparkctl conflicts`: what a person should look at, read from the database.
+
+What is a conflict, and which stay counts, was decided by the rules of the stays.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zparkd.cli.context import load_config
+from zparkd.cli.database import reading
+from zparkd.cli.output import NONE, heading, print_json, table
+
+COLUMNS = (
+    "kind",
+    "plate_id",
+    "camera_type",
+    "event_id",
+    "stay",
+    "central",
+    "edge_id",
+    "time",
+    "fee",
+)
+
+
+# What a gate that knew all that is known here now would have answered.
+_NOW = {
+    "SUPERSEDED": "already_inside",
+    "ENDED_NOTHING": "not_inside",
+    "OTHER_ENTRY": "other_fee",
+}
+_IN_WORDS = {
+    "already_inside": "the gate would refuse the entry now: already_inside",
+    "not_inside": "the gate would refuse the exit now: not_inside",
+    "other_fee": "the gate would charge from the entry that counts now",
+}
+_EVENT_ID = re.compile(r"(?P<central>[^_]+)_(?P<ms>-?[0-9]+)_(?P<plate>[^_]+)")
+
+Row = dict[str, Any]
+
+
+@click.command(epilog="Example: zparkctl conflicts --why")
+@click.option("--why", is_flag=True, help="Tell of each who saw what when, and what would be now.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, with all of it.")
+@click.pass_obj
+def conflicts(file: Path, why: bool, as_json: bool) -> None:
+    """What a person should look at, newest first; times are the site's.
+
+    \b
+    SUPERSEDED         an entry of one that was inside; STAY counts
+    ENDED_NOTHING      an exit of one that was not inside, with its fee
+    UNMATCHED          an exit by force, with no entry known
+    WAITING            names an entry that has not arrived yet
+    FORCED             a stay that was ended by force
+    OTHER_ENTRY        a stay priced from another entry than the one that counts
+    MARKED_TIME        a stay with a time that could not be trusted
+    NEGATIVE_DURATION  a stay that ends before it begins
+    ABSURD_DURATION    a stay of more than 90 days
+
+    A stay with several remarks stands there once for each. With --json, `seen` lists what each
+    gate saw, oldest first, and `now` says what a gate that knew all of it would have answered:
+    already_inside, not_inside, other_fee, or null where it would be the same.
+    """
+    database = load_config(file, as_json=as_json).storage_path
+    query = (
+        f"SELECT {', '.join(COLUMNS)}, time_ms FROM conflicts ORDER BY time_ms DESC, event_id, kind"
+    )
+    with reading(database, as_json=as_json) as connection:
+        rows = [dict(row) for row in connection.execute(query)]
+        if as_json or why:
+            _explain(connection, rows)
+    if as_json:
+        print_json([{name: row[name] for name in (*COLUMNS, "seen", "now")} for row in rows])
+    elif why and rows:
+        click.echo("\n\n".join(map(_story, rows)))
+    elif rows:
+        headers = ("KIND", "PLATE", "TYPE", "TIME", "AT", "FEE", "EVENT", "STAY")
+        click.echo(table(headers, [_line(row) for row in rows], right=("FEE",)))
+    else:
+        click.echo(f"conflicts: {NONE}")
+
+
+# --- who saw what when ------------------------------------------------------------------------
+
+
+def _explain(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Add to each row what the gates saw, and what they would answer now."""
+    rows = list(rows)
+    entries: dict[str, list[Row]] = {}  # the entries that do not count, by the stay that does
+    for row in rows:
+        if row["kind"] == "SUPERSEDED" and row["stay"] is not None:
+            entries.setdefault(row["stay"], []).append(_sight("ENTRY", row))
+    for row in rows:
+        seen = _stay(connection, row) + entries.get(row["stay"], [])
+        if row["kind"] == "SUPERSEDED" and row["stay"] is None:
+            seen.append(_sight("ENTRY", row))
+        elif row["kind"] in ("ENDED_NOTHING", "UNMATCHED"):
+            seen.append(_sight("EXIT", row))
+        row["seen"] = sorted(seen, key=lambda sight: (sight["time"], sight["what"]))
+        row["now"] = _NOW.get(row["kind"])
+
+
+def _sight(what: str, row: Mapping[str, Any]) -> Row:
+    names = ("central", "edge_id", "time", "event_id", "fee")
+    return {"what": what, **{name: row[name] for name in names}}
+
+
+def _stay(connection: sqlite3.Connection, row: Row) -> list[Row]:
+    """The entry and the exit of the stay that a conflict is about."""
+    named = _EVENT_ID.fullmatch(row["stay"] or "")
+    if named is None:
+        return []
+    stay = connection.execute(
+        "SELECT * FROM history WHERE plate_id = ? AND camera_type = ? AND entry_ms = ?"
+        " AND source_central = ?",
+        (named["plate"], row["camera_type"], int(named["ms"]), named["central"]),
+    ).fetchone()
+    if stay is None:
+        return []
+    entry = {
+        "central": stay["source_central"],
+        "edge_id": stay["edge_id"],
+        "time": stay["entry_time"],
+        "event_id": stay["event_id"],
+        "fee": None,
+    }
+    sights = [_sight("ENTRY", entry)]
+    if stay["exit_ms"] is not None:
+        left = {
+            "central": stay["exit_central"],
+            "edge_id": stay["exit_edge_id"],
+            "time": stay["exit_time"],
+            "event_id": stay["event_id"],
+            "fee": stay["fee"],
+        }
+        sights.append(_sight("EXIT", left))
+    return sights
+
+
+def _story(row: Row) -> str:
+    """A conflict in lines."""
+    lines = [heading(f"{row['kind']} {row['plate_id']} ({row['camera_type']}) {row['time']}")]
+    for sight in row["seen"]:
+        fee = f", {sight['fee']:,}" if isinstance(sight["fee"], int) else ""
+        lines.append(
+            f"  {sight['time']}  {sight['what']:<5}  {sight['central']}/{sight['edge_id']}{fee}"
+        )
+    if row["now"] is not None:
+        lines.append(f"  {_IN_WORDS[row['now']]}")
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, object]) -> list[str]:
+    fee, stay = row["fee"], row["stay"]
+    fields = (
+        row["kind"],
+        row["plate_id"],
+        row["camera_type"],
+        row["time"],
+        f"{row['central']}/{row['edge_id']}",
+        f"{fee:,}" if isinstance(fee, int) else None,
+        row["event_id"],
+        "the same" if stay == row["event_id"] else stay,
+    )
+    return [NONE if field is None else str(field) for field in fields]

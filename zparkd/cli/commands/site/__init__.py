@@ -1,0 +1,1 @@
+"""Commands for what the site agrees on: peers, members, tariff, passes, staff."""

@@ -1,0 +1,233 @@
+"""`zparkctl export`: all events, or all stays, as a file for other programs.
+
+Read over a read-only connection, as they are in one moment, whatever the daemon does meanwhile.
+"""
+
+import csv
+import io
+import os
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import orjson
+
+from zparkd.cli.context import Exit, fail, load_config
+from zparkd.cli.database import reading
+from zparkd.cli.output import plural, print_json
+
+_CHUNK = 2_000
+_SITE_TIME = """strftime('%Y-%m-%d %H:%M:%S', {0} / 1000 + (
+    SELECT offset_s FROM zone WHERE from_s <= {0} / 1000 ORDER BY from_s DESC LIMIT 1
+), 'unixepoch')"""
+_EVENTS = f"""
+SELECT o.origin AS central, o.epoch, e.at & ((1 << 40) - 1) AS seq, e.kind,
+       {_SITE_TIME.format("e.timestamp")} AS time, e.timestamp AS time_ms, v.plate_id,
+       v.camera_type, e.edge_id, e.request_id,
+       json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
+       CAST(e.skeleton AS TEXT) AS skeleton, CAST(e.sealed AS TEXT) AS personal
+FROM events e JOIN streams o ON o.no = e.at >> 40 LEFT JOIN vehicles v ON v.no = e.vehicle
+ORDER BY e.at
+"""
+_WHAT = {"events": _EVENTS, "history": "SELECT * FROM history ORDER BY entry_ms, id"}
+_COUNTS = {
+    "events": "SELECT coalesce(sum(head), 0) FROM streams",
+    "history": "SELECT count(*) FROM sessions",
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Row = tuple[Any, ...]
+
+
+class _Cannot(Exception):
+    """Nothing was written. The text says why, and the way out."""
+
+
+@click.command(epilog="Example: zparkctl export history --format csv --out history.csv")
+@click.argument("what", metavar="events|history", type=click.Choice(list(_WHAT)))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="csv opens in a spreadsheet; jsonl is one JSON object a line.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where to; never over another file.  [default: standard output]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print how many rows there are, as JSON.")
+@click.pass_obj
+def export(file: Path, what: str, form: str, out: Path | None, as_json: bool) -> None:
+    """Write all events held here, or all stays, as a file for other programs.
+
+    The stays have the columns of the view `history`, the events what they are found by, and both
+    their parts as JSON. A file is readable for its owner alone: plates are in it. Parquet needs
+    pyarrow, beside zparkd.
+    """
+    if out is None and (as_json or form == "parquet"):
+        raise click.UsageError("--out FILE: is needed here")
+    database = load_config(file, as_json=as_json).storage_path
+    with reading(database, as_json=as_json) as connection:
+        connection.row_factory = None
+        try:
+            count = _exported(connection, what, form, out, as_json=as_json)
+        except (_Cannot, OSError) as fault:
+            reason = getattr(fault, "strerror", None) or str(fault)
+            name = "not_exported"
+            fail(Exit.NO, name, f"{out or 'standard output'}: {reason}", as_json=as_json)
+    if as_json:
+        print_json({"success": True, "path": str(out), "rows": count})
+    elif out is not None:
+        click.echo(f"{out}: {plural(count, 'event' if what == 'events' else 'stay')}")
+
+
+def _exported(
+    connection: sqlite3.Connection, what: str, form: str, out: Path | None, *, as_json: bool
+) -> int:
+    """Write all rows; how many there were. Raises _Cannot or OSError."""
+    write = _WRITERS[form]()
+    connection.execute("BEGIN")  # one moment for all of it
+    total = int(connection.execute(_COUNTS[what]).fetchone()[0])
+    cursor = connection.execute(_WHAT[what])
+    columns = [column[0] for column in cursor.description]
+    count = 0
+    with _target(out) as target, _bar(total, out, as_json=as_json) as bar:
+
+        def chunks() -> Iterator[list[Row]]:
+            nonlocal count
+            while rows := cursor.fetchmany(_CHUNK):
+                count += len(rows)
+                yield rows
+                if bar is not None:
+                    bar.update(len(rows))
+
+        write(target, columns, chunks())
+    return count
+
+
+class _NewFile:
+    """A file that gets its name once it is whole, never over another one."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def __enter__(self) -> IO[bytes]:
+        if os.path.lexists(self._out):
+            raise _Cannot("exists, and is not overwritten; name another file")
+        descriptor, name = tempfile.mkstemp(prefix=f".{self._out.name}.", dir=self._out.parent)
+        self._file, self._fresh = open(descriptor, "wb"), Path(name)
+        return self._file
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        from zparkd.cli.files import put
+
+        try:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                try:
+                    put(self._fresh, self._out)
+                except FileExistsError:
+                    raise _Cannot("exists, and is not overwritten; name another file") from None
+        finally:
+            self._file.close()
+            self._fresh.unlink(missing_ok=True)
+
+
+def _target(out: Path | None) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdout.buffer) if out is None else _NewFile(out)
+
+
+def _bar(total: int, out: Path | None, *, as_json: bool) -> AbstractContextManager[Any]:
+    """A progress bar where somebody looks, else nothing."""
+    if as_json or out is None or not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=max(1, total), label="exporting", file=sys.stderr)
+
+
+Write = Callable[[IO[bytes], Sequence[str], Iterable[list[Row]]], None]
+
+
+def _csv() -> Write:
+    def write(target: IO[bytes], columns: Sequence[str], chunks: Iterable[list[Row]]) -> None:
+        target.write(_lines([tuple(columns)], mark="\ufeff"))
+        for rows in chunks:
+            target.write(_lines(rows))
+
+    return write
+
+
+def _lines(rows: Iterable[Row], mark: str = "") -> bytes:
+    out = io.StringIO(mark)
+    out.seek(len(mark))
+    csv.writer(out, lineterminator="\r\n").writerows(
+        [_cell(value) for value in row] for row in rows
+    )
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: object) -> object:
+    """A value as a spreadsheet may have it: what it would take for a formula is text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _jsonl() -> Write:
+    def write(target: IO[bytes], columns: Sequence[str], chunks: Iterable[list[Row]]) -> None:
+        for rows in chunks:
+            lines = (orjson.dumps(_object(columns, row)) + b"\n" for row in rows)
+            target.write(b"".join(lines))
+
+    return write
+
+
+def _object(columns: Sequence[str], row: Row) -> dict[str, object]:
+    """A row as a JSON object; the parts of an event as what they say."""
+    found: dict[str, object] = dict(zip(columns, row, strict=True))
+    for part in ("skeleton", "personal"):
+        text = found.get(part)
+        if isinstance(text, str):
+            with suppress(orjson.JSONDecodeError):  # what no event can say is told as it is
+                found[part] = orjson.loads(text)
+    return found
+
+
+def _parquet() -> Write:
+    try:
+        import pyarrow  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        import pyarrow.parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        python = sys.executable
+        raise _Cannot(
+            f"Parquet needs pyarrow; install it: {python} -m pip install pyarrow"
+        ) from None
+
+    def write(target: IO[bytes], columns: Sequence[str], chunks: Iterable[list[Row]]) -> None:
+        schema = pyarrow.schema([(name, _type_of(pyarrow, name)) for name in columns])
+        with pyarrow.parquet.ParquetWriter(target, schema) as writer:
+            for rows in chunks:
+                values = [list(column) for column in zip(*rows, strict=True)]
+                writer.write_table(pyarrow.table(values, schema=schema))
+
+    return write
+
+
+_WHOLE = ("id", "seq", "epoch", "fee", "confirmed", "duration_s", "adjusted")
+
+
+def _type_of(pyarrow: Any, column: str) -> Any:
+    """The type of a column, the same for all files, also where all its values are null."""
+    if column in _WHOLE or column.endswith("_ms"):
+        return pyarrow.int64()
+    return pyarrow.float64() if column == "confidence" else pyarrow.string()
+
+
+_WRITERS: dict[str, Callable[[], Write]] = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

@@ -1,0 +1,1 @@
+"""The configuration files as values, with every fault in them, for the daemon and its tools."""

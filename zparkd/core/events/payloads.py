@@ -1,0 +1,123 @@
+"""Reference data: the site's tariff, passes and staff, as events like any other.
+
+Each change is an event, and what counts is a pure function of the set of them:
+
+    tariff   the highest (version, order, origin, epoch, seq)
+    a pass   of plate, type and first day: the last of its events in order; it may be a removal
+    staff    of an id: likewise
+    members  what centrals say of each other: see `core.votes`
+
+So all centrals that hold the same events have the same, whatever was changed on either side of a
+cut. What may stand in such an event is checked when it is read; one that is at fault changes
+nothing, and the one before it goes on counting.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, Struct
+
+from zparkd.core import limits
+from zparkd.core.members.words import MemberSaid
+from zparkd.core.principal import Principal
+from zparkd.core.site import CAMERA_TYPE
+from zparkd.core.tariff.document import read_tariff
+from zparkd.core.tariff.fields import BadDocument
+from zparkd.core.tariff.pricing import Tariff
+
+_Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+
+
+class TariffSet(Struct, frozen=True, omit_defaults=True):
+    """The `data` of TARIFF_SET: a whole tariff, which takes the place of the one before."""
+
+    version: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
+    document: dict[str, Any]
+    by: Principal | None = None
+
+
+class PassChanged(Struct, frozen=True, omit_defaults=True):
+    """The `data` of PASS_CHANGED; plate and holder are in the personal part."""
+
+    camera_type: Annotated[str, Meta(pattern=f"^{CAMERA_TYPE.pattern}\\Z")]
+    valid_from: _Day
+    valid_until: _Day
+    removed: bool = False
+    by: Principal | None = None
+
+
+class StaffChanged(Struct, frozen=True, omit_defaults=True):
+    """The `data` of STAFF_CHANGED; id and name are in the personal part."""
+
+    removed: bool = False
+    by: Principal | None = None
+
+
+Reference = TariffSet | PassChanged | StaffChanged | MemberSaid
+
+
+def is_sound(data: Reference) -> bool:
+    """Whether the content of such an event can be used, beyond the forms of its members."""
+    match data:
+        case TariffSet():
+            try:
+                read_tariff(data.document)
+            except BadDocument:
+                return False
+        case PassChanged():
+            try:
+                return date.fromisoformat(data.valid_from) <= date.fromisoformat(data.valid_until)
+            except ValueError:
+                return False
+    return True
+
+
+class PassKey(NamedTuple):
+    """What tells passes apart. The last day and the holder can change."""
+
+    plate_id: str
+    camera_type: str
+    valid_from: str
+
+
+class Pass(NamedTuple):
+    """A right to leave without paying, from one day to another, both included; site dates."""
+
+    plate_id: str
+    camera_type: str
+    valid_from: str
+    valid_until: str
+    holder: str | None = None
+
+    @property
+    def key(self) -> PassKey:
+        """Which pass this is."""
+        return PassKey(self.plate_id, self.camera_type, self.valid_from)
+
+
+class Staff(NamedTuple):
+    """Somebody who may override a refusal."""
+
+    staff_id: str
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Who this is."""
+        return self.staff_id
+
+
+class SiteTariff(NamedTuple):
+    """The tariff that counts, with what it was read from and when and where it was set."""
+
+    tariff: Tariff
+    document: dict[str, Any]
+    order: int
+    set_ms: int
+
+
+def pass_on(passes: Iterable[Pass], day: str) -> Pass | None:
+    """The pass that is valid on a day, of those of one vehicle: the one that ends last."""
+    valid = [held for held in passes if held.valid_from <= day <= held.valid_until]
+    return max(valid, key=lambda held: (held.valid_until, held.valid_from), default=None)

@@ -1,0 +1,1 @@
+"""From a request of a camera to its answer: read, resolved, decided, recorded, answered."""

@@ -1,0 +1,1 @@
+"""What centrals say of each other, and what that comes to."""

@@ -1,0 +1,1 @@
+"""Tariff, passes and staff of the site: read, changed, folded."""

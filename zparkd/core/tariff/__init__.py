@@ -1,0 +1,1 @@
+"""What a stay costs, and how a tariff is written."""

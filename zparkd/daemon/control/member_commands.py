@@ -1,0 +1,144 @@
+"""The commands for members: who they are, and what this central says of one.
+
+    member.list                                who there is, and how each stands
+    member.show      {"member": ID}            the same of one, with its streams
+    member.disown    {"member": ID, "since_ms": MS or null}
+    member.restore   {"member": ID}
+    member.admit     {"member": ID}
+
+What is said of a member is an event, and with those of other centrals decides. So the answer tells
+what holds now, as far as it is known here: see `core.votes`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from zparkd.core import limits
+from zparkd.core.central import Central
+from zparkd.core.clock import Now
+from zparkd.core.events.event import Position, Stream
+from zparkd.core.members.votes import Voices
+from zparkd.core.site import CENTRAL_ID
+from zparkd.daemon.control.commands import Answer, Command, Request, no
+
+_NOBODY = Voices(frozenset(), frozenset())
+
+
+def member_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
+    """The table of them, for one central."""
+    changes, log = central.members, central.log
+
+    def of(member: str) -> dict[str, Any]:
+        streams = [stream for stream in log.heads if stream.origin == member]
+        return _member(central, member, streams)
+
+    def show(request: Request) -> Answer:
+        member = request.get("member")
+        if (refused := _unknown(central, member)) is not None:
+            return refused
+        assert isinstance(member, str)
+        streams = sorted(stream for stream in log.heads if stream.origin == member)
+        return _yes({**of(member), "heads": [_stream(central, stream) for stream in streams]})
+
+    def said(work: Callable[[str, Request], object], request: Request, *, own: bool) -> Answer:
+        member = request.get("member")
+        if (refused := _unknown(central, member)) is not None:
+            return refused
+        assert isinstance(member, str)
+        if member == central.settings.id and not own:
+            return no("own", f"{member} is this central: what it says of itself does not count")
+        work(member, request)
+        return _yes(of(member))
+
+    def disown(request: Request) -> Answer:
+        since = request.get("since_ms")
+        if since is not None and not (isinstance(since, int) and 0 <= since <= limits.TIME_MS_MAX):
+            return no("bad_request", "since_ms: must be a time in ms, or null")
+        return said(lambda id, it: changes.disown(now(), id, since, it["by"]), request, own=False)
+
+    def restore(request: Request) -> Answer:
+        return said(lambda id, it: changes.restore(now(), id, it["by"]), request, own=False)
+
+    def admit(request: Request) -> Answer:
+        return said(lambda id, it: central.admit(now(), id, it["by"]), request, own=False)
+
+    return {
+        "member.list": lambda _: _yes({"members": [*_members(central)]}),
+        "member.show": show,
+        "member.disown": disown,
+        "member.restore": restore,
+        "member.admit": admit,
+    }
+
+
+def _yes(answer: dict[str, Any]) -> Answer:
+    return {"success": True, **answer}
+
+
+def _unknown(central: Central, member: object) -> Answer | None:
+    """The refusal of a name that is none, or that nothing is known of."""
+    if not isinstance(member, str) or CENTRAL_ID.fullmatch(member) is None:
+        return no("bad_request", "member: must be the id of a central")
+    if member not in _known(central):
+        known = ", ".join(sorted(_known(central)))
+        return no("unknown_member", f"{member} is not known here; known are {known}")
+    return None
+
+
+def _known(central: Central) -> set[str]:
+    origins = {stream.origin for stream in central.log.heads}
+    said = set(central.log.members.verdicts.voices)
+    waiting = {*central.admission.waiting, *central.admission.removed}
+    return origins | said | waiting | central.peers.states.keys() | {central.settings.id}
+
+
+def _members(central: Central) -> Iterable[dict[str, Any]]:
+    streams: dict[str, list[Stream]] = {}
+    for stream in central.log.heads:
+        streams.setdefault(stream.origin, []).append(stream)
+    return (_member(central, id, streams.get(id, [])) for id in sorted(_known(central)))
+
+
+def _member(central: Central, id: str, streams: list[Stream]) -> dict[str, Any]:
+    """How a member stands here. Of its events those that count, of its streams the newest."""
+    verdicts, heads = central.log.members.verdicts, central.log.heads
+    voices = verdicts.voices.get(id, _NOBODY)
+    newest = max(streams, default=None)
+    return {
+        "member": id,
+        "standing": _standing(central, id),
+        "disowned": id in verdicts.disowned,
+        "disowned_by": sorted(voices.against),
+        "restored_by": sorted(voices.for_it),
+        "streams": len(streams),
+        "events": sum(heads[stream] for stream in streams),
+        "events_counting": sum(min(heads[s], verdicts.up_to(s)) for s in streams),
+        "last_ms": _stamp(central, newest, heads[newest]) if newest is not None else None,
+    }
+
+
+def _standing(central: Central, id: str) -> str:
+    """How this central came to know it."""
+    if id == central.settings.id:
+        return "this central"
+    if id in central.peers.states:
+        return "peer"
+    if id in central.log.signed.removed():
+        return "removed"
+    return "waits" if id in central.admission.waiting else "through peers"
+
+
+def _stream(central: Central, stream: Stream) -> dict[str, Any]:
+    head = central.log.heads[stream]
+    return {
+        "epoch": stream.epoch,
+        "head": head,
+        "counts_to": min(head, central.log.members.verdicts.up_to(stream)),
+        "first_ms": _stamp(central, stream, 1),
+        "last_ms": _stamp(central, stream, head),
+    }
+
+
+def _stamp(central: Central, stream: Stream, seq: int) -> int | None:
+    event = central.log.event(Position(*stream, seq))
+    return event.timestamp if event is not None else None

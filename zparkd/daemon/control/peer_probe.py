@@ -1,0 +1,34 @@
+"""Is a peer there, and who we think it is? Asked of the daemon, who alone has the keys for it.
+
+The command `peer.test` has the peer asked at once; told when that was, it says what came back.
+"""
+
+from zparkd.core.central import Central
+from zparkd.core.clock import Now
+from zparkd.daemon.control.commands import Answer, Request, no
+
+
+def peer_test(request: Request, central: Central, now: Now) -> Answer:
+    """`since_ms` is None to ask, and then the `asked_ms` of that answer to hear what came of it.
+
+    The answer has `answered`; once that is true, `round_trip_ms`, and `error`, which is what is
+    wrong with what the peer answers, or None.
+    """
+    peer_id, since_ms = request.get("peer_id"), request.get("since_ms")
+    peer = central.peers.states.get(peer_id) if isinstance(peer_id, str) else None
+    if peer is None:
+        known = ", ".join(central.peers.states) or "none"
+        return no("unknown_peer", f"{peer_id} is no configured peer; known are: {known}")
+    if since_ms is None:
+        central.peers.probe(peer)
+        return {"success": True, "asked_ms": now.mono_ms, "answered": False}
+    if not isinstance(since_ms, int):
+        return no("bad_request", "since_ms: must be what asked_ms was")
+    answered = peer.asked is None and peer.replied_ms is not None and peer.replied_ms >= since_ms
+    return {
+        "success": True,
+        "asked_ms": since_ms,
+        "answered": answered,
+        "round_trip_ms": peer.round_trip_ms if answered else None,
+        "error": peer.error if answered else None,
+    }

@@ -1,0 +1,85 @@
+"""A line in the log for each event that this central recorded, once its camera has its answer.
+
+They come by the thousand where a queue is worked off, so loguru is passed by.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from zparkd.core.events.event import Event, Facts, Kind, event_id
+from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.gate import old_stays
+from zparkd.core.members.words import MemberAdmitted, MemberDisowned, MemberRestored
+from zparkd.logs.messages import Message
+from zparkd.logs.sink import put
+
+OF_KIND = {
+    Kind.ENTRY: Message.VEHICLE_IN,
+    Kind.CONFIRM: Message.VEHICLE_CONFIRMED,
+    Kind.EXIT: Message.VEHICLE_OUT,
+    Kind.SEEN: Message.VEHICLE_SEEN,
+    Kind.MANUAL: Message.OPENED_BY_HAND,
+    Kind.TARIFF: Message.TARIFF_SET,
+    Kind.PASS: Message.PASS_CHANGED,
+    Kind.STAFF: Message.STAFF_CHANGED,
+    Kind.DISOWNED: Message.MEMBER_DISOWNED,
+    Kind.RESTORED: Message.MEMBER_RESTORED,
+    Kind.ADMITTED: Message.MEMBER_ADMITTED,
+}
+
+
+def say_recorded(events: Iterable[Event]) -> None:
+    """Log these events."""
+    put(_lines(events))
+
+
+def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]]]:
+    for event in events:
+        facts = event.facts
+        if facts is not None and facts.edge_id == old_stays.EDGE:
+            continue  # by the million; one line says how many
+        if facts is None:
+            assert event.reference is not None
+            yield OF_KIND[Kind(event.kind)], _of_reference(event.reference) | _by(event.reference)
+            continue
+        fields: dict[str, object] = {"edge": facts.edge_id} | _by(facts)
+        if event.vehicle is not None:
+            fields["camera_type"], fields["plate"] = event.vehicle
+            fields["event_id"] = _id_of_stay(event)
+        if facts.fee is not None:
+            fields["fee"] = facts.fee
+            fields["currency"] = facts.currency
+        yield OF_KIND[Kind(event.kind)], fields
+
+
+def _of_reference(data: Reference) -> dict[str, object]:
+    """What is said of reference data: nothing that points to a person."""
+    match data:
+        case TariffSet():
+            return {"version": data.version}
+        case PassChanged():
+            fields: dict[str, object] = {"camera_type": data.camera_type}
+            fields |= {"valid_from": data.valid_from, "valid_until": data.valid_until}
+            return fields | {"change": _change(data.removed)}
+        case StaffChanged():
+            return {"change": _change(data.removed)}
+        case MemberDisowned() | MemberRestored() | MemberAdmitted():
+            return {"member": data.member}
+
+
+def _by(said: Facts | Reference) -> dict[str, object]:
+    """Who asked for it, where that was no edge by itself."""
+    return {"by": str(said.by)} if said.by is not None else {}
+
+
+def _change(removed: bool) -> str:
+    return "removed" if removed else "added or changed"
+
+
+def _id_of_stay(event: Event) -> str | None:
+    """The id by which people know the stay: that of the entry which a confirm or exit names."""
+    facts, vehicle = event.facts, event.vehicle
+    assert facts is not None
+    if event.kind == Kind.ENTRY or facts.names is None or facts.entry_ms is None:
+        return event.event_id
+    assert vehicle is not None
+    return event_id(facts.names[0], facts.entry_ms, vehicle.plate_id)

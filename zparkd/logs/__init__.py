@@ -1,0 +1,1 @@
+"""The program log: every message of it, and where it goes."""

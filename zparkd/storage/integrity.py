@@ -1,0 +1,239 @@
+"""Whether a database can be trusted, looked at before anything else is done with it.
+
+What SQLite guards itself is not checked again: a commit that was cut off is undone by the
+checksums of its write-ahead log. What it does not guard is:
+
+    the form of its pages          its own quick check, for a bounded time
+    the newest events              are there, and continue their chain up to the head
+    all that was committed once    against the mark that the last run left
+
+A database that fails is never served from, and never written to. One that is whole but older
+than the mark is an older copy: its central goes on, and its peers give it back what it lacks.
+"""
+
+import sqlite3
+import struct
+import threading
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import read
+from zparkd.storage.commit_record import Said, path_of
+from zparkd.storage.schema import APPLICATION_ID, SEQ_BITS
+
+_OF_THE_EVENT = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG,
+}
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_NO_VALUE = (UnicodeDecodeError, TypeError, ValueError)  # from what was read
+
+
+class Damaged(Exception):
+    """The database can't be trusted. The text says why, and the way back."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"{path}: is damaged: {reason}; {way_back(path)}")
+
+
+class Missing(NamedTuple):
+    """Events of this central that were committed once and are not here: `held` of `seq`."""
+
+    epoch: int
+    seq: int
+    held: int
+
+
+class Tail(Enum):
+    """How a write-ahead log ends."""
+
+    WHOLE = "with a commit, or there is none"
+    TORN = "with what is no commit: cut off, or overwritten"
+
+
+def way_back(path: Path) -> str:
+    """What to do about a damaged database."""
+    return (
+        f"move {path.name}, {path.name}-wal and {path.name}-shm away and start zparkd: it fetches"
+        " the past from its peers; or put a backup in its place. What was on no other central"
+        " (only_here in status) is in the moved files alone: keep them"
+    )
+
+
+def is_damage(fault: BaseException) -> bool:
+    """Whether the file itself is bad: SQLite says so, or what it read can't have been written."""
+    if isinstance(fault, sqlite3.Error):
+        return _code(fault) in DAMAGE or "decode to UTF-8" in str(fault)
+    return isinstance(fault, UnicodeDecodeError)
+
+
+def is_of_the_event(fault: Exception) -> bool:
+    """Whether an exception is about what was written, rather than about the disk under it."""
+    if not isinstance(fault, sqlite3.Error):
+        return not is_damage(fault)
+    return getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OF_THE_EVENT
+
+
+def _code(fault: BaseException) -> int:
+    return int(getattr(fault, "sqlite_errorcode", 0)) & 0xFF
+
+
+def look(
+    connection: sqlite3.Connection, path: Path, central: str, said: Said | None
+) -> Missing | None:
+    """Look at a database that was just opened; what it lacks of its own past.
+
+    `said` is the mark that was found beside it. Raises Damaged.
+    """
+    try:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            return None  # new, or not ours
+        missing = _missing(connection, central, said)
+        reason = _lost_tail(path, missing) or _newest(connection) or _form(connection, said)
+    except (sqlite3.Error, *_NO_VALUE) as fault:
+        unreadable = isinstance(fault, _NO_VALUE) or _code(fault) == sqlite3.SQLITE_ERROR
+        if not (is_damage(fault) or unreadable):
+            raise
+        reason = str(fault)
+    if reason is not None:
+        raise Damaged(path, reason)
+    return missing
+
+
+def _missing(connection: sqlite3.Connection, central: str, said: Said | None) -> Missing | None:
+    """What the mark knows of and the database does not; None also for a mark of another one."""
+    identity = connection.execute("SELECT value FROM meta WHERE key = 'database'").fetchone()
+    if said is None or identity is None or identity[0] != said.database:
+        return None
+    row = connection.execute(
+        "SELECT head FROM streams WHERE origin = ? AND epoch = ?", (central, said.epoch)
+    ).fetchone()
+    held = row[0] if row is not None else 0
+    return Missing(said.epoch, said.seq, held) if held < said.seq else None
+
+
+def _lost_tail(path: Path, missing: Missing | None) -> str | None:
+    """What is wrong where events are missing because the log of commits can't be read."""
+    log = path.with_name(f"{path.name}-wal")
+    if missing is None or _tail(log) is Tail.WHOLE:
+        return None
+    return (
+        f"the end of {log.name} can't be read, and with it {missing.seq - missing.held} events or"
+        f" more that were committed; to go on without them, remove {path_of(path).name} and start"
+        " zparkd; else"
+    )
+
+
+def _newest(connection: sqlite3.Connection) -> str | None:
+    """What is wrong with the newest events of the newest streams."""
+    streams = connection.execute(
+        "SELECT no, origin, epoch, head, head_hash FROM streams ORDER BY no DESC LIMIT ?",
+        (limits.START_CHECKS_STREAMS,),
+    ).fetchall()
+    for number, origin, epoch, head, head_hash in streams:
+        where = f"stream {origin}/{epoch}"
+        rows = connection.execute(
+            "SELECT at, skeleton, sealed FROM events WHERE at > ? AND at < ?"
+            " ORDER BY at DESC LIMIT ?",
+            (number << SEQ_BITS, (number + 1) << SEQ_BITS, limits.START_CHECKS_EVENTS),
+        ).fetchall()
+        seq, hash = head, head_hash
+        for at, skeleton, sealed in rows:
+            if at != number << SEQ_BITS | seq:
+                return f"{where}: event {seq} is not there"
+            try:
+                event = read(skeleton, sealed)
+            except (ProtocolError, TypeError) as fault:
+                return f"{where}: event {seq}: {fault}"
+            if event.hash != hash or event.position != (origin, epoch, seq):
+                return f"{where}: event {seq} is not the one that was stored"
+            seq, hash = seq - 1, event.prev
+        if len(rows) < min(head, limits.START_CHECKS_EVENTS):
+            return f"{where}: event {seq} is not there"
+    return None
+
+
+def _form(connection: sqlite3.Connection, said: Said | None) -> str | None:
+    """What SQLite finds wrong with its pages, as far as it gets in the time it has.
+
+    After a stop in good order only a moment is spent: nothing can have been cut off.
+    """
+    bound_ms = (
+        limits.START_CHECK_MS
+        if said is not None and said.stopped
+        else (limits.START_CHECK_UNCLEAN_MS)
+    )
+    # From a thread: SQLite does not ask a progress handler while it waits for a slow disk.
+    over = threading.Timer(bound_ms / 1000, connection.interrupt)
+    over.start()
+    try:
+        found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    finally:
+        over.cancel()
+        over.join()  # so that it interrupts nothing that comes later
+    return None if found == "ok" else " ".join(found.split())
+
+
+# --- the write-ahead log: https://www.sqlite.org/fileformat2.html#walformat --------------------
+
+_LITTLE, _BIG = 0x377F0682, 0x377F0683  # how its checksums read 32-bit words
+_LEFT_OVER = 2**20  # beginnings of the log, after which a frame is not believed to be a rest
+
+
+def _tail(log: Path) -> Tail:
+    """How a write-ahead log ends. Read whole: only where events are known to be missing."""
+    try:
+        data = log.read_bytes()
+    except OSError:
+        return Tail.WHOLE
+    if not data:
+        return Tail.WHOLE
+    if len(data) < 32:
+        return Tail.TORN
+    magic, _, page_bytes, _ = struct.unpack_from(">4I", data)
+    if magic not in (_LITTLE, _BIG):
+        return Tail.TORN
+    order = "<" if magic == _LITTLE else ">"
+    sums = _sums(data[:24], (0, 0), order)
+    if sums != struct.unpack_from(">2I", data, 24):
+        return Tail.TORN
+    committed, at = True, 32
+    while at < len(data):
+        frame = data[at : at + 24 + page_bytes]
+        if len(frame) < 24 + page_bytes:
+            return Tail.TORN
+        if frame[8:16] != data[16:24]:
+            older = _salt(data, 16) - _salt(frame, 8) & 0xFFFFFFFF
+            if not 0 < older <= _LEFT_OVER:
+                return Tail.TORN
+            break  # left over from before the log began anew
+        sums = _sums(frame[24:], _sums(frame[:8], sums, order), order)
+        if sums != struct.unpack_from(">2I", frame, 16):
+            return Tail.TORN
+        committed = frame[4:8] != bytes(4)
+        at += len(frame)
+    return Tail.WHOLE if committed else Tail.TORN
+
+
+def _salt(data: bytes, at: int) -> int:
+    """The first salt of the log, or of a frame: one more each time the log begins anew."""
+    return int.from_bytes(data[at : at + 4])
+
+
+def _sums(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    """The running checksum of a write-ahead log, over these bytes too."""
+    first, second = sums
+    for one, two in struct.iter_unpack(f"{order}2I", data):
+        first = (first + one + second) & 0xFFFFFFFF
+        second = (second + two + first) & 0xFFFFFFFF
+    return first, second

@@ -1,0 +1,360 @@
+"""The stays in the database, kept up to date event by event.
+
+The rules are those of `core.sessions`; here is how they are applied to tables without reading
+a vehicle's whole past each time. An event that comes after all others of its vehicle advances
+the open stay by one step. Any other marks its vehicle, and `settle` folds that once, from the
+stay in which the earliest such event falls. Both give the rows that `sessions.project` gives.
+
+However long a vehicle's past is, `settle` does no more than it is told to: what is left is done
+by the next, piece by piece, and is in the tables `unsettled` and `releases` with each commit.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from zparkd.core import limits
+from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.core.stays import ACTS, NAMING, Fold, Verdict
+from zparkd.storage.projection.refold import JUDGE, Refold, claim
+from zparkd.storage.projection.stay_table import Stays
+from zparkd.storage.projection.vehicle_table import Vehicle, Vehicles
+from zparkd.storage.stream_table import Streams
+
+_NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
+_ACTS = tuple(kind.value for kind in sorted(ACTS))
+_FROM_THE_FIRST = -1
+_FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
+
+
+class Projection:
+    """Keeps sessions, verdicts and waiting right. All within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
+        self.stays = Stays(connection, streams)
+        self.vehicles = Vehicles(connection, self.stays)
+        self._connection = connection
+        self._conflicts: tuple[int, int] | None = None
+        self._refold = Refold(connection, streams, self.stays, self.vehicles)
+        self._run = connection.execute
+        self._many = connection.executemany
+        self._streams = streams
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget what is remembered: a transaction was undone."""
+        self.vehicles.forget()
+        self._dirty: dict[int, int] = dict(self._run("SELECT vehicle, place FROM unsettled"))
+        self._releases: dict[int, None] = dict.fromkeys(
+            at for (at,) in self._run("SELECT entry FROM releases")
+        )
+        self._written = (dict(self._dirty), dict(self._releases))
+        self._folding: dict[int, Iterator[int]] = {}
+        # Vehicles that the rules blow up on: left as they are, and tried again by the next run.
+        self._stuck: dict[int, int] = {}
+        self._new_act: tuple[str, str] | None = None
+        self._waiting: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
+
+    def act_is_new(self, edge_id: str, request_id: str) -> None:
+        """There is no event of this act: the next one will be its first, and repeats none."""
+        self._new_act = edge_id, request_id
+
+    # --- placing an event --------------------------------------------------------------------
+
+    def add(self, event: Event, insert: Callable[[int | None, int], object]) -> None:
+        """Project an event; `insert(vehicle, place)` stores its row, which must come first."""
+        key = event.vehicle
+        if key is None:
+            insert(None, event.order)
+            return
+        own = self.vehicles.get(key)
+        at = self._streams.at(event.position)
+        assert at is not None
+        named = self._named(event, own)
+        if event.kind in NAMING and event.names is not None and named is None:
+            insert(own.no, event.order)
+            own.last_place = max(own.last_place, event.order)
+            self._wait(event, at, own.no)
+            return
+        vehicle, place = named if named is not None else (own, event.order)
+        place = max(place, event.order)
+        insert(vehicle.no, place)
+        self._apply(event, vehicle, place)
+        if event.kind == Kind.ENTRY and self._waiting:
+            self._release(at)
+
+    def count_no_more(self, at: int, event: Event) -> int:
+        """Make an event that is projected one that means nothing, as if it had never been.
+
+        How many other events were looked at for that.
+        """
+        number: int | None = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()[0]
+        self._run(
+            "UPDATE events SET vehicle=NULL, place=?, edge_id=NULL, request_id=NULL WHERE at=?",
+            (event.order, at),
+        )
+        if number is None:
+            return 0
+        if event.names is not None:
+            self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
+        self._run("DELETE FROM verdicts WHERE at=?", (at,))
+        self._left(number)
+        return self._await_again(event, number) if event.kind == Kind.ENTRY else 0
+
+    def _await_again(self, entry: Event, number: int) -> int:
+        """An entry of a vehicle counts no more: what names it waits for it."""
+        rows = self._run(
+            "SELECT at, skeleton, sealed FROM events WHERE vehicle=? AND place >= ?"
+            " AND kind IN (?,?)",
+            (number, entry.order, *(kind.value for kind in sorted(NAMING))),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            event = read(skeleton, sealed)
+            if event.names == entry.position:
+                assert event.vehicle is not None
+                own = self.vehicles.get(event.vehicle)
+                own.last_place = max(own.last_place, event.order)
+                self._run(
+                    "UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at)
+                )
+                self._wait(event, at, own.no)
+                self._left(number)
+        return len(rows)
+
+    def _left(self, number: int) -> None:
+        """An event takes no part any more in a vehicle: all there is judged and folded again."""
+        self.vehicles.changed(number)
+        self._mark(number, _FROM_THE_FIRST)
+
+    def _wait(self, event: Event, at: int, number: int) -> None:
+        assert event.names is not None
+        self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
+        self._run(JUDGE, (at, number, Verdict.WAITING.value, None))
+        claim(self._run, at, event)
+        self._waiting += 1
+
+    def _named(self, event: Event, own: Vehicle) -> tuple[Vehicle, int] | None:
+        """Vehicle and order of the entry that an exit or confirmation names, if it is here."""
+        if event.kind not in NAMING or event.names is None:
+            return None
+        held = own.open if own.no not in self._dirty else None
+        if held is not None and held.stay.entry == event.names:
+            return own, held.stay.entry_order
+        at = self._streams.at(event.names)
+        if at is None:
+            return None
+        row = self._run(
+            "SELECT vehicle, place FROM events WHERE at=? AND kind=? AND vehicle IS NOT NULL",
+            (at, Kind.ENTRY.value),
+        ).fetchone()
+        return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
+
+    def _release(self, entry: int) -> int:
+        """An entry came: place what waited for it, a part at once; how many events those were."""
+        named = self._streams.position(entry)
+        rows = self._run(
+            "SELECT e.at, e.skeleton, e.sealed FROM waiting w JOIN events e ON e.at = w.at"
+            " WHERE w.origin=? AND w.epoch=? AND w.seq=? ORDER BY w.at LIMIT ?",
+            (*named, limits.EVENTS_PER_PIECE),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            event = read(skeleton, sealed)
+            assert event.vehicle is not None
+            counts = self._named(event, self.vehicles.get(event.vehicle))
+            if counts is None:  # the entry counts no more
+                rows = []
+                break
+            vehicle, place = counts[0], max(counts[1], event.order)
+            self._run(_NO_LONGER_WAITING, (*named, at))
+            self._run("DELETE FROM verdicts WHERE at=?", (at,))
+            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
+            self._waiting -= 1
+            self._apply(event, vehicle, place)
+        if len(rows) == limits.EVENTS_PER_PIECE:
+            self._releases[entry] = None
+        else:
+            self._releases.pop(entry, None)
+        return len(rows)
+
+    def _apply(self, event: Event, vehicle: Vehicle, place: int) -> None:
+        """Bring the stays of a vehicle up to date with an event that was just placed in it."""
+        newest = place > vehicle.last_place
+        vehicle.last_place = max(vehicle.last_place, place)
+        repeats_from = self._repeats(event, vehicle.no)
+        if repeats_from is not None:
+            self._mark(vehicle.no, repeats_from)
+        elif event.kind == Kind.CONFIRM:
+            self._confirm(event, vehicle, place)
+        elif event.kind in ACTS:
+            if newest and vehicle.no not in self._dirty:
+                self._advance(event, vehicle)
+            else:
+                self._mark(vehicle.no, place)
+
+    def _confirm(self, event: Event, vehicle: Vehicle, place: int) -> None:
+        """A confirmation counts wherever its entry stands, so it needs no folding by itself."""
+        held = vehicle.open
+        if held is not None and held.stay.entry == event.names:
+            entry = self._streams.at(held.stay.entry)
+        else:
+            entry = self.entry_that_counts(event.names)
+            held = self.stays.of_entry(entry) if entry is not None else None
+        if vehicle.no in self._dirty or held is None:
+            named = self._streams.at(event.names) if event.names is not None else None
+            self._mark(vehicle.no, min(place, self._order_at(named), self._order_at(entry)))
+        elif not held.stay.confirmed:
+            confirmed = self.stays.update(held.id, replace(held.stay, confirmed=True))
+            if vehicle.open is not None and vehicle.open.id == held.id:
+                vehicle.open = confirmed
+
+    def _mark(self, number: int, place: int) -> None:
+        """A vehicle is to be folded again from there on; after others that wait for it longer."""
+        self._folding.pop(number, None)
+        place = min(place, self._stuck.pop(number, place))
+        self._dirty[number] = min(place, self._dirty.pop(number, place))
+
+    def _order_at(self, at: int | None) -> int:
+        row = self._run("SELECT place FROM events WHERE at=?", (at,)).fetchone()
+        return row[0] if row is not None else 2**62
+
+    def _repeats(self, event: Event, number: int) -> int | None:
+        """The place from which the opens of one act matter; None for a single one."""
+        facts = event.facts
+        if event.kind not in ACTS or facts is None or facts.request_id is None:
+            return None
+        if self._new_act == (facts.edge_id, facts.request_id):
+            self._new_act = None
+            return None
+        places = self._run(
+            "SELECT e.place FROM events e WHERE edge_id=? AND request_id=?"
+            " AND vehicle=? AND kind IN (?,?) AND NOT EXISTS"
+            " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?) LIMIT ?",
+            (
+                facts.edge_id,
+                facts.request_id,
+                number,
+                *_ACTS,
+                Verdict.WAITING.value,
+                _FEW_REPEATS + 1,
+            ),
+        ).fetchall()
+        if len(places) < 2:
+            return None
+        return min(places)[0] if len(places) <= _FEW_REPEATS else _FROM_THE_FIRST
+
+    # --- one step ----------------------------------------------------------------------------
+
+    def _advance(self, event: Event, vehicle: Vehicle) -> None:
+        """The newest event of a vehicle: one step from its open stay."""
+        held = vehicle.open
+        before = held.stay if held is not None else None
+        aliases = {}
+        if event.names is not None and (before is None or event.names != before.entry):
+            counting = self.entry_that_counts(event.names)
+            if counting is not None:
+                aliases[event.names] = self._streams.position(counting)
+        fold = Fold(vehicle.key, before, aliases)
+        fold.take(event)
+        for entry, stay in fold.stays.items():
+            if held is None or entry != held.stay.entry:
+                vehicle.open = self.stays.insert(stay, vehicle.no)
+            elif stay is not held.stay:
+                closed = self.stays.update(held.id, stay)
+                vehicle.open = closed if stay.closed_by is None else None
+        self._judge(fold, vehicle.no, {event.position: event})
+
+    def _judge(self, fold: Fold, number: int, events: Mapping[Position, Event]) -> None:
+        at = self._streams.at
+        for entry, winner in fold.superseded.items():
+            self._run(JUDGE, (at(entry), number, Verdict.SUPERSEDED.value, at(winner)))
+        for position in fold.ended_nothing:
+            self._run(JUDGE, (at(position), number, Verdict.ENDED_NOTHING.value, None))
+            claim(self._run, at(position), events[position])
+
+    # --- folding again -----------------------------------------------------------------------
+
+    @property
+    def stuck(self) -> int:
+        """How many vehicles the rules blow up on."""
+        return len(self._stuck)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has left something to do."""
+        return bool(self._dirty or self._releases)
+
+    def settle(self, effort: int | None = None) -> None:
+        """Fold each marked vehicle again, from the stay before its earliest new event.
+
+        With an `effort` no more than about so many events are looked at; the rest is for the next
+        time. Each vehicle has its turn, so that a long one holds up no other.
+        """
+        left = effort
+        while self.unsettled and (left is None or left > 0):
+            spent = self._piece(next(iter(self._dirty))) if self._dirty else self._next_release()
+            if left is not None:
+                left -= spent
+
+    def settle_vehicle(self, number: int) -> None:
+        """Fold one vehicle now, as it is asked for: a part of it, where its past is long."""
+        left = limits.EVENTS_PER_PIECE
+        while number in self._dirty and left > 0:
+            left -= self._piece(number)
+
+    def _next_release(self) -> int:
+        return self._release(next(iter(self._releases)))
+
+    def _piece(self, number: int) -> int:
+        """Go on with the folding of one vehicle; how many events were looked at."""
+        place = self._dirty[number]
+        if number not in self._folding:
+            self._folding[number] = self._refold.pieces(number, place)
+        try:
+            spent = next(self._folding[number], None)
+        except Exception as fault:
+            if isinstance(fault, sqlite3.Error) or number not in self._written[0]:
+                raise  # what was committed can't be refused any more; what was not is
+            self._stuck[number] = self._dirty.pop(number)
+            del self._folding[number]
+            return 1
+        del self._dirty[number]
+        if spent is None:
+            del self._folding[number]
+            return 1
+        self._dirty[number] = place  # behind the others
+        return spent
+
+    def flush(self) -> None:
+        """Write down what is left to do. Owed before each commit; mostly there is nothing."""
+        dirty, releases = self._written
+        left = self._stuck | self._dirty
+        if left != dirty:
+            self._run("DELETE FROM unsettled")
+            self._many("INSERT INTO unsettled VALUES (?,?)", left.items())
+        if self._releases != releases:
+            self._run("DELETE FROM releases")
+            self._many("INSERT INTO releases VALUES (?)", ((at,) for at in self._releases))
+        self._written = (left, dict(self._releases))
+
+    def entry_that_counts(self, entry: Position | None) -> int | None:
+        """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""
+        at = self._streams.at(entry) if entry is not None else None
+        while at is not None:
+            if self._run("SELECT 1 FROM sessions WHERE entry=?", (at,)).fetchone():
+                return at
+            row = self._run("SELECT instead FROM verdicts WHERE at=?", (at,)).fetchone()
+            at = row[0] if row is not None else None
+        return None
+
+    def open_conflicts(self) -> int:
+        """How many rows the view `conflicts` has."""
+        changes = self._connection.total_changes
+        if self._conflicts is None or self._conflicts[0] != changes:
+            (count,) = self._run(
+                "SELECT (SELECT count(*) FROM verdicts WHERE verdict <> 'REPEATED')"
+                " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
+                " 0) FROM sessions WHERE remarks IS NOT NULL)"
+            ).fetchone()
+            self._conflicts = changes, int(count)
+        return self._conflicts[1]

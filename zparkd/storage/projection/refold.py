@@ -1,0 +1,183 @@
+"""Folding a vehicle again, from a place in its past on, in pieces that any number of turns may do.
+
+Rows before the stay from which it starts are never touched, and those after it are what they
+should be or are made so: what is broken off is begun anew. Stays keep their ids.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from zparkd.core import limits
+from zparkd.core.events.event import Event, Kind, Position, SortKey, read
+from zparkd.core.log import HeldStay
+from zparkd.core.stays import Fold, Verdict, fold_key, in_fold_order, repeated
+from zparkd.storage.projection.stay_table import Stays
+from zparkd.storage.projection.vehicle_table import Vehicles
+from zparkd.storage.stream_table import Streams
+
+JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
+_CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
+_Judgement = tuple[str, int | None]
+
+
+def claim(run: Callable[..., object], at: int | None, event: Event) -> None:
+    """Keep what an event that did not count says, as core read it: SQL reads no JSON."""
+    assert event.facts is not None
+    names = event.names or (None, None, None)
+    run(_CLAIM, (at, event.facts.fee, *names))
+
+
+class _Past(NamedTuple):
+    """The events of a vehicle from a stay on, and what the tables say became of each."""
+
+    events: list[Event]
+    judged: dict[int, _Judgement]
+
+
+class Refold:
+    """Makes the rows of one vehicle those of the fold. All within the caller's transaction."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, streams: Streams, stays: Stays, vehicles: Vehicles
+    ) -> None:
+        self._run = connection.execute
+        self._streams = streams
+        self._stays = stays
+        self._vehicles = vehicles
+
+    def pieces(self, number: int, place: int) -> Iterator[int]:
+        """Fold a vehicle again; each step looks at about the number of events that it yields."""
+        start = self._stays.last_before(number, place)
+        first = start.stay.entry_key if start is not None else SortKey(-1, "", 0, 0)
+        past = _Past([], {})
+        yield from self._read_past(number, first.order, past)
+        at = self._streams.at
+        share = len(past.events) // 4  # what each of the steps over all of them costs
+        gone = self._repeated_before(past) if start is not None else {}
+        yield share
+        repeats = repeated(event for event in past.events if event.position not in gone) | gone
+        yield share
+        entries = {event.position: event.key for event in past.events if event.kind == Kind.ENTRY}
+        counting = [event for event in past.events if event.position not in repeats]
+        ordered = in_fold_order(counting, entries)
+        yield share
+        fold = Fold(self._vehicles.numbered(number).key, aliases=repeats)
+        verdicts: dict[int | None, _Judgement | None] = {}
+        for count, event in enumerate(ordered, 1):
+            if fold_key(event, entries) >= first:
+                fold.take(event)
+                verdicts[at(event.position)] = None
+            if not count % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE // 4
+        for position, older in repeats.items():
+            verdicts[at(position)] = (Verdict.REPEATED.value, at(older))
+        yield share
+        for entry, winner in fold.superseded.items():
+            verdicts[at(entry)] = (Verdict.SUPERSEDED.value, at(winner))
+        for position in fold.ended_nothing:
+            verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
+        yield share
+        yield from self._replace(fold, number, first)
+        yield from self._rejudge(number, verdicts, past)
+        self._vehicles.numbered(number).open = self._stays.open_of(number)
+
+    def _read_past(self, number: int, order: int, past: _Past) -> Iterator[int]:
+        """Read the events of a vehicle from a place on; those that wait are not placed yet."""
+        after = (order, -1, -1)
+        while True:
+            rows = self._run(
+                "SELECT e.at, e.place, e.timestamp, e.skeleton, e.sealed, d.verdict, d.instead"
+                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
+                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
+                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
+                (number, *after, limits.EVENTS_PER_PIECE),
+            ).fetchall()
+            for at, _, _, skeleton, sealed, verdict, instead in rows:
+                if verdict == Verdict.WAITING.value:
+                    continue
+                if verdict is not None:
+                    past.judged[at] = (verdict, instead)
+                event = read(skeleton, sealed)
+                past.events.append(replace(event, skeleton=b"", sealed=b""))
+            yield len(rows)
+            if len(rows) < limits.EVENTS_PER_PIECE:
+                return
+            after = rows[-1][1:3] + rows[-1][:1]
+
+    def _repeated_before(self, past: _Past) -> dict[Position, Position]:
+        """The acts that are those of an event before the ones that were read."""
+        position, read_here = self._streams.position, {e.position for e in past.events}
+        return {
+            position(at): position(instead)
+            for at, (verdict, instead) in past.judged.items()
+            if verdict == Verdict.REPEATED.value
+            and instead is not None
+            and position(instead) not in read_here
+        }
+
+    def _rejudge(
+        self, number: int, wanted: Mapping[int | None, _Judgement | None], past: _Past
+    ) -> Iterator[int]:
+        """Write the verdicts that are others than before."""
+        events = {self._streams.at(event.position): event for event in past.events}
+        changed = 0
+        for at, judgement in wanted.items():
+            held = past.judged.get(at) if at is not None else None
+            if judgement == held:
+                continue
+            if held is not None:
+                self._run("DELETE FROM verdicts WHERE at=?", (at,))
+            if judgement is not None:
+                self._run(JUDGE, (at, number, *judgement))
+                if judgement[0] == Verdict.ENDED_NOTHING.value:
+                    claim(self._run, at, events[at])
+            changed += 1
+            if not changed % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
+
+    def _replace(self, fold: Fold, number: int, first: SortKey) -> Iterator[int]:
+        """Make the stays of a vehicle from `first` on those of the fold, keeping their ids."""
+        stays = self._stays
+        before: list[HeldStay] = []
+        for piece in stays.since(number, first.order):
+            before += [held for held in piece if held.stay.entry_key >= first]
+            yield len(piece)
+        ids = _kept_ids(before, fold)
+        kept = set(ids.values())
+        stays_before = {held.id: held.stay for held in before}
+        changes = [held.id for held in before if held.id not in kept]
+        for count, id in enumerate(changes, 1):
+            stays.delete(id)
+            if not count % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
+        # An id moves from a newer entry to an older one, which no kept row names yet.
+        changed = 0
+        for entry, stay in fold.stays.items():
+            id = ids.get(entry, 0)
+            if not id:
+                stays.insert(stay, number)
+            elif stays_before[id] != stay:
+                stays.update(id, stay)
+            else:
+                continue
+            changed += 1
+            if not changed % limits.EVENTS_PER_PIECE:
+                yield limits.EVENTS_PER_PIECE
+
+
+def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:
+    """Which id each stay of the fold has: that of its entry, else of one that it took over."""
+    ids: dict[Position, int] = {}
+    moved: dict[Position, int] = {}
+    for held in sorted(before):
+        entry = held.stay.entry
+        if entry in fold.stays:
+            ids[entry] = held.id
+            continue
+        winner = fold.stay_of(entry)
+        if winner is not None:
+            moved.setdefault(winner, held.id)
+    return moved | ids

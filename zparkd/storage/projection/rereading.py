@@ -1,0 +1,117 @@
+"""Reading again, after an upgrade, what the version before kept unread.
+
+An event of a kind or form that a version does not know is kept, relayed and means nothing to it. A
+newer one that starts on its database knows more: it reads those events, a part a turn, before it
+answers edges. What is left to do is in the table `rereading`, so a restart goes on with it. Where
+the fold itself is another one than before, all vehicles are folded again, beside the edges.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+from zparkd import __version__
+from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events import event as events
+from zparkd.core.events.event import Event, read
+from zparkd.core.stays import FOLD_VERSION
+from zparkd.storage.projection.member_tables import Members
+from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.reference_tables import ReferenceTables
+
+_FROM_THE_FIRST = -1
+
+
+def compare(connection: sqlite3.Connection) -> None:
+    """Note what is to be read and folded again, where another version used this database last.
+
+    In a transaction of its own, before anything else is read of the tables.
+    """
+    now = {"fold": str(FOLD_VERSION), "reads": f"{__version__} {events.knows()}"}
+    then = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('fold', 'reads')"))
+    if now == then:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if then.get("reads") != now["reads"]:
+        connection.execute("INSERT OR IGNORE INTO rereading SELECT at FROM unread")
+    if then.get("fold", now["fold"]) != now["fold"]:
+        connection.execute(
+            "INSERT OR REPLACE INTO unsettled SELECT no, ? FROM vehicles", (_FROM_THE_FIRST,)
+        )
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", now.items())
+    connection.execute("COMMIT")
+
+
+class Rereading:
+    """The events that are kept unread. All within the caller's transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        members: Members,
+        projection: Projection,
+        reference: ReferenceTables,
+    ) -> None:
+        self._run = connection.execute
+        self._members = members
+        self._projection = projection
+        self._reference = reference
+        self._blew_up: dict[int, str] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Look again what is left: a transaction was undone."""
+        self.left: int = self._run("SELECT count(*) FROM rereading").fetchone()[0]
+
+    def kept(self, at: int) -> None:
+        """An event that is stored says nothing to this version."""
+        self._run("INSERT INTO unread VALUES (?)", (at,))
+
+    def turn(self, begin: Callable[[], None]) -> None:
+        """The next part; `begin` opens a transaction.
+
+        Raises what the rules raise: then that event is passed over the next time.
+        """
+        if not self.left:
+            return
+        begin()
+        rows = self._run(
+            "SELECT r.at, e.skeleton, e.sealed FROM rereading r JOIN events e ON e.at = r.at"
+            " ORDER BY r.at LIMIT ?",
+            (limits.EVENTS_PER_PIECE,),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            self._run("DELETE FROM rereading WHERE at=?", (at,))
+            self.left -= 1
+            if at in self._blew_up:
+                self._run("INSERT OR IGNORE INTO unprojected VALUES (?,?)", (at, self._blew_up[at]))
+                continue
+            try:
+                self._read(at, skeleton, sealed)
+            except ProtocolError:
+                continue  # rot: what it said is not known any more
+            except Exception as fault:
+                if not isinstance(fault, sqlite3.Error):
+                    self._blew_up[at] = type(fault).__name__
+                raise
+
+    def _read(self, at: int, skeleton: bytes, sealed: bytes) -> None:
+        event = read(skeleton, sealed)
+        if not event.is_read:
+            return
+        self._run("DELETE FROM unread WHERE at=?", (at,))
+        counts = self._members.counts(event.position)
+        if counts:
+            self._project(at, event)
+        if event.reference is not None:
+            self._reference.add(event, counts=counts)
+            self._members.add(event)
+
+    def _project(self, at: int, event: Event) -> None:
+        def update(vehicle: int | None, place: int) -> None:
+            self._run(
+                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
+                (vehicle, place, *event.act, at),
+            )
+
+        self._projection.add(event, update)

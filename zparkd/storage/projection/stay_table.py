@@ -1,0 +1,135 @@
+"""The table `sessions`: stays as rows, and back.
+
+Only reads and writes rows; which stays there are, `projection` says.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from zparkd.core import limits
+from zparkd.core.events.event import VehicleKey
+from zparkd.core.log import HeldStay
+from zparkd.core.stays import ClosedBy, Remark, Stay
+from zparkd.storage.stream_table import Streams
+
+_SELECT = (
+    "SELECT s.id, v.camera_type, v.plate_id, s.entry, s.entry_order, s.entry_ms, s.entry_marked,"
+    " s.entry_forced, s.edge_id, s.plate_view, s.confidence, s.confirmed, s.closed_by, s.closer,"
+    " s.exit_ms, s.exit_edge_id, s.fee, s.currency, s.duration_s, s.remarks"
+    " FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE "
+)
+_INSERT = (
+    "INSERT INTO sessions (entry, entry_order, entry_ms, entry_marked, entry_forced, edge_id,"
+    " plate_view, confidence, confirmed, closed_by, closer, exit_ms, exit_edge_id, fee, currency,"
+    " duration_s, remarks, vehicle) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_UPDATE = (
+    "UPDATE sessions SET entry=?, entry_order=?, entry_ms=?, entry_marked=?, entry_forced=?,"
+    " edge_id=?, plate_view=?, confidence=?, confirmed=?, closed_by=?, closer=?, exit_ms=?,"
+    " exit_edge_id=?, fee=?, currency=?, duration_s=?, remarks=? WHERE id=?"
+)
+
+
+class Stays:
+    """The rows of `sessions`. All within the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
+        self._run = connection.execute
+        self._streams = streams
+
+    def insert(self, stay: Stay, vehicle: int) -> HeldStay:
+        """Add a stay under a new id."""
+        cursor = self._run(_INSERT, (*self._row(stay), vehicle))
+        assert cursor.lastrowid is not None
+        return HeldStay(cursor.lastrowid, stay)
+
+    def update(self, id: int, stay: Stay) -> HeldStay:
+        """Make the stay with this id this one."""
+        self._run(_UPDATE, (*self._row(stay), id))
+        return HeldStay(id, stay)
+
+    def delete(self, id: int) -> None:
+        """Take the stay with this id away; the id is never used again."""
+        self._run("DELETE FROM sessions WHERE id=?", (id,))
+
+    def of_entry(self, at: int | None) -> HeldStay | None:
+        """The stay for which the event at `at` counts."""
+        return self._one("s.entry=?", at)
+
+    def open_of(self, vehicle: int) -> HeldStay | None:
+        """The open stay of a vehicle."""
+        return self._one("s.vehicle=? AND s.closed_by IS NULL", vehicle)
+
+    def last_before(self, vehicle: int, order: int) -> HeldStay | None:
+        """The newest stay that began before `order` and not by force."""
+        return self._one(
+            "s.vehicle=? AND s.entry_order < ? AND NOT s.entry_forced"
+            " ORDER BY s.entry_order DESC LIMIT 1",
+            vehicle,
+            order,
+        )
+
+    def since(self, vehicle: int, order: int) -> Iterator[list[HeldStay]]:
+        """The stays that began at `order` or later, some at a time, oldest first."""
+        after = (order, -1)
+        while True:
+            rows = self._run(
+                _SELECT + "s.vehicle=? AND (s.entry_order, s.id) > (?,?)"
+                " ORDER BY s.entry_order, s.id LIMIT ?",
+                (vehicle, *after, limits.EVENTS_PER_PIECE),
+            ).fetchall()
+            yield [self._held(row) for row in rows]
+            if len(rows) < limits.EVENTS_PER_PIECE:
+                return
+            after = (rows[-1][4], rows[-1][0])
+
+    def _one(self, where: str, *values: int | None) -> HeldStay | None:
+        row = self._run(_SELECT + where, values).fetchone()
+        return self._held(row) if row is not None else None
+
+    def _held(self, row: tuple[Any, ...]) -> HeldStay:
+        position = self._streams.position
+        stay = Stay(
+            VehicleKey(row[1], row[2]),
+            position(row[3]),
+            row[4],
+            row[5],
+            bool(row[6]),
+            bool(row[7]),
+            row[8],
+            row[9],
+            row[10],
+            bool(row[11]),
+            ClosedBy(row[12]) if row[12] is not None else None,
+            position(row[13]) if row[13] is not None else None,
+            row[14],
+            row[15],
+            row[16],
+            row[17],
+            row[18],
+            tuple(Remark(code) for code in (row[19] or "").split(",") if code),
+        )
+        return HeldStay(row[0], stay)
+
+    def _row(self, stay: Stay) -> tuple[Any, ...]:
+        at = self._streams.at
+        return (
+            at(stay.entry),
+            stay.entry_order,
+            stay.entry_ms,
+            int(stay.entry_marked),  # what is no plain int costs sqlite3 a search for an adapter
+            int(stay.entry_forced),
+            stay.edge_id,
+            stay.plate_view,
+            stay.confidence,
+            int(stay.confirmed),
+            stay.closed_by.value if stay.closed_by is not None else None,
+            at(stay.closer) if stay.closer is not None else None,
+            stay.exit_ms,
+            stay.exit_edge_id,
+            stay.fee,
+            stay.currency,
+            stay.duration_s,
+            ",".join(stay.remarks) or None,
+        )

@@ -1,0 +1,83 @@
+"""The vehicles met lately, as far as the next event of one needs to know them.
+
+All of it is in the tables too, and is read from there again when it is not here: the number of
+a vehicle, the highest place among its events, and its open stay. Bounded; the plate not asked
+for longest goes first.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from zparkd.core import limits
+from zparkd.core.events.event import VehicleKey
+from zparkd.core.log import HeldStay
+from zparkd.storage.projection.stay_table import Stays
+
+
+@dataclass(slots=True)
+class Vehicle:
+    """One vehicle. `last_place` is 0 where it has no events; `open` its open stay."""
+
+    no: int
+    key: VehicleKey
+    last_place: int
+    open: HeldStay | None
+
+
+class Vehicles:
+    """Vehicles by plate and by number. Who changes a vehicle's stays changes `open` with them."""
+
+    def __init__(self, connection: sqlite3.Connection, stays: Stays) -> None:
+        self._run = connection.execute
+        self._stays = stays
+        self.forget()
+
+    def forget(self) -> None:
+        """A transaction was undone: what is remembered may never have been."""
+        self._plates: OrderedDict[str, dict[str, Vehicle]] = OrderedDict()
+
+    def changed(self, no: int) -> None:
+        """The highest place of a vehicle may have gone down: read it again when it is asked for."""
+        row = self._run("SELECT plate_id FROM vehicles WHERE no=?", (no,)).fetchone()
+        self._plates.pop(row[0], None)
+
+    def of_plate(self, plate_id: str) -> dict[str, Vehicle]:
+        """All vehicles with this plate, by type."""
+        known = self._plates.get(plate_id)
+        if known is not None:
+            self._plates.move_to_end(plate_id)
+            return known
+        rows = self._run(
+            "SELECT v.no, v.camera_type, (SELECT max(e.place) FROM events e WHERE e.vehicle = v.no)"
+            " FROM vehicles v WHERE v.plate_id=?",
+            (plate_id,),
+        ).fetchall()
+        known = {
+            camera_type: Vehicle(
+                no, VehicleKey(camera_type, plate_id), last or 0, self._stays.open_of(no)
+            )
+            for no, camera_type, last in rows
+        }
+        self._plates[plate_id] = known
+        if len(self._plates) > limits.PLATES_REMEMBERED:
+            self._plates.popitem(last=False)
+        return known
+
+    def get(self, key: VehicleKey) -> Vehicle:
+        """The vehicle with this key; a new one where it was never met."""
+        known = self.of_plate(key.plate_id)
+        vehicle = known.get(key.camera_type)
+        if vehicle is None:
+            cursor = self._run(
+                "INSERT INTO vehicles (plate_id, camera_type) VALUES (?,?)",
+                (key.plate_id, key.camera_type),
+            )
+            assert cursor.lastrowid is not None
+            vehicle = known[key.camera_type] = Vehicle(cursor.lastrowid, key, 0, None)
+        return vehicle
+
+    def numbered(self, no: int) -> Vehicle:
+        """The vehicle with this number."""
+        row = self._run("SELECT camera_type, plate_id FROM vehicles WHERE no=?", (no,))
+        return self.get(VehicleKey(*row.fetchone()))

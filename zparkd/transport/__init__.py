@@ -1,0 +1,1 @@
+"""ZeroMQ: the sockets of a central, who may connect to them, and what goes over them."""

@@ -1,0 +1,1 @@
+"""A database compared with itself and with the peers."""

@@ -1,0 +1,78 @@
+"""Work on one database, shared between processes that only read it.
+
+Where there is little to do it is done in this process: starting others takes longer.
+"""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from zparkd.storage.reader import read_only
+
+_Result = TypeVar("_Result")
+_PROCESSES = 4  # more gain little: the disk has its say too
+_WORTH_EVENTS = 50_000
+
+_connection: sqlite3.Connection | None = None  # of a process that takes its share
+
+
+class Shares:
+    """Calls functions of a read-only connection, `function(connection, *arguments)`."""
+
+    def __init__(self, database: Path, executor: ProcessPoolExecutor | None) -> None:
+        self._database = database
+        self._executor = executor
+
+    def run(
+        self, function: Callable[..., _Result], calls: Iterable[tuple[Any, ...]]
+    ) -> Iterator[_Result]:
+        """What the function returns for each of these arguments, in their order.
+
+        With processes they begin at once, and go on while nobody takes what they return.
+        """
+        if self._executor is None:
+            return self._here(function, calls)
+        submit = self._executor.submit
+        futures: list[Future[_Result]] = [submit(_share, function, call) for call in calls]
+        return (future.result() for future in futures)
+
+    def _here(
+        self, function: Callable[..., _Result], calls: Iterable[tuple[Any, ...]]
+    ) -> Iterator[_Result]:
+        with closing(read_only(self._database)) as connection:
+            for call in calls:
+                yield function(connection, *call)
+
+
+@contextmanager
+def shares(database: Path, events: int) -> Iterator[Shares]:
+    """Processes for a database of so many events. Begin with these before any thread."""
+    processes = min(_PROCESSES, os.cpu_count() or 1)
+    if events < _WORTH_EVENTS or processes == 1:
+        yield Shares(database, None)
+        return
+    # Forked, so that they start in no time; they open their own connection.
+    context = multiprocessing.get_context("fork")
+    executor = ProcessPoolExecutor(processes, context, _open, (database,))
+    try:
+        yield Shares(database, executor)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _open(database: Path) -> None:
+    global _connection  # noqa: PLW0603 - a process takes shares of one database
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C ends who asked, and so these
+    _connection = read_only(database)
+    _connection.execute("PRAGMA cache_size = -65536")
+
+
+def _share(function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
+    assert _connection is not None
+    return function(_connection, *arguments)

@@ -1,0 +1,216 @@
+"""`GET /metrics`: how a central is, in the text form of Prometheus; alert rules are in `etc/`.
+
+Base units, counters end in `_total`, times of events and never ages; no plate and no event id is
+ever a label, and what an edge or a peer calls itself is one a bounded number of times.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from zparkd import __version__
+from zparkd.core import limits
+from zparkd.web.backend.daemon import Daemon
+from zparkd.web.backend.database import Database
+from zparkd.web.backend.site import Site
+from zparkd.web.http.answers import Problem
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_Sample = tuple[Mapping[str, str], float]
+
+
+def _family(name: str, kind: str, help: str, samples: Iterable[_Sample]) -> str:
+    """One metric and all its samples; nothing where there are none."""
+    lines = []
+    for labels, value in samples:
+        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        lines.append(
+            f"zparkd_{name}{{{inside}}} {value:.17g}" if inside else f"zparkd_{name} {value:.17g}"
+        )
+    if not lines:
+        return ""
+    head = [f"# HELP zparkd_{name} {help}", f"# TYPE zparkd_{name} {kind}"]
+    return "\n".join([*head, *lines, ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _one(value: float | None) -> list[_Sample]:
+    return [] if value is None else [({}, value)]
+
+
+async def metrics(request: Request) -> Response:
+    """All metrics: of the daemon where it answers, and of the database where it can be read."""
+    state = request.app.state
+    daemon: Daemon = state.daemon
+    database: Database = state.database
+    site: Site = state.site
+    status: dict[str, Any] | None = None
+    with suppress(Problem):
+        status = await daemon.status()
+    families = list(_of_gateway(site, status is not None, state.stream.open))
+    if status is not None:
+        families += _of_daemon(status)
+    with suppress(Problem):
+        families += await database.read(lambda connection: list(_of_database(connection)))
+    families.append(_size(site.config.storage_path))
+    return Response(
+        "".join(families), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _of_gateway(site: Site, up: bool, pages: int) -> Iterator[str]:
+    config = site.config
+    labels = {"version": __version__, "central": config.central_id, "site": config.site}
+    yield _family("build_info", "gauge", "What runs here; always 1.", [(labels, 1)])
+    yield _family("up", "gauge", "Whether the daemon answers.", _one(up))
+    yield _family("web_pages", "gauge", "Pages that are open now.", _one(pages))
+
+
+def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
+    began = time.time() - status["uptime_s"]
+    yield _family("start_time_seconds", "gauge", "When the daemon started.", _one(round(began)))
+    yield _family(
+        "config_last_reload_successful",
+        "gauge",
+        "Whether the configuration, as its files are now, is in effect.",
+        _one(status["config_error"] is None),
+    )
+    yield _family(
+        "vehicles_inside", "gauge", "Stays that are open.", _one(status["vehicles_inside"])
+    )
+    yield _family(
+        "events_only_here",
+        "gauge",
+        "Events that no other central has yet.",
+        _one(status["only_here"]),
+    )
+    for way in ("sent", "received"):
+        name, help = f"messages_{way}_total", f"Messages {way}, since the daemon's start."
+        yield _family(name, "counter", help, _one(status[f"messages_{way}"]))
+    codes = sorted({problem["code"] for problem in status["problems"]})
+    yield _family("problems", "gauge", "What is wrong now, by its code.", _labelled("code", codes))
+    yield from _of_peers(status["peers"])
+    heard = [edge for edge in status["edges"] if edge["last_seen"] is not None]
+    never = [edge["edge_id"] for edge in status["edges"] if edge["last_seen"] is None]
+    yield _family(
+        "edge_never_seen", "gauge", "Configured, and never heard.", _labelled("edge", never)
+    )
+    yield _family(
+        "edge_last_seen_timestamp_seconds",
+        "gauge",
+        "When each edge was last heard.",
+        [
+            ({"edge": edge["edge_id"]}, _seconds(edge["last_seen"]))
+            for edge in sorted(heard, key=lambda it: it["last_seen"], reverse=True)
+        ][: limits.WEB_METRICS_OF_EDGES],
+    )
+
+
+def _labelled(name: str, values: Iterable[str]) -> list[_Sample]:
+    return [({name: value}, 1) for value in values]
+
+
+def _of_peers(peers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    def each(value: str, unit: float = 1) -> list[_Sample]:
+        return [
+            ({"peer": peer["peer_id"]}, peer[value] * unit)
+            for peer in peers
+            if peer[value] is not None
+        ]
+
+    yield _family("peer_up", "gauge", "Whether it is heard, and hears us.", each("connected"))
+    yield _family(
+        "peer_last_seen_timestamp_seconds",
+        "gauge",
+        "When it was last heard.",
+        [
+            ({"peer": peer["peer_id"]}, _seconds(peer["last_ping_time"]))
+            for peer in peers
+            if peer["last_ping_time"] is not None
+        ],
+    )
+    yield _family(
+        "peer_clock_offset_seconds",
+        "gauge",
+        "Its wall clock less ours.",
+        each("clock_offset_ms", 1e-3),
+    )
+    yield _family("peer_lag_events", "gauge", "Events here that it lacks.", each("lag"))
+    yield _family("peer_behind_events", "gauge", "Events it has that we lack.", each("behind"))
+
+
+def _of_database(connection: sqlite3.Connection) -> Iterator[str]:
+    sources = connection.execute(
+        "SELECT origin, sum(head) FROM streams GROUP BY origin ORDER BY 2 DESC LIMIT ?",
+        (limits.WEB_METRICS_OF_CENTRALS,),
+    )
+    yield _family(
+        "events_total",
+        "counter",
+        "Events held here, by the central that recorded them.",
+        [({"source": origin}, count) for origin, count in sources],
+    )
+    verdicts = connection.execute(
+        "SELECT verdict, count(*) FROM verdicts WHERE verdict <> 'REPEATED' GROUP BY 1"
+    )
+    yield _family(
+        "conflicts",
+        "gauge",
+        "Events that did not count, by what became of them.",
+        [({"kind": verdict}, count) for verdict, count in verdicts],
+    )
+    remarked = connection.execute("SELECT count(*) FROM sessions WHERE remarks IS NOT NULL")
+    yield _family(
+        "stays_remarked",
+        "gauge",
+        "Stays that a person should look at.",
+        _one(remarked.fetchone()[0]),
+    )
+    yield _family(
+        "peer_oldest_unacked_timestamp_seconds",
+        "gauge",
+        "When the oldest event here that a peer lacks was recorded; none where it lacks none.",
+        _oldest_unacked(connection),
+    )
+
+
+def _oldest_unacked(connection: sqlite3.Connection) -> Iterator[_Sample]:
+    """By what was written down of each peer, a few seconds ago at most."""
+    streams = connection.execute("SELECT no, origin, epoch, head FROM streams").fetchall()
+    peers: dict[str, dict[tuple[str, int], int]] = {}
+    for peer_id, origin, epoch, head in connection.execute("SELECT * FROM peer_heads"):
+        peers.setdefault(peer_id, {})[origin, epoch] = head
+    for peer_id, held in peers.items():
+        firsts = [
+            number << 40 | held.get((origin, epoch), 0) + 1
+            for number, origin, epoch, head in streams
+            if held.get((origin, epoch), 0) < head
+        ][: limits.WEB_METRICS_OF_STREAMS]
+        query = f"SELECT min(timestamp) FROM events WHERE at IN ({','.join('?' * len(firsts))})"
+        oldest_ms = connection.execute(query, firsts).fetchone()[0]
+        if oldest_ms is not None:
+            yield {"peer": peer_id}, oldest_ms / 1000
+
+
+def _size(database: Path) -> str:
+    size = 0
+    for name in (database, f"{database}-wal"):
+        with suppress(OSError):
+            size += os.stat(name).st_size
+    return _family("db_size_bytes", "gauge", "The database and its journal.", _one(size))
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

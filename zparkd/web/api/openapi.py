@@ -1,0 +1,278 @@
+"""`GET /openapi.json`: what can be asked, in the form that tools read. Written by hand.
+
+A test holds that it names every route and no other, and another asks by it whatever can be asked.
+"""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from zparkd import __version__
+from zparkd.core import limits
+from zparkd.core.gate.requests import Code
+from zparkd.web.api.openapi_schemas import SCHEMAS
+from zparkd.web.http.answers import PROBLEM, answer
+
+_Schema = dict[str, Any]
+_Operation = dict[str, Any]
+
+
+def _ref(name: str) -> _Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _says(**properties: _Schema) -> _Schema:
+    """The schema of an answer that says yes."""
+    return {
+        "type": "object",
+        "properties": {"success": {"const": True}, **properties},
+        "required": ["success", *properties],
+    }
+
+
+def _list(name: str) -> _Schema:
+    return {"type": "array", "items": _ref(name)}
+
+
+def _operation(
+    summary: str,
+    yes: _Schema | None,
+    *parameters: _Schema,
+    no: tuple[int, ...] = (),
+    body: _Schema | None = None,
+    media: str = "application/json",
+    guarded: bool = True,
+) -> _Operation:
+    """One operation: what it answers, what it takes, and with which statuses it refuses."""
+    content = {media: {"schema": yes}} if yes is not None else {media: {}}
+    # Any call may be told to log in, that it comes from elsewhere, or that something is away.
+    refusals = sorted({*no, 400, 403, 421, 503, *((401,) if guarded else ())})
+    operation: _Operation = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Done.", "content": content},
+            **{str(status): {"$ref": "#/components/responses/problem"} for status in refusals},
+        },
+    }
+    if parameters:
+        operation["parameters"] = list(parameters)
+    if body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": body}},
+        }
+    if not guarded:
+        operation["security"] = []
+    return operation
+
+
+def _query(name: str, schema: _Schema, about: str, required: bool = False) -> _Schema:
+    found = {"name": name, "in": "query", "schema": schema, "description": about}
+    return {**found, "required": True} if required else found
+
+
+_TEXT = {"type": "string", "maxLength": limits.TEXT_CHARACTERS}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": limits.TEXT_CHARACTERS},
+    "description": "The request_id: a call repeated with it has no second effect.",
+}
+_MOMENT = {"type": "string", "examples": ["2025-12-02", "2025-12-02 10:30:00"]}
+_FROM = _query("from", _MOMENT, "Not before this: site time, a day or a second.")
+_TO = _query("to", _MOMENT, "Not after this: site time, a day or a second.")
+_FLAG = {"type": "string", "enum": ["1", "0", "true", "false"]}
+_REFUSED_BY_GATE = (409, 413, 429)
+
+_HISTORY = (
+    _query("plate", _TEXT, "Only this plate, however it is written."),
+    _query("match", {"type": "string", "enum": ["exact", "partial"]}, "Or a part of it."),
+    _query("inside", _FLAG, "1: only vehicles that are inside."),
+    _query(
+        "limit",
+        {"type": "integer", "minimum": 0, "maximum": limits.WEB_ROWS, "default": 50},
+        f"At most so many; 0 for as many as there may be, {limits.WEB_ROWS}.",
+    ),
+    _query("offset", {"type": "integer", "minimum": 0}, "Pass over so many."),
+    _FROM,
+    _TO,
+    _query("central", _TEXT, "Only what came in or left at this central."),
+    _query("edge", _TEXT, "Only what came in or left at this edge."),
+    _query("type", _TEXT, "Only this camera_type."),
+    _query("format", {"type": "string", "enum": ["json", "csv"]}, "csv: all of it, as a file."),
+)
+
+PATHS: dict[str, dict[str, _Operation]] = {
+    "/": {
+        "get": _operation("The page for people.", None, media="text/html", no=(404,), guarded=False)
+    },
+    "/api/session": {"get": _operation("Who is asking.", _ref("Session"), guarded=False)},
+    "/api/login": {
+        "post": _operation(
+            "Begin a session: its cookie comes with the answer.",
+            _says(user=_TEXT, role=_ref("Role"), csrf={"type": "string"}),
+            body=_ref("Login"),
+            no=(401, 413, 429),
+            guarded=False,
+        )
+    },
+    "/api/logout": {"post": _operation("End the session.", _says(), guarded=False)},
+    "/api/p2p/config": {
+        "get": _operation("This central and its peers.", _says(config=_ref("Config"))),
+        "put": _operation(
+            "Make this the configuration, all of it or nothing, with no restart.",
+            _says(config=_ref("Config")),
+            {
+                "name": "If-Match",
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": "The ETag of what was changed: refused where another changed it.",
+            },
+            body=_ref("Config"),
+            no=(409, 412, 413, 422),
+        ),
+    },
+    "/api/p2p/status": {"get": _operation("What `zparkctl status --json` says.", _ref("Status"))},
+    "/api/p2p/test-connection": {
+        "post": _operation(
+            "Is a peer there, and who we think it is?",
+            _says(peer_id={"type": "string"}, latency_ms={"type": "number"}),
+            _query("peer_id", _TEXT, "The id of a configured peer.", required=True),
+            no=(404, 502, 504),
+        )
+    },
+    "/api/p2p/sync-state": {
+        "get": _operation(
+            "Up to when all that each peer had is held here.",
+            _says(sync_state=_list("SyncState")),
+        )
+    },
+    "/api/edge/detection": {
+        "post": _operation(
+            "A camera saw a plate.",
+            _ref("Detected"),
+            _KEY,
+            body=_ref("EdgeRequest"),
+            no=_REFUSED_BY_GATE,
+        )
+    },
+    "/api/edge/barrier/open": {
+        "post": _operation(
+            "Open the barrier; a success is on the disk.",
+            _ref("Opened"),
+            _KEY,
+            body=_ref("EdgeRequest"),
+            no=_REFUSED_BY_GATE,
+        )
+    },
+    "/api/edge/barrier/close": {
+        "post": _operation(
+            "The barrier closed behind a vehicle.",
+            _ref("Closed"),
+            _KEY,
+            body=_ref("EdgeRequest"),
+            no=_REFUSED_BY_GATE,
+        )
+    },
+    "/api/parking/history": {
+        "get": _operation(
+            "Who came and went, newest entry first.",
+            _says(history=_list("Stay"), total={"type": "integer"}),
+            *_HISTORY,
+        )
+    },
+    "/api/parking/vehicles/{plate_id}": {
+        "get": _operation(
+            "A vehicle's whole story, oldest first.",
+            _says(plate_id={"type": "string"}, stays=_list("Stay"), events=_list("StoryEvent")),
+            {"name": "plate_id", "in": "path", "required": True, "schema": _TEXT},
+            no=(404,),
+        )
+    },
+    "/api/parking/traffic": {
+        "get": _operation(
+            "How many came and went, and what they paid.",
+            _says(
+                rows=_list("TrafficRow"),
+                complete_until={"type": ["string", "null"]},
+                missing={"type": "array", "items": {"type": "string"}},
+            ),
+            _FROM,
+            _TO,
+            _query("by", {"type": "string", "enum": ["hour", "gate", "type"]}, "What a row is."),
+        )
+    },
+    "/api/conflicts": {
+        "get": _operation(
+            "What a person should look at, newest first.",
+            _says(conflicts=_list("Conflict")),
+            _query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
+                "At most so many.",
+            ),
+        )
+    },
+    "/api/tariff": {
+        "get": _operation("What the site charges.", _ref("Tariff")),
+        "put": _operation(
+            "Set what the site charges, as JSON or TOML.",
+            _ref("Tariff"),
+            body={"type": "object", "properties": {"rate": _list("Rate")}, "required": ["rate"]},
+            no=(413, 422),
+        ),
+    },
+    "/api/tariff/quote": {
+        "post": _operation(
+            "What a stay would cost.", _ref("Quote"), body=_ref("QuoteRequest"), no=(413, 422)
+        )
+    },
+    "/api/stream": {
+        "get": _operation(
+            "Events and status as they come. `Last-Event-ID` resumes.",
+            None,
+            media="text/event-stream",
+        )
+    },
+    "/metrics": {"get": _operation("For Prometheus.", None, media="text/plain")},
+    "/healthz": {"get": _operation("Does the gateway turn?", _ref("Health"), guarded=False)},
+    "/readyz": {"get": _operation("Can cameras be answered here?", _ref("Health"), guarded=False)},
+    "/openapi.json": {"get": _operation("This document.", {"type": "object"}, guarded=False)},
+}
+
+PATHS["/api/tariff"]["put"]["requestBody"]["content"]["application/toml"] = {
+    "schema": {"type": "string"}
+}
+PATHS["/api/parking/history"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
+
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "zparkd-web",
+        "version": __version__,
+        "description": "The gateway of one central of a car park.",
+        "license": {"name": "MIT", "identifier": "MIT"},
+    },
+    "paths": PATHS,
+    "security": [{}, {"token": []}, {"cookie": []}],
+    "components": {
+        "schemas": SCHEMAS,
+        "responses": {
+            "problem": {
+                "description": "No, and why.",
+                "content": {PROBLEM: {"schema": _ref("Problem")}},
+            }
+        },
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "zparkd_session"},
+        },
+    },
+    "x-refusals-of-the-gate": [code.value for code in Code],
+}
+
+
+async def openapi(_request: Request) -> Response:
+    """The document."""
+    return answer(DOCUMENT)

@@ -1,0 +1,160 @@
+"""`/api/tariff`: what the site charges; see it, try it, set it.
+
+What a stay costs is reckoned by the rules that the gates use; a tariff becomes the site's by the
+daemon alone.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from zparkd.core import limits
+from zparkd.core.clock import site_time
+from zparkd.core.site import CAMERA_TYPE
+from zparkd.core.tariff.document import as_toml, read_tariff
+from zparkd.core.tariff.fields import BadDocument, parse
+from zparkd.core.tariff.line_map import Form, lines_of
+from zparkd.core.tariff.pricing import Price, Rate, Tariff, built_in, price
+from zparkd.web.backend.daemon import Daemon
+from zparkd.web.backend.database import Database
+from zparkd.web.http import asked
+from zparkd.web.http.answers import Problem, answer, bad, said_no
+
+_SET_S = 5.0
+_SHOWN = "car"  # of the built-in tariff: all other types cost the same
+
+_Held = dict[str, Any]
+
+
+async def show(request: Request) -> Response:
+    """The tariff that counts, and who set it when."""
+    return answer(await _shown(request))
+
+
+async def set_(request: Request) -> Response:
+    """Make a tariff the site's: TOML, or JSON that begins with a brace."""
+    document, _ = _judged(_text(await asked.body(request)))
+    daemon: Daemon = request.app.state.daemon
+    given = await daemon.ask("tariff.set", _SET_S, document=document, by=request.state.who.by)
+    if given.get("success") is not True:
+        refused = said_no(given)
+        refused.more = {"faults": given.get("faults", [])}
+        raise refused
+    return answer(await _shown(request))
+
+
+async def quote(request: Request) -> Response:
+    """What a stay would cost, by the site's tariff or by the one in `toml`."""
+    fields = await asked.fields(request)
+    zone: tzinfo = request.app.state.site.zone
+    camera_type = fields.get("camera_type", _SHOWN)
+    if not isinstance(camera_type, str) or not CAMERA_TYPE.fullmatch(camera_type):
+        raise bad("camera_type: must be a-z, then a-z, 0-9 and _")
+    entry_ms, exit_ms = (_moment_ms(fields, name, zone) for name in ("entry", "exit"))
+    if exit_ms < entry_ms:
+        raise bad("exit: is before entry")
+    lost_ticket = fields.get("lost_ticket", False)
+    if not isinstance(lost_ticket, bool):
+        raise bad("lost_ticket: must be true or false")
+    toml = fields.get("toml")
+    rates: Mapping[str, Rate]
+    if toml is None:
+        held = await _held(request)
+        rates = read_tariff(held["document"]) if held is not None else {}
+    elif isinstance(toml, str):
+        _, rates = _judged(toml)
+    else:
+        raise bad("toml: must be the text of a tariff")
+    rate = Tariff(0, rates).rate(camera_type)
+
+    def reckoned() -> Price:
+        return price(rate, entry_ms, exit_ms, zone, lost_ticket=lost_ticket)
+
+    priced = await asyncio.get_running_loop().run_in_executor(None, reckoned)
+    return answer({"success": True, **priced._asdict()})
+
+
+async def _shown(request: Request) -> dict[str, Any]:
+    held = await _held(request)
+    if held is None:
+        document = {"rate": [_as_document(built_in(_SHOWN))]}
+        return {
+            "success": True,
+            "version": None,
+            "toml": as_toml(document),
+            **document,
+            "set_by": None,
+            "set_at": None,
+        }
+    zone: tzinfo = request.app.state.site.zone
+    return {
+        "success": True,
+        "version": held["version"],
+        "toml": as_toml(held["document"]),
+        "rate": held["document"]["rate"],
+        "set_by": held["set_by"],
+        "set_at": site_time(held["set_ms"], zone),
+    }
+
+
+async def _held(request: Request) -> _Held | None:
+    """The site's tariff as this central has it; None where none was set."""
+    database: Database = request.app.state.database
+
+    def read(connection: sqlite3.Connection) -> _Held | None:
+        row = connection.execute("SELECT * FROM site_tariff").fetchone()
+        return dict(row) | {"document": orjson.loads(row["document"])} if row is not None else None
+
+    return await database.read(read)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as fault:
+        raise bad(f"byte {fault.start} is not UTF-8") from None
+
+
+def _judged(text: str) -> tuple[object, Mapping[str, Rate]]:
+    """A tariff, as it is written and as it is meant. Raises Problem with all that is wrong."""
+    form = Form.JSON if text.lstrip().startswith("{") else Form.TOML
+    try:
+        document = parse(text, form)
+    except BadDocument as wrong:
+        raise _bad_document(wrong) from None
+    try:
+        return document, read_tariff(document)
+    except BadDocument as wrong:
+        raise _bad_document(wrong.located(lines_of(text, form))) from None
+
+
+def _bad_document(wrong: BadDocument) -> Problem:
+    faults = [str(fault) for fault in wrong.faults]
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_document", "\n".join(faults), faults=faults
+    )
+
+
+def _moment_ms(fields: Mapping[str, object], name: str, zone: tzinfo) -> int:
+    """A moment as ms; one without an offset is site time."""
+    said = fields.get(name)
+    try:
+        moment = datetime.fromisoformat(said if isinstance(said, str) else "")
+        at_ms = round((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise bad(f'{name}: must be a time such as "2025-12-02 10:30:00", site time') from None
+    if not 0 <= at_ms <= limits.TIME_SHOWN_MS_MAX:
+        raise bad(f"{name}: must be between 1970 and 9999")
+    return at_ms
+
+
+def _as_document(rate: Rate) -> dict[str, Any]:
+    steps = [{"every_minutes": step.every_minutes, "amount": step.amount} for step in rate.steps]
+    return {"camera_type": rate.camera_type, "currency": rate.currency, "step": steps}

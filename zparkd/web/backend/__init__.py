@@ -1,0 +1,1 @@
+"""Where the gateway gets its answers: the daemon, the database, the files."""

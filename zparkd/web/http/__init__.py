@@ -1,0 +1,1 @@
+"""What every answer and every question over HTTP has in common."""
