@@ -122,5 +122,12 @@ def test_a_command_that_hangs_is_killed() -> None:
     assert "more than 2 s" in faults(command(sys.executable, "-c", "import time; time.sleep(60)"))
 
 
+def test_a_gpio_chip_that_is_not_there_is_named() -> None:
+    pytest.importorskip("gpiod", reason="the library gpiod is not installed")
+    chip = Path("/dev/no-such-chip")
+    opens = barrier_of(BarrierConfig(BarrierKind.GPIO, chip=chip, line=17)).open
+    assert "/dev/no-such-chip line 17" in faults(opens)
+
+
 def test_without_a_barrier_there_is_nothing_to_move() -> None:
     barrier_of(BarrierConfig(BarrierKind.NONE)).open()

@@ -3,12 +3,14 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge, hikvision, now_ms
-from zparkd.testbed.loopback import LoopbackSite, wait_for
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackSite, new_key, wait_for
 
 
 def http_barrier(relay: Relay) -> str:
@@ -200,6 +202,33 @@ def test_an_open_with_the_power_gone_in_the_middle_is_not_made_twice(
     assert bridge.stop() == 0
     assert relay.opened == ["/open"]
     assert len(site.centrals[0].history()) == 1
+
+
+def test_where_centrals_use_keys_a_lane_proves_who_it_is(
+    folder: Path, bridge: Bridge, relay: Relay
+) -> None:
+    with LoopbackSite(folder / "keys", 1, mode=SecurityMode.CURVE) as site:
+        [central] = site.centrals
+        central.admits("in-1")
+        site.start()
+        keys = {"secret_key_file": str(central.key_of("in-1")), "public_keys": [central.public_key]}
+        bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY", **keys)
+        bridge.start()
+        bridge.send("in-1", hikvision("29A12345"))
+        bridge.wait("in-1", "opened")
+        assert relay.opened == ["/open"]
+        assert [stay["plate_id"] for stay in central.history()] == ["29A12345"]
+
+
+def test_a_key_that_can_t_be_used_ends_it_with_78(bridge: Bridge, folder: Path) -> None:
+    key = new_key(folder / "other.key")
+    bridge.lane("in-1", ["tcp://127.0.0.1:1"], secret_key_file="no.key", public_keys=[key])
+    done = bridge.run()
+    assert done.returncode == 78
+    assert "in-1.toml:0: secret_key_file: " in done.stderr
+    assert "zparkctl keygen" in done.stderr
+    (bridge.folder / "cameras.d" / "no.key").write_text("none")
+    assert "no secret key; make one" in bridge.run().stderr
 
 
 @pytest.mark.slow

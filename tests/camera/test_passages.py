@@ -135,6 +135,14 @@ def test_a_read_without_confidence_is_asked_for_at_once() -> None:
     assert Lane().sees(read("29A12345", confidence=None)) is Step.ASK
 
 
+def test_reads_that_the_camera_gives_one_name_are_one_vehicle_however_unlike() -> None:
+    lane = Lane()
+    one, other = read("29A12345"), read("AD888", 5_000, 0.99)
+    assert lane.sees(replace(one, uid="track-7")) is Step.ASK
+    assert lane.sees(replace(other, uid="track-7")) is Step.CORRECT
+    assert lane.sees(replace(other, plate="XY999", uid="track-8")) is Step.ASK
+
+
 def test_a_better_read_of_who_was_let_through_is_a_correction_once() -> None:
     lane = Lane()
     lane.sees(read("29A1234S", confidence=0.9))

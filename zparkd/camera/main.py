@@ -15,6 +15,7 @@ import uvicorn
 
 from zparkd import __version__
 from zparkd.camera.album import Album
+from zparkd.camera.asking import Centrals
 from zparkd.camera.config import Config, ConfigError, LaneConfig, default_path, load
 from zparkd.camera.connections import bounded
 from zparkd.camera.lane import Lane, now_ms
@@ -59,6 +60,7 @@ def main(ctx: click.Context, /, *, file: Path | None) -> None:
     if ctx.invoked_subcommand is not None:
         return
     config = _load(ctx.obj)
+    _check_keys(config)
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     listening = _listen(*config.listen)
     try:
@@ -200,6 +202,21 @@ def _load(path: Path) -> Config:
         return load(path)
     except ConfigError as refused:
         _fail(EXIT_BAD_CONFIG, *map(str, refused.faults))
+
+
+def _check_keys(config: Config) -> None:
+    """End where the key of a lane can't be used; `test` and `status` need none."""
+    for lane in config.lanes:
+        try:
+            Centrals(lane).close()
+        except OSError as fault:
+            why = f"{lane.secret_key_file}: {fault.strerror}; make it: zparkctl keygen FILE"
+        except ValueError as fault:
+            why = str(fault)
+        else:
+            continue
+        file = config.path.parent / "cameras.d" / f"{lane.name}.toml"
+        _fail(EXIT_BAD_CONFIG, f"{file}:0: secret_key_file: {why}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

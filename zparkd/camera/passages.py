@@ -147,8 +147,11 @@ class Passages:
         return None
 
     def _other_reading(self, read: Read) -> Passage | None:
-        """The vehicle of which this is another reading: alike, or one of the two unsure."""
+        """The vehicle of which this is another reading: by the camera's own name for it, or near
+        in time and alike, or one of the two unsure."""
         for passage in reversed(self._recent):
+            if read.uid is not None and read.uid == passage.read.uid:
+                return passage
             if abs(read.captured_ms - passage.first_ms) > self._window_ms:
                 continue
             doubtful = not (self._is_sure(read) and self._is_sure(passage.read))

@@ -82,7 +82,7 @@ def _junction(event: dict[str, Any], pictures: list[Picture], at: At) -> Message
         captured_ms=time_of(when if when is not None else event.get("LocaleTime"), at),
         confidence=confidence_of(sure, 255) if sure else None,
         travel=_travel(direction),
-        uid=event.get("GroupID"),
+        uid=event.get("GroupID") or None,
         raw={
             "time": event.get("RealUTC") or event.get("LocaleTime"),
             "confidence": sure,

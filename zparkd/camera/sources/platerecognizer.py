@@ -30,7 +30,12 @@ def decode(body: bytes, content_type: str, at: At) -> Message:
     data = found["data"]
     when = data.get("timestamp") or data.get("timestamp_local")
     captured_ms = time_of(_as_utc(when), at) if results else 0
-    reads = [_read(result, captured_ms, when, data.get("filename")) for result in results[:READS]]
+    filename = data.get("filename")
+    reads = [
+        # Of several vehicles in one picture each has a name of its own.
+        _read(result, captured_ms, when, f"{filename} {number}" if filename else None)
+        for number, result in enumerate(results[:READS])
+    ]
     return Message(tuple(reads), tuple(pictures))
 
 
@@ -51,7 +56,7 @@ def _as_utc(when: object) -> object:
     return when
 
 
-def _read(result: object, captured_ms: int, when: object, filename: object) -> Read:
+def _read(result: object, captured_ms: int, when: object, uid: object) -> Read:
     plate = member(result, "plate")
     if isinstance(plate, dict):  # the form with `make_model` v2: plate.props.plate[]
         best = member(plate, "props", "plate", 0)
@@ -63,7 +68,7 @@ def _read(result: object, captured_ms: int, when: object, filename: object) -> R
         captured_ms=captured_ms,
         confidence=confidence_of(score, 1),
         travel=travel_of_degrees(member(result, "direction")),
-        uid=filename,
+        uid=uid,
         raw={
             "time": when,
             "confidence": score,
