@@ -47,25 +47,30 @@ class Told:
 
 
 class Barrier:
-    """What the lane's vehicles see of the barrier: `opened` by the relay, at a plate or at none."""
+    """What the lane's vehicles see of the barrier, which the relay says is `opened`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open = threading.Event()
-        self._standing = False
-        self.strays = 0
+        self._standing: str | None = None
+        self._left = "nobody yet"
+        self._owed = 0  # opens that may still come for who was let through by hand
+        self.strays: list[str] = []
 
-    def arrive(self) -> None:
+    def arrive(self, plate: str) -> None:
         with self._lock:
             self._open.clear()
-            self._standing = True
+            self._standing = plate
 
     def opened(self) -> None:
         with self._lock:
-            if self._standing and not self._open.is_set():
+            if self._standing is not None and not self._open.is_set():
                 self._open.set()
+            elif self._owed:
+                self._owed -= 1
             else:
-                self.strays += 1
+                now = time.monotonic()
+                self.strays.append(f"{now:.3f}: stands {self._standing}, left {self._left}")
 
     def assume_opened(self) -> None:
         """Where nobody tells of the barrier: whoever stands there drives on."""
@@ -74,11 +79,14 @@ class Barrier:
     def wait(self, timeout_s: float) -> bool:
         return self._open.wait(timeout_s)
 
-    def leave(self) -> bool:
+    def leave(self, by_hand: bool) -> bool:
         """Drive on, or be let through by hand; whether it had opened."""
         with self._lock:
-            self._standing = False
-            return self._open.is_set()
+            opened = self._open.is_set()
+            self._owed = int(by_hand and not opened)
+            self._left = f"{self._standing} at {time.monotonic():.3f}, opened {opened}"
+            self._standing = None
+            return opened
 
 
 class Camera(threading.Thread):
@@ -146,7 +154,7 @@ class Camera(threading.Thread):
     def _pass(self, plate: str) -> None:
         self._rest.wait(self._random.uniform(0, 2 * self._pace_s))
         outages = self._outages()
-        self.barrier.arrive()
+        self.barrier.arrive(plate)
         wrong_reads = 0
         if self._random.random() < 0.01:
             self._clock_off_ms, wrong_reads = self._random.choice(_WRONG_MS), 2
@@ -166,7 +174,7 @@ class Camera(threading.Thread):
                 break
             self._shoot(plate, SURE)
         self._clock_off_ms = 0
-        if not self.barrier.leave() and by_hand:
+        if not self.barrier.leave(by_hand) and by_hand:
             self.told.by_hand += 1
         self.told.driven[plate, "EXIT" if self.plan.leaving else "ENTRY"] += 1
         self._away(plate)
@@ -318,9 +326,13 @@ class Day:
         return [fault for camera in self.cameras for fault in camera.told.faults]
 
     @property
-    def strays(self) -> int:
-        """How often a barrier opened at which nobody stood."""
-        return sum(camera.barrier.strays for camera in self.cameras)
+    def strays(self) -> list[str]:
+        """When a barrier opened at which nobody stood, or that was open."""
+        return [
+            f"{camera.plan.name} ({camera.plan.format}) at {stray}"
+            for camera in self.cameras
+            for stray in camera.barrier.strays
+        ]
 
     @property
     def by_hand(self) -> int:

@@ -89,9 +89,9 @@ def _judge(site: CameraSite, day: Day) -> bool:
         click.echo(f"FAULT: {fault}")
         return False
     good = not day.faults and not day.strays
-    for fault in day.faults:
+    for fault in (*day.faults, *day.strays):
         click.echo(f"FAULT: {fault}")
-    click.echo(f"barriers that opened for nobody, or twice: {day.strays}")
+    click.echo(f"barriers that opened for nobody, or twice: {len(day.strays)}")
     click.echo(f"let through by hand after an outage: {day.by_hand}")
     for central in site.site.centrals:
         told = site.told(central)

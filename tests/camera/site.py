@@ -103,7 +103,7 @@ class CameraSite(AbstractContextManager["CameraSite"]):
             more,
             source=source,
             direction="EXIT" if plan.leaving else "ENTRY",
-            window_s=1.0,
+            window_s=4.0,
             hold_s=2.0,
         )
 

@@ -11,7 +11,7 @@ from tests.camera.site import CameraSite, Killer, plans
 def check(site: CameraSite, day: Day) -> None:
     """What must be true after any day."""
     assert day.faults == []
-    assert day.strays == 0, "a barrier opened at which nobody stood, or twice"
+    assert day.strays == [], "a barrier opened at which nobody stood, or twice"
     assert day.gone == len(day.plates)
     site.settled()
     told = site.told(site.site.centrals[0])

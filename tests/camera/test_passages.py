@@ -38,9 +38,11 @@ class Lane:
         self.passages = Passages("edge-1", WINDOW_MS, SURE, hold_ms)
         self.asked: list[tuple[str, str]] = []
         self.steps: list[Step] = []
+        self.now_ms = START_MS
 
     def sees(self, seen: Read) -> Step:
-        passage, step = self.passages.take(seen, seen.captured_ms)
+        self.now_ms = seen.captured_ms
+        passage, step = self.passages.take(seen, self.now_ms)
         self.steps.append(step)
         if step is Step.ASK:
             self.asks(passage)
@@ -49,6 +51,7 @@ class Lane:
     def asks(self, passage: Passage) -> None:
         self.asked.append((passage.plate, passage.request_id))
         passage.state = self.answer
+        passage.settled_ms = self.now_ms
 
     def waits(self, after_ms: int) -> None:
         for passage in self.passages.due(START_MS + after_ms):
@@ -168,13 +171,31 @@ def test_a_better_read_of_who_was_not_let_through_is_asked_for(answer: State) ->
     assert lane.asked[0][1] != lane.asked[1][1]
 
 
-@pytest.mark.parametrize("answer", [State.REFUSED, State.UNANSWERED, State.GRANTED])
+@pytest.mark.parametrize("answer", [State.REFUSED, State.GRANTED])
 def test_who_still_stands_there_is_asked_for_again_under_the_same_name(answer: State) -> None:
     lane = Lane(answer)
     lane.sees(read("29A12345"))
     assert lane.sees(read("29A12345", AGAIN_MS - 1)) is Step.NOTHING
     assert lane.sees(read("29A12345", AGAIN_MS)) is Step.ASK
     assert lane.asked[0] == lane.asked[1]
+
+
+@pytest.mark.parametrize("answer", [State.REFUSED, State.UNANSWERED, State.GRANTED])
+def test_a_read_that_came_while_the_barrier_moved_moves_it_no_second_time(answer: State) -> None:
+    lane = Lane(answer)
+    passage, _ = lane.passages.take(read("29A12345"), START_MS)
+    passage.state, passage.settled_ms = answer, START_MS + 5_000
+    for after_ms in (600, 1_200, 4_999):
+        again = read("29A12345", after_ms)
+        assert lane.passages.take(again, again.captured_ms) == (passage, Step.NOTHING)
+    again = read("29A12345", 5_000 + AGAIN_MS)
+    assert lane.passages.take(again, again.captured_ms) == (passage, Step.ASK)
+
+
+def test_who_nobody_answered_for_is_asked_for_again_with_the_next_read() -> None:
+    lane = Lane(State.UNANSWERED)
+    lane.sees(read("29A12345"))
+    assert lane.sees(read("29A12345", 1)) is Step.ASK
 
 
 def test_a_passage_of_an_earlier_run_goes_on() -> None:

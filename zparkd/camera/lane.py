@@ -174,7 +174,7 @@ class Lane:
                         self._judge(taken)
                         self._ledger.done(taken.number)
                     for passage in self._passages.due(_mono_ms()):
-                        self._ask(passage)
+                        self._ask_for(passage)
                 except Exception:
                     # One read that can't be dealt with must not end the lane.
                     _log.exception("%s: a read could not be dealt with", self.config.name)
@@ -194,12 +194,12 @@ class Lane:
                 request_id = request_id_of(self.config.edge_id, read)
                 self._as_seen(read, request_id, taken.pictures)
             return
-        passage, step = self._passages.take(read, _mono_ms())
+        passage, step = self._passages.take(read, round(taken.came_s * 1000))
         if passage.read is read:
             passage.carried = taken
         match step:
             case Step.ASK:
-                self._ask(passage)
+                self._ask_for(passage)
             case Step.WAIT:
                 self._ledger.keep(self.config.name, passage)
             case Step.CORRECT:
@@ -223,6 +223,13 @@ class Lane:
             return when
         self.figures.note("own_clock_offset_ms", self._clock() - by_central_ms)
         return timing(read, by_central_ms)
+
+    def _ask_for(self, passage: Passage) -> None:
+        """Ask for a passage, and note when it was known what came of it."""
+        try:
+            self._ask(passage)
+        finally:
+            passage.settled_ms = _mono_ms()
 
     def _ask(self, passage: Passage) -> None:
         """Ask for a passage, and open for it where a central says so in time."""

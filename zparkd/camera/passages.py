@@ -14,7 +14,7 @@ from zparkd.camera.read import Read
 FRESH_MS = 10_000  # a read older than this opens nothing
 AHEAD_MS = 10_000  # nor does one from so far in the future: the camera's clock is wrong
 STANDING_MS = 20_000  # a plate read again within this is the vehicle that still stands there
-AGAIN_MS = 2_000  # before what was refused, or did not open, is asked for again
+AGAIN_MS = 1_000  # before what was refused, or did not open, is asked for again
 REMEMBERED = 16  # passages of a lane; a camera sees the vehicles that wait behind, too
 _ALIKE = 2  # characters that may differ between two reads of one plate
 
@@ -39,6 +39,15 @@ class State(StrEnum):
     OPENED = "opened"
 
 
+# From when it was known until a vehicle that still stands there is asked for again.
+_PAUSE_MS = {
+    State.ASKED: 0,
+    State.UNANSWERED: 0,
+    State.REFUSED: AGAIN_MS,
+    State.GRANTED: AGAIN_MS,
+}
+
+
 class Step(StrEnum):
     """What is to be done about a read."""
 
@@ -52,8 +61,9 @@ class Step(StrEnum):
 class Passage:
     """One vehicle at the barrier: `read` is what is asked for, under `request_id`.
 
-    `first_ms` and `last_ms` are when the camera saw it first and last. `asked_ms` is when it was
-    asked for last, `due_ms` when a held one is at the latest; both of the clock of `take`.
+    `first_ms` and `last_ms` are when the camera saw it first and last. `settled_ms` is when it was
+    known what came of asking for it, `due_ms` when a held one is to be asked for at the latest; both
+    are of the clock of `take`.
     `carried` is what came with the read; nothing here looks at it.
     """
 
@@ -62,7 +72,7 @@ class Passage:
     first_ms: int
     last_ms: int
     state: State = State.HELD
-    asked_ms: int = 0
+    settled_ms: int = 0
     due_ms: int = 0
     corrected: str | None = None
     carried: object = None
@@ -106,28 +116,31 @@ class Passages:
         """Take in a passage of an earlier run, the oldest first."""
         self._recent.append(passage)
 
-    def take(self, read: Read, now_ms: int) -> tuple[Passage, Step]:
-        """What a fresh read with a plate is: of which passage, and what is to be done."""
+    def take(self, read: Read, came_ms: int) -> tuple[Passage, Step]:
+        """What a fresh read with a plate is: of which passage, and what is to be done.
+
+        `came_ms` is when it came in, by a clock that only goes on.
+        """
         same = self._standing(read)
         if same is not None:
-            return same, self._again(same, read, now_ms)
+            return same, self._again(same, read, came_ms)
         other = self._other_reading(read)
         if other is not None:
-            return other, self._better(other, read, now_ms)
+            return other, self._better(other, read)
         passage = Passage(
             request_id_of(self._edge_id, read), read, read.captured_ms, read.captured_ms
         )
         self._recent.append(passage)
         if self._is_sure(read) or not self._hold_ms:
-            return passage, _ask(passage, now_ms)
-        passage.due_ms = now_ms + self._hold_ms
+            return passage, _ask(passage)
+        passage.due_ms = came_ms + self._hold_ms
         return passage, Step.WAIT
 
     def due(self, now_ms: int) -> list[Passage]:
         """Held passages that have waited long enough; they are to be asked for now."""
         found = [it for it in self._recent if it.state is State.HELD and it.due_ms <= now_ms]
         for passage in found:
-            _ask(passage, now_ms)
+            _ask(passage)
         return found
 
     def next_due_ms(self) -> int | None:
@@ -152,14 +165,15 @@ class Passages:
         for passage in reversed(self._recent):
             if read.uid is not None and read.uid == passage.read.uid:
                 return passage
-            if abs(read.captured_ms - passage.first_ms) > self._window_ms:
+            apart_ms = abs(read.captured_ms - passage.first_ms)
+            if apart_ms > self._window_ms and passage.state is not State.HELD:
                 continue
             doubtful = not (self._is_sure(read) and self._is_sure(passage.read))
             if doubtful or alike(passage.plate, read.plate or ""):
                 return passage
         return None
 
-    def _again(self, passage: Passage, read: Read, now_ms: int) -> Step:
+    def _again(self, passage: Passage, read: Read, came_ms: int) -> Step:
         """The same plate once more."""
         passage.last_ms = max(passage.last_ms, read.captured_ms)
         if read.plate == passage.corrected:
@@ -168,15 +182,16 @@ class Passages:
             case State.HELD:
                 # Two reads that agree are as good as one that is sure.
                 passage.read = max(passage.read, read, key=_rank)
-                return _ask(passage, now_ms)
+                return _ask(passage)
             case State.OPENED:
                 return Step.NOTHING
-        if now_ms - passage.asked_ms < AGAIN_MS:
+        # A read that came before it was settled does not say that somebody still stands there.
+        if came_ms - passage.settled_ms < _PAUSE_MS[passage.state]:
             return Step.NOTHING
         passage.read = read
-        return _ask(passage, now_ms)
+        return _ask(passage)
 
-    def _better(self, passage: Passage, read: Read, now_ms: int) -> Step:
+    def _better(self, passage: Passage, read: Read) -> Step:
         """Another plate of the same vehicle."""
         passage.last_ms = max(passage.last_ms, read.captured_ms)
         if _rank(read) <= _rank(passage.read):
@@ -188,7 +203,7 @@ class Passages:
         passage.request_id = request_id_of(self._edge_id, read)
         if passage.state is State.HELD and not self._is_sure(read):
             return Step.WAIT
-        return _ask(passage, now_ms)
+        return _ask(passage)
 
 
 def alike(one: str, other: str) -> bool:
@@ -207,9 +222,8 @@ def alike(one: str, other: str) -> bool:
     return above[-1] <= _ALIKE
 
 
-def _ask(passage: Passage, now_ms: int) -> Step:
+def _ask(passage: Passage) -> Step:
     passage.state = State.ASKED
-    passage.asked_ms = now_ms
     return Step.ASK
 
 
