@@ -62,8 +62,8 @@ class Passage:
     """One vehicle at the barrier: `read` is what is asked for, under `request_id`.
 
     `first_ms` and `last_ms` are when the camera saw it first and last. `settled_ms` is when it was
-    known what came of asking for it, `due_ms` when a held one is to be asked for at the latest; both
-    are of the clock of `take`.
+    known what came of asking for it, `due_ms` until when a held one is held; both of the clock of
+    `take`.
     `carried` is what came with the read; nothing here looks at it.
     """
 
