@@ -84,7 +84,17 @@ class Cameras:
         if world.luck.random() < self.deaf:
             return
         world.note(act.request["edge_id"], f"hears of {machine.name}: {_told(answer)}")
+        if not answer["success"] and answer["error"]["code"] == "storage_unavailable":
+            named = "request_id" in act.request
+            other = world.life.choice(world.centrals) if named else machine
+            world.after(world.life.randint(50, 1_500), lambda: self._once_more(act, other))
+            return
         act.answers.append((machine.name, answer))
+
+    def _once_more(self, act: Act, machine: "Machine") -> None:
+        """Nothing was recorded there: ask again at once, here or elsewhere."""
+        if not act.answered and self._world.healed_ms is None:
+            self._send(act, machine)
 
 
 def _asked(request: dict[str, Any]) -> str:

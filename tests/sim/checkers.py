@@ -1,22 +1,32 @@
 """What must hold of a simulated site once it is healed; each raises AssertionError if not.
 
-They ask the disks and the ledger. What the rules of stays come to is asked of `sessions.project`,
-from scratch; that those rules are right in what matters most, `the_older_entry_counts` says in
-its own words.
+They ask the disks and the ledger, and compare with what the oracle says that the bytes of the
+events come to. The rules that are judged are not asked what is right.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
+
+from tests.sim.cameras import Act
 from tests.sim.machine import Disk, Machine
-from tests.sim.office import tariffs_of
+from tests.sim.oracle.events import ENTRY, EXIT, At, Key, Said
+from tests.sim.oracle.held import Held
+from tests.sim.oracle.prices import price
+from tests.sim.oracle.stays import (
+    ENDED_NOTHING,
+    REPEATED,
+    SUPERSEDED,
+    WAITING,
+    Stay,
+    history_row,
+    shared_row,
+)
 from tests.sim.world import World
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, read
-from zparkd.core.gate.charges import reckoned
-from zparkd.core.reference.fold import project_reference
-from zparkd.core.stays import ACTS, Projection, Verdict, project
+from zparkd.core.central import FromEdge
 
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.
@@ -24,53 +34,65 @@ PAGES_OF_ONE_EVENT = 3  # each missing event is sent at most so often: slow requ
 ASKS_A_LINK_AND_S = 2.5  # each link asks at most this often in a second, besides
 LEARNED_AFTER_MS = 7_500  # by then each has measured the clocks of all others
 RIGHT_WITHIN_MS = limits.CLOCK_BOUND_MS + 1_000
+LOOKED_AT = 6  # plates that every gate is asked about at the end
+
+_EVENTS = (
+    "SELECT s.origin, s.epoch, e.at & ((1 << 40) - 1), e.skeleton, e.sealed"
+    " FROM events e JOIN streams s ON s.no = e.at >> 40 ORDER BY 1, 2, 3"
+)
+_STAYS = (
+    "SELECT o.origin, o.epoch, t.seq, t.camera_type, t.plate_id, t.plate_view, t.edge_id,"
+    " t.confidence, t.entry_ms, t.confirmed, t.closed_by, t.exit_central, t.exit_edge_id,"
+    " t.exit_ms, t.fee, t.currency, t.duration_s, t.remarks"
+    " FROM shared_stays t JOIN streams o ON o.no = t.at >> 40 ORDER BY 1, 2, 3"
+)
+_VERDICTS = (
+    "SELECT o.origin, o.epoch, v.at & ((1 << 40) - 1), v.verdict, i.origin, i.epoch,"
+    " v.instead & ((1 << 40) - 1) FROM verdicts v JOIN streams o ON o.no = v.at >> 40"
+    " LEFT JOIN streams i ON i.no = v.instead >> 40 ORDER BY 1, 2, 3"
+)
 
 
 def check(world: World) -> None:
     """All of it."""
     assert not world.ledger.broken, world.ledger.broken[0]
     converged(world)
-    events = events_of(world.centrals[0])
-    chains_are_whole(world.centrals[0].name, events)
-    wanted = project(events)
-    judged = judged_rows(wanted)
-    shown = history(world.centrals[0])
-    at_most_one_open_stay(wanted)
-    the_older_entry_counts(events, wanted)
-    exits_end_the_open_stay(events, wanted)
+    zone = ZoneInfo(world.timezone)
+    rows = disk_of(world.centrals[0])._connection.execute(_EVENTS).fetchall()
+    held = Held(world.read(skeleton, sealed) for *_, skeleton, sealed in rows)
+    chains_are_whole(rows, held)
+    stays, verdicts = held.stays(), held.verdicts()
+    at_most_one_open_stay(stays)
+    the_older_entry_counts(held, stays, verdicts)
+    exits_end_the_open_stay(held, stays, verdicts)
+    wanted_stays = sorted(map(shared_row, stays.values()))
+    wanted_verdicts = sorted(
+        (*at, verdict, *(instead or (None, None, None)))
+        for at, (verdict, instead) in verdicts.items()
+    )
     for machine in world.centrals:
-        same_events(machine, events)
-        same_stays(machine, wanted, judged)
-        assert history(machine) == shown, f"histories differ: {machine.name}"
-        same_reference_data(machine, events)
+        connection = disk_of(machine)._connection
+        same_events(machine, connection.execute(_EVENTS).fetchall(), rows)
+        same("stays", machine, connection.execute(_STAYS).fetchall(), wanted_stays)
+        same("verdicts", machine, connection.execute(_VERDICTS).fetchall(), wanted_verdicts)
+        same_history(machine, stays, zone)
+        same_reference_data(machine, held)
         memory_is_bounded(world, machine)
-    fees_can_be_reckoned_again(world, events)
-    nothing_acknowledged_is_lost(world, events)
-    no_act_counts_twice(world, events, wanted)
+    fees_can_be_reckoned_again(held, zone)
+    nothing_acknowledged_is_lost(world, held)
+    no_act_counts_twice(held, verdicts)
     answers_agree(world)
+    ids_stay(world, held)
     right_clocks_stay_right(world)
     no_storm(world)
     nobody_is_taken_for_two(world)
+    gates_know_it(world, held)
 
 
 def disk_of(machine: Machine) -> Disk:
     """The disk of a machine that runs."""
     assert machine.disk is not None, f"{machine.name} is off"
     return machine.disk
-
-
-def events_of(machine: Machine) -> list[Event]:
-    """All events on a machine's disk, by position."""
-    rows = disk_of(machine)._connection.execute("SELECT skeleton, sealed FROM events")
-    return sorted((read(*row) for row in rows), key=lambda event: event.position)
-
-
-def history(machine: Machine) -> list[dict[str, Any]]:
-    """The rows of `history`, but for what is a central's own."""
-    cursor = disk_of(machine)._connection.execute("SELECT * FROM history ORDER BY event_id")
-    names = [column[0] for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor]
-    return [{k: v for k, v in row.items() if k not in LOCAL_COLUMNS} for row in rows]
 
 
 # --- the log -------------------------------------------------------------------------------------
@@ -88,185 +110,192 @@ def converged(world: World) -> None:
         assert machine.knows_all_is_here(), f"{machine.name} does not know that all is here"
 
 
-def chains_are_whole(name: str, events: list[Event]) -> None:
-    """Each stream has no gap, and each event continues the one before it."""
-    last: dict[Any, Event] = {}
-    for event in events:
-        before = last.get(event.position.stream)
-        gap = event.position.seq != (before.position.seq if before else 0) + 1
-        assert not gap, f"gap: {name} holds {event.position} and not what is before it"
+def chains_are_whole(rows: list[tuple[Any, ...]], held: Held) -> None:
+    """Each stream has no gap, and each event continues the one before it and is where it says."""
+    before: Said | None = None
+    for (*at, _, _), event in zip(rows, held.events.values(), strict=True):
+        assert event.at == tuple(at), f"chain broken: what is at {at} says {event.at}"
+        if before is not None and before.at[:2] != event.at[:2]:
+            before = None
+        gap = event.at[2] != (before.at[2] if before else 0) + 1
+        assert not gap, f"gap: {event.at} is held and not what is before it"
         right = event.prev == (before.hash if before else "")
-        assert right, f"chain broken: at {event.position} of {name}"
-        last[event.position.stream] = event
+        assert right, f"chain broken: at {event.at}"
+        assert event.whole, f"chain broken: at {event.at}"
+        before = event
 
 
-def same_events(machine: Machine, wanted: list[Event]) -> None:
+def same_events(machine: Machine, events: list[Any], wanted: list[Any]) -> None:
     """A machine holds these events, byte for byte, up to its heads."""
-    events = events_of(machine)
-    assert [it.position for it in events] == [it.position for it in wanted], (
+    assert [row[:3] for row in events] == [row[:3] for row in wanted], (
         f"gap: {machine.name} holds other events than its heads say"
     )
-    for event, other in zip(events, wanted, strict=True):
-        same = (event.skeleton, event.sealed) == (other.skeleton, other.sealed)
-        assert same, f"{machine.name} has other bytes at {event.position}"
+    same("bytes", machine, events, wanted)
     assert sum(disk_of(machine).heads.values()) == len(events), f"gap: {machine.name}"
+
+
+def same(what: str, machine: Machine, found: list[Any], wanted: list[Any]) -> None:
+    """Rows of a machine are what they must be."""
+    if found == wanted:
+        return
+    odd = next((row for row in found if row not in wanted), None)
+    lacks = next((row for row in wanted if row not in found), None)
+    raise AssertionError(f"{what} differ: {machine.name} has {odd}, and not {lacks}")
 
 
 # --- reference data ------------------------------------------------------------------------------
 
 
-def same_reference_data(machine: Machine, events: list[Event]) -> None:
-    """Tariff, passes and staff kept step by step are those of the whole set, from scratch."""
-    disk, wanted = disk_of(machine), project_reference(events)
-    held = disk.reference.tariff()
-    counting = held.tariff.set_by if held is not None else None
-    assert counting == wanted.tariff, f"tariffs differ: {machine.name} has that of {counting}"
-    for table, entries in (("passes", wanted.passes), ("staff", wanted.staff)):
-        rows = disk._connection.execute(f"SELECT at FROM {table}")
-        kept = sorted(disk._streams.position(at) for (at,) in rows)
-        assert kept == sorted(entries.values()), f"{table} differ: {machine.name} has {kept}"
+def same_reference_data(machine: Machine, held: Held) -> None:
+    """Tariff, passes and staff kept step by step are those of the whole set."""
+    run = disk_of(machine)._connection.execute
+    tariff = run("SELECT version, set_by, set_ms FROM site_tariff").fetchall()
+    last = held.tariff
+    wanted = [(last.data["version"], last.origin, last.timestamp)] if last is not None else []
+    same("tariffs", machine, tariff, wanted)
+    passes = run(
+        "SELECT plate_id, camera_type, valid_from, valid_until, holder, changed_by, changed_ms"
+        " FROM site_passes ORDER BY 1, 2, 3"
+    )
+    days = ("camera_type", "valid_from", "valid_until")
+    wanted = [
+        (it.plate, *(it.data[name] for name in days), it.personal.get("holder"), *who_and_when(it))
+        for it in held.passes()
+    ]
+    same("passes", machine, passes.fetchall(), sorted(wanted))
+    staff = run("SELECT staff_id, name, changed_by, changed_ms FROM site_staff ORDER BY 1")
+    wanted = [
+        (it.personal["staff_id"], it.personal.get("name"), *who_and_when(it)) for it in held.staff()
+    ]
+    same("staff", machine, staff.fetchall(), sorted(wanted))
 
 
-def fees_can_be_reckoned_again(world: World, events: list[Event]) -> None:
+def who_and_when(event: Said) -> tuple[str, int]:
+    """Whose event it is, and of when."""
+    return event.origin, event.timestamp
+
+
+def fees_can_be_reckoned_again(held: Held, zone: ZoneInfo) -> None:
     """Each exit was charged what its tariff, its times and its pass come to, and says how."""
-    tariffs = tariffs_of(events)
-    for event in events:
-        facts = event.facts
-        if event.kind != Kind.EXIT or facts is None or facts.breakdown is None:
+    for event in held.events.values():
+        if event.kind != EXIT or event.data is None or event.data.get("breakdown") is None:
             continue
-        named = Position(*facts.tariff) if facts.tariff is not None else None
-        if named not in tariffs:
+        data, tariff = event.data, event.data.get("tariff")
+        if tariff is not None and tuple(tariff) not in held.events:
             continue  # it was lost with the disk of the one central that had it
-        zone = ZoneInfo(world.timezone)
-        fee = reckoned(facts, event.timestamp, tariffs[named], zone)
-        assert fee == facts.fee, f"fee wrong: {event.position} charged {facts.fee}, not {fee}"
-        said = sum(int(line["amount"]) for line in facts.breakdown)
-        assert said == facts.fee, f"fee wrong: {event.position} says {facts.breakdown}"
+        fee = 0
+        if data.get("pass_until") is None:
+            fee, _ = price(
+                held.document(tuple(tariff) if tariff is not None else None),
+                data["camera_type"],
+                data["entry_ms"],
+                data.get("priced_ms", event.timestamp),
+                zone,
+                lost_ticket=data.get("lost_ticket", False),
+            )
+        assert fee == data["fee"], f"fee wrong: {event.at} charged {data['fee']}, not {fee}"
+        said = sum(int(line["amount"]) for line in data["breakdown"])
+        assert said == fee, f"fee wrong: {event.at} says {data['breakdown']}"
 
 
 # --- stays ---------------------------------------------------------------------------------------
 
 
-def judged_rows(wanted: Projection) -> dict[Position, tuple[str, Position | None]]:
-    """The verdicts of a projection."""
-    return {
-        position: (judged.verdict.value, judged.instead)
-        for position, judged in wanted.judged.items()
-    }
+def same_history(machine: Machine, stays: dict[At, Stay], zone: ZoneInfo) -> None:
+    """What people read is what the stays are."""
+    cursor = disk_of(machine)._connection.execute("SELECT * FROM history")
+    names = [column[0] for column in cursor.description]
+    rows = {}
+    for row in cursor:
+        named = dict(zip(names, row, strict=True))
+        assert named.pop("id") > 0, f"histories differ: {machine.name} has {row}"
+        rows[named["event_id"], named["camera_type"]] = named
+    wanted = {}
+    for stay in stays.values():
+        wanted[stay.event_id, stay.vehicle[0]] = history_row(stay, machine.id, zone)
+    for key in rows.keys() | wanted.keys():
+        found, right = rows.get(key, {}), wanted.get(key, {})
+        odd = {name: found.get(name) for name in right if found.get(name) != right[name]}
+        assert found, f"histories differ: {machine.name} lacks {key}"
+        assert not odd, f"histories differ: {machine.name} says {odd} of {key}"
 
 
-def same_stays(machine: Machine, wanted: Projection, judged: dict[Position, Any]) -> None:
-    """The stays and verdicts kept step by step are those of the whole set, from scratch."""
-    disk = disk_of(machine)
-    rows = disk._connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
-    assert rows == len(wanted.stays), f"stays differ: {machine.name} has {rows}"
-    for position, stay in wanted.stays.items():
-        held = disk.stay_of(position)
-        assert held is not None, f"stays differ: {machine.name} has none of {position}"
-        assert held.stay == stay, f"stays differ: {machine.name}: {held.stay} is not {stay}"
-    at = disk._streams.position
-    kept = {
-        at(row[0]): (row[1], at(row[2]) if row[2] is not None else None)
-        for row in disk._connection.execute("SELECT at, verdict, instead FROM verdicts")
-    }
-    for position in kept.keys() | judged.keys():
-        same = kept.get(position) == judged.get(position)
-        assert same, (
-            f"verdicts differ: {machine.name} says {kept.get(position)} of {position},"
-            f" not {judged.get(position)}"
-        )
-
-
-def at_most_one_open_stay(wanted: Projection) -> None:
+def at_most_one_open_stay(stays: dict[At, Stay]) -> None:
     """Nobody is inside twice."""
-    inside = Counter(stay.vehicle for stay in wanted.stays.values() if stay.closed_by is None)
+    inside = Counter(stay.vehicle for stay in stays.values() if stay.closer is None)
     twice = [vehicle for vehicle, count in inside.items() if count > 1]
     assert not twice, f"inside twice: {twice}"
 
 
-def the_older_entry_counts(events: list[Event], wanted: Projection) -> None:
+def the_older_entry_counts(held: Held, stays: dict[At, Stay], verdicts: dict[At, Any]) -> None:
     """An entry gives way to older ones only; stays of a vehicle follow each other; each closer
     ends one stay; each entry either counts, gave way, or repeats another."""
-    entries = {event.position: event for event in events if event.kind == Kind.ENTRY}
-    for position, judged in wanted.judged.items():
-        if judged.verdict in (Verdict.SUPERSEDED, Verdict.REPEATED):
-            assert judged.instead is not None
-            by_position = {event.position: event for event in events}
-            older = by_position[judged.instead].key < by_position[position].key
-            assert older, f"the newer won: {position} gave way to {judged.instead}"
-    for position, event in entries.items():
-        if event.facts is not None:
-            counts = position in wanted.stays
-            gave_way = position in wanted.judged
-            assert counts != gave_way, f"entry {position} is neither a stay nor judged, or both"
-    closers = Counter(stay.closer for stay in wanted.stays.values() if stay.closer is not None)
+    for at, (verdict, instead) in verdicts.items():
+        if verdict in (SUPERSEDED, REPEATED):
+            older = held.events[instead].key < held.events[at].key
+            assert older, f"the newer won: {at} gave way to {instead}"
+    for at, event in held.events.items():
+        if event.kind == ENTRY and event.data is not None:
+            assert (at in stays) != (at in verdicts), f"entry {at} is neither a stay nor judged"
+    closers = Counter(stay.closer.at for stay in stays.values() if stay.closer is not None)
     assert all(count == 1 for count in closers.values()), "one event ended two stays"
-    by_vehicle: dict[VehicleKey, list[Any]] = defaultdict(list)
-    for stay in wanted.stays.values():
-        by_vehicle[stay.vehicle].append(stay)
-    for stays in by_vehicle.values():
-        stays.sort(key=lambda stay: stay.entry_key)
-        still_open = [stay for stay in stays[:-1] if stay.closed_by is None]
-        assert not still_open, f"a stay began while an older one was open: {still_open}"
+    newest: dict[Any, Stay] = {}
+    for stay in sorted(stays.values(), key=lambda it: it.entry.key):
+        before = newest.get(stay.vehicle)
+        still_open = before is not None and before.closer is None
+        assert not still_open, f"a stay began while an older one was open: {before}"
+        newest[stay.vehicle] = stay
 
 
-def exits_end_the_open_stay(events: list[Event], wanted: Projection) -> None:
+def exits_end_the_open_stay(held: Held, stays: dict[At, Stay], verdicts: dict[At, Any]) -> None:
     """An exit that ended nothing had no stay open at its place, whatever entry it names."""
-    by_position = {event.position: event for event in events}
-    stays: dict[VehicleKey, list[tuple[SortKey, SortKey]]] = defaultdict(list)
-    for stay in wanted.stays.values():
-        end = SortKey(2**62, "", 0, 0)
-        if stay.closer is not None:
-            end = place(by_position[stay.closer], by_position)
-        stays[stay.vehicle].append((stay.entry_key, end))
-    for position, judged in wanted.judged.items():
-        if judged.verdict is not Verdict.ENDED_NOTHING:
-            continue
-        event = by_position[position]
-        vehicle = vehicle_of(event, by_position)
-        at = place(event, by_position)
-        inside = [stay for stay in stays.get(vehicle, []) if stay[0] < at < stay[1]]
-        assert not inside, f"an exit ended nothing: {position}, though {vehicle} was inside"
+    spans: dict[Any, list[tuple[Key, Key]]] = {}
+    for stay in stays.values():
+        end = place(stay.closer, held) if stay.closer is not None else (2**62, "", 0, 0)
+        spans.setdefault(stay.vehicle, []).append((stay.entry.key, end))
+    for at, (verdict, _) in verdicts.items():
+        if verdict == ENDED_NOTHING:
+            event = held.events[at]
+            inside = [
+                it
+                for it in spans.get(vehicle_of(event, held), ())
+                if it[0] < place(event, held) < it[1]
+            ]
+            assert not inside, f"an exit ended nothing: {at}, though it was inside"
 
 
-def vehicle_of(event: Event, by_position: dict[Position, Event]) -> VehicleKey | None:
+def vehicle_of(event: Said, held: Held) -> Any:
     """The vehicle to which an event belongs: that of the entry it names, if it is here."""
-    named = by_position.get(event.names) if event.names is not None else None
-    return named.vehicle if event.kind == Kind.EXIT and named is not None else event.vehicle
+    named = held.events.get(event.names) if event.kind == EXIT and event.names else None
+    return (named or event).vehicle
 
 
-def place(event: Event, by_position: dict[Position, Event]) -> SortKey:
+def place(event: Said, held: Held) -> Key:
     """Where an event takes part: never before the entry it names."""
-    named = by_position.get(event.names) if event.names is not None else None
-    if event.kind != Kind.EXIT or named is None:
-        return event.key
-    return max(event.key, named.key)
+    named = held.events.get(event.names) if event.kind == EXIT and event.names else None
+    return event.key if named is None else max(event.key, named.key)
 
 
 # --- what edges were told ------------------------------------------------------------------------
 
 
-def nothing_acknowledged_is_lost(world: World, events: list[Event]) -> None:
+def nothing_acknowledged_is_lost(world: World, held: Held) -> None:
     """What an edge was told yes to is on record, if any disk that had it is still there."""
-    held = {event.position for event in events}
     for ack in world.ledger.acks:
         for position in ack.positions:
-            if position not in held and position not in world.ledger.lost:
+            if tuple(position) not in held.events and position not in world.ledger.lost:
                 request = world.cameras.acts[ack.act].request
                 raise AssertionError(f"lost: {request} was told {ack.answer} by {ack.by}")
 
 
-def no_act_counts_twice(world: World, events: list[Event], wanted: Projection) -> None:
+def no_act_counts_twice(held: Held, verdicts: dict[At, Any]) -> None:
     """Of all events of one request and one vehicle, one counts."""
-    counting: Counter[tuple[str, str, VehicleKey]] = Counter()
-    by_position = {event.position: event for event in events}
-    for event in events:
-        facts, vehicle = event.facts, vehicle_of(event, by_position)
-        if event.kind not in ACTS or facts is None or facts.request_id is None or vehicle is None:
+    counting: Counter[Any] = Counter()
+    for event in held.events.values():
+        if event.kind not in (ENTRY, EXIT) or event.act is None:
             continue
-        judged = wanted.judged.get(event.position)
-        if judged is None or judged.verdict not in (Verdict.REPEATED, Verdict.WAITING):
-            counting[facts.edge_id, facts.request_id, vehicle] += 1
+        if verdicts.get(event.at, ("", None))[0] not in (REPEATED, WAITING):
+            counting[event.act, vehicle_of(event, held)] += 1
     twice = [act for act, count in counting.items() if count > 1]
     assert not twice, f"counts twice: {twice}"
 
@@ -280,6 +309,51 @@ def answers_agree(world: World) -> None:
         answer = {k: v for k, v in ack.answer.items() if k != "history_id"}
         by, known = first.setdefault(ack.positions[0], (ack.by, answer))
         assert known == answer, f"answers differ: {by} said {known}, {ack.by} said {answer}"
+
+
+def ids_stay(world: World, held: Held) -> None:
+    """The row that an edge was told of is still that of its stay, where no older entry came."""
+    for name, told in world.ledger.ids.items():
+        rows = disk_of(world.machines[name])._connection.execute(
+            "SELECT id, event_id, camera_type FROM history"
+        )
+        ids = {row[1:]: row[0] for row in rows}
+        for id, entries in told.items():
+            for entry, older in entries:
+                stay = held.stay_of(entry.at)
+                if stay is None or stay.entry.at != entry.at:
+                    continue
+                if older != held.older_entries(entry):
+                    continue  # an older one came since, and may have had the stay for a while
+                now = ids[stay.event_id, stay.vehicle[0]]
+                assert now == id, f"id changed: {name} called {entry.at} {id}, now {now}"
+
+
+def recorded_twice(world: World, held: Held) -> list[Act]:
+    """The acts of edges that were recorded on both sides of a cut."""
+    return [
+        act
+        for act in world.cameras.acts
+        if len(held.acts.get((act.request["edge_id"], act.request.get("request_id")), ())) > 1
+    ]
+
+
+def gates_know_it(world: World, held: Held) -> None:
+    """Every gate says of some plates what all the events come to, and that nothing is missing;
+    asked again what was recorded twice, it says what it must."""
+    world.settled = True
+    plates = sorted(
+        {act.request["plate_id"] for act in world.cameras.acts if "plate_id" in act.request}
+    )
+    for machine in world.centrals:
+        for plate in world.chance.sample(plates, min(LOOKED_AT, len(plates))):
+            seen = {"type": "DETECTION", "edge_id": "inspector", "plate_id": plate}
+            machine.ask(FromEdge((b"-1",), orjson.dumps(seen)))
+    for act in sorted(recorded_twice(world, held), key=lambda it: it.number)[:LOOKED_AT]:
+        for machine in world.centrals:
+            machine.ask(FromEdge((b"-1",), orjson.dumps(act.request)))
+    world.run(50)
+    assert not world.ledger.broken, world.ledger.broken[0]
 
 
 # --- clocks, memory, messages ------------------------------------------------------------------

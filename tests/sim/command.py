@@ -1,6 +1,7 @@
 """`bin/sim`: replay one seed with a trace, or run many on all cores and name those that fail."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -12,10 +13,12 @@ from types import FrameType
 import click
 
 from tests.sim.mutants import MUTANTS
+from tests.sim.plans import plan_of
 from tests.sim.runs import run
 
 LONGEST_S = 60  # a run takes a fraction of a second; one that takes this long hangs
 FAILED = 1
+SEEDS_OF_A_MUTANT = 300
 NAMED_AT_MOST = 50  # seeds in the last line
 
 
@@ -43,6 +46,35 @@ def sweep(seeds: range, mutant: str | None, jobs: int) -> Iterator[tuple[int, st
     with get_context("spawn").Pool(jobs) as pool:
         work = ((seed, mutant) for seed in seeds)
         yield from pool.imap_unordered(judge, work, chunksize=4)
+
+
+def _first_caught(name: str, runs: int, jobs: int) -> tuple[int, str] | None:
+    """The first seed that shows a mutant, and what is said of it; None where none does."""
+    seeds = [seed for seed in range(runs) if MUTANTS[name].meets(plan_of(seed))]
+    with get_context("fork").Pool(jobs) as pool:
+        work = ((seed, name) for seed in seeds)
+        for seed, fault in pool.imap(judge, work):
+            if fault is not None and re.search(MUTANTS[name].says, fault):
+                pool.terminate()
+                return seed, fault
+    return None
+
+
+def _try_mutants(runs: int, jobs: int) -> int:
+    survived = []
+    for name in MUTANTS:
+        caught = _first_caught(name, runs, jobs)
+        if caught is None:
+            survived.append(name)
+            click.echo(f"{name}: SURVIVES {runs} seeds")
+        else:
+            seed, fault = caught
+            click.echo(f"{name}: seed {seed}: {fault.splitlines()[0][:120]}")
+    if survived:
+        click.echo(f"{len(MUTANTS)} mutants, {len(survived)} SURVIVED: {' '.join(survived)}")
+        return FAILED
+    click.echo(f"{len(MUTANTS)} mutants, all caught within {runs} seeds")
+    return 0
 
 
 def _sweep(seeds: range, mutant: str | None, jobs: int) -> int:
@@ -98,20 +130,29 @@ def _replay(seed: int, mutant: str | None) -> int:
     type=click.Choice(sorted(MUTANTS)),
     help="With a fault planted in the code, which must be found.",
 )
-def main(seed: int | None, runs: int | None, jobs: int | None, mutant: str | None) -> None:
+@click.option(
+    "--mutants", is_flag=True, help="Each planted fault in turn: on which seed it is found."
+)
+def main(
+    seed: int | None, runs: int | None, jobs: int | None, mutant: str | None, mutants: bool
+) -> None:
     """Simulate sites under faults, each from one seed, and judge them once they are healed.
 
     \b
     bin/sim --seed 17              one run, with a trace of all that happens
     bin/sim --runs 500             seeds 0 to 499, on all cores
     bin/sim --runs 500 --seed 4000 seeds 4000 to 4499
+    bin/sim --mutants              each planted fault, within 300 seeds
     """
+    cores = jobs or len(os.sched_getaffinity(0))
+    if mutants:
+        sys.exit(_try_mutants(runs or SEEDS_OF_A_MUTANT, cores))
     if seed is None and runs is None:
-        raise click.UsageError("say --seed N to replay one run, or --runs N to try many")
+        raise click.UsageError("say --seed N to replay one run, --runs N to try many, or --mutants")
     if runs is None:
         sys.exit(_replay(seed or 0, mutant))
     first = seed or 0
-    sys.exit(_sweep(range(first, first + runs), mutant, jobs or len(os.sched_getaffinity(0))))
+    sys.exit(_sweep(range(first, first + runs), mutant, cores))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tests.sim.office import GUARD
 from zparkd.core.central import FromEdge
 
@@ -31,7 +33,11 @@ class GateLife:
             (4, self._stay_of_another_type),
             (3, self._manual),
             (2, self._too_late),
-            (2, self._unnamed),
+            (5, self._unnamed),
+            (2, self._used_again),
+            (3, self._close_by_id),
+            (2, self._another_edge),
+            (6, self._quoted),
             (2, self._nonsense),
         )
 
@@ -90,13 +96,16 @@ class GateLife:
 
     def _forced(self) -> None:
         direction = self._life.choice(["ENTRY", "EXIT"])
-        self._open(direction, force=True, reason="the guard says so", staff_id=GUARD)
+        staff = self._life.choice([GUARD] * 5 + ["nv99"])
+        self._open(direction, force=True, reason="the guard says so", staff_id=staff)
 
     def _both_sides(self) -> None:
         """A request goes to two centrals, which may not hear each other."""
         act = self._open(self._life.choice(["ENTRY", "EXIT", None]))
         other = self._life.choice(self._world.centrals)
         self._after(1_500, lambda: self._world.cameras.ask_too(act, other))
+        third = self._life.choice(self._world.centrals)
+        self._after(6_000, lambda: self._world.cameras.ask_too(act, third))
 
     def _detected(self) -> None:
         world, life = self._world, self._life
@@ -115,12 +124,60 @@ class GateLife:
         )
 
     def _too_late(self) -> None:
-        self._open("ENTRY", captured_ms=1_799_990_000_000)
+        self._open(self._life.choice(["ENTRY", None]), captured_ms=1_799_990_000_000)
 
     def _unnamed(self) -> None:
-        """A camera that names no request, and gives no direction."""
-        plate = self._life.choice(self._plates)
-        self._open(plate=plate, named=False)
+        """A camera that names no request, gives no direction, and asks again all the same."""
+        world, life = self._world, self._life
+        machine, lane = life.choice(world.centrals), life.randint(1, LANES)
+        plate = life.choice(self._plates)
+        body = {"type": "BARRIER_OPEN", "plate_id": plate}
+        kind = {"camera_type": "motorbike"} if life.random() < 0.3 else {}
+
+        def ask(**fields) -> None:
+            world.cameras.ask(machine, lane, named=False, **fields)
+
+        ask(**body, **kind)
+        for _ in range(life.randint(1, 3)):
+            self._after(12_500, lambda: ask(**body, **kind if life.random() < 0.7 else {}))
+        if life.random() < 0.4:
+            self._after(4_000, lambda: ask(type="BARRIER_CLOSE"))
+
+    def _used_again(self) -> None:
+        """A camera whose counter began anew: a request by the name of another."""
+        world, life = self._world, self._life
+        named = [act for act in world.cameras.acts if "request_id" in act.request]
+        if named:
+            used = life.choice(named[-20:]).request
+            other = {"plate_id": life.choice(self._plates)} if life.random() < 0.5 else {}
+            kind = life.choice([{"type": "BARRIER_CLOSE"}, {"direction": "EXIT"}, {}, {}])
+            odd = life.choice([{}, {"camera_type": "motorbike"}])
+            body = {**used, **other, **kind, **odd}
+            life.choice(world.centrals).ask(FromEdge((b"-1",), orjson.dumps(body)))
+
+    def _close_by_id(self) -> None:
+        """A close that names the stay, as an answer told it, at any central."""
+        told = [it for act in self._world.cameras.acts for _, it in act.answers]
+        ids = [it["event_id"] for it in told if it.get("action") == "ENTRY"]
+        if ids:
+            self._close(event_id=self._life.choice(ids[-10:]))
+
+    def _another_edge(self) -> None:
+        """An edge with a key speaks for another one."""
+        body = {"type": "BARRIER_OPEN", "edge_id": "stolen", "plate_id": self._plates[0]}
+        machine = self._life.choice(self._world.centrals)
+        machine.ask(FromEdge((b"-1",), orjson.dumps(body), "thief"))
+
+    def _quoted(self) -> None:
+        """A vehicle is told what it would pay, and leaves at that gate."""
+        world, life = self._world, self._life
+        machine, plate = life.choice(world.centrals), life.choice(self._plates)
+        seen = life.choice([{}, {"plate_view": "29A-1", "confidence": 0.5}])
+        seen |= life.choice([{}, {"camera_type": "motorbike"}])
+        lost = life.choice([{}, {"lost_ticket": True}])
+        ask = world.cameras.ask
+        ask(machine, 1, type="DETECTION", plate_id=plate, direction="EXIT", **seen)
+        self._after(3_000, lambda: ask(machine, 1, type="BARRIER_OPEN", plate_id=plate, **lost))
 
     def _nonsense(self) -> None:
         body = self._life.choice(REFUSED_BODIES)

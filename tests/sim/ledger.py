@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tests.sim.oracle.events import Said
 from zparkd.core.events.event import Event, Kind, Position, Stream
 from zparkd.core.replication.wire import TOPIC_EVENTS, Page, read_message, unpack
 
@@ -55,6 +56,7 @@ class Ledger:
     lost: set[Position] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     acks: list[Ack] = field(default_factory=list)
+    ids: dict[str, dict[int, list[tuple[Said, int | None]]]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
     def breaks(self, what: str) -> None:
@@ -68,6 +70,14 @@ class Ledger:
         if stream in self.opened:
             self.breaks(f"epoch reused: {machine} opens {stream} again")
         self.opened.add(stream)
+
+    def starts(self, machine: str, heads: Mapping[Stream, int]) -> None:
+        """A machine reads its disk: what was once committed there is on it."""
+        for stream, head in self.held.get(machine, {}).items():
+            if heads.get(stream, 0) < head:
+                self.breaks(
+                    f"not on the disk: {machine} lost {stream} after {heads.get(stream, 0)}"
+                )
 
     def committed(self, machine: str, events: list[Event], heads: Mapping[Stream, int]) -> None:
         """A transaction of a machine is on its disk."""
@@ -84,6 +94,7 @@ class Ledger:
         `said` is how many events were only there, as its status had it; None for no status. It
         can't know of other disks that were replaced since.
         """
+        self.ids.pop(machine, None)
         before = self.held.get(machine, {})
         lost_before = len(self.lost)
         self.held[machine] = dict(heads)
@@ -99,6 +110,18 @@ class Ledger:
     def on_disk(self, machine: str, position: Position) -> bool:
         """Whether a machine's disk holds this event now."""
         return self.held.get(machine, {}).get(position.stream, 0) >= position.seq
+
+    def id_told(self, machine: str, id: int, entry: Said, older: int | None) -> None:
+        """A machine names the row of a stay: it is of one vehicle, for ever.
+
+        `older` is how many older entries of the vehicle it holds; None where the stay is not
+        that of this very entry.
+        """
+        told = self.ids.setdefault(machine, {})
+        vehicle = told.setdefault(id, [])
+        if vehicle and vehicle[0][0].vehicle != entry.vehicle:
+            self.breaks(f"id reused: {machine} says {id} of {entry.at}, was of {vehicle[0][0].at}")
+        vehicle.append((entry, older))
 
     # --- what leaves -------------------------------------------------------------------------
 

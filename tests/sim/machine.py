@@ -20,6 +20,10 @@ from zmq.utils import z85
 import zparkd.daemon.main
 import zparkd.daemon.reactor
 import zparkd.storage.store
+from tests.sim.files import Files
+from tests.sim.judge import Judge
+from tests.sim.oracle.gate import Time
+from tests.sim.vfs import OK
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
@@ -28,6 +32,7 @@ from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.daemon.reactor import Reactor, StorageFailed
 from zparkd.daemon.status import status
+from zparkd.storage.integrity import Damaged
 from zparkd.storage.store import Store
 from zparkd.transport.bus import Drained
 from zparkd.transport.zap import Keys
@@ -45,6 +50,11 @@ STORED_COPIES = 6
 
 def _secret(id: str) -> bytes:
     return Random(f"key of {id}").randbytes(32)
+
+
+def identity_of(id: str, chance: Callable[[int], bytes]) -> Identity:
+    """Who signs under this id."""
+    return Identity(_secret(id), chance)
 
 
 def _public_key(id: str) -> str:
@@ -87,36 +97,52 @@ class Disk(Store):
     machine: "Machine"
 
     @classmethod
+    def on_file(cls, machine: "Machine", path: Path) -> "Disk":
+        """A store over a file. Raises Damaged."""
+        return cls(path, machine.id, machine.world.site, machine.world.timezone)._of(machine)
+
+    @classmethod
     def opened(cls, machine: "Machine", image: bytes) -> "Disk":
-        """A store over a copy of this image."""
+        """A store in memory, over a copy of this image."""
 
         def load(connection: sqlite3.Connection) -> None:
             connection.deserialize(image)
 
         with patch.object(zparkd.storage.store, "migrate", load):
             disk = cls(IN_MEMORY, machine.id, machine.world.site, machine.world.timezone)
-        disk.machine = machine
-        disk.appended = []
-        disk.fails: str | None = None
-        return disk
+        return disk._of(machine)
+
+    def _of(self, machine: "Machine") -> "Disk":
+        self.machine = machine
+        self.appended = []
+        self.fails = None
+        self.refusals = []
+        return self
 
     appended: list[Event]
     fails: str | None
+    refusals: list[int]  # with which codes of SQLite the next commits are refused
 
     def append(self, event: Event) -> None:
         self.machine.step("append")
         self.machine.appends(event)
         super().append(event)
         self.appended.append(event)
+        if self.machine.judge is not None:
+            self.machine.judge.appended(event.skeleton, event.sealed)
 
     def commit(self) -> bool:
         self.machine.step("commit")
         if self.fails == "before" and self._connection.in_transaction:
             raise _io_error()
+        if self.refusals and self._connection.in_transaction:
+            raise _fault("refused", self.refusals.pop())
         wrote = super().commit()
         appended, self.appended = self.appended, []
         if wrote:
             self.machine.world.ledger.committed(self.machine.name, appended, self.heads)
+            if self.machine.judge is not None:
+                self.machine.judge.committed()
             if self.fails == "after":
                 raise _io_error()
             self.machine.step("committed")
@@ -124,7 +150,17 @@ class Disk(Store):
 
     def rollback(self) -> set[Stream]:
         self.appended = []
-        return super().rollback()
+        undone = super().rollback()
+        if self.machine.judge is not None:
+            self.machine.judge.rolled_back()
+        return undone
+
+    def arrived(self) -> list[tuple[bytes, bytes]]:
+        """The bytes of all events, in the order in which they came to be held here."""
+        rows = self._connection.execute(
+            "SELECT e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at ORDER BY a.no"
+        )
+        return rows.fetchall()
 
     def image(self) -> bytes:
         """What is on the disk, as bytes."""
@@ -133,13 +169,20 @@ class Disk(Store):
 
     def fill(self, full: bool) -> None:
         """Let the disk take no more, or again."""
+        if self.machine.files is not None:
+            self.machine.files.folder.fault = sqlite3.SQLITE_FULL if full else OK
+            return
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
         self._connection.execute(f"PRAGMA max_page_count = {pages if full else 2**30}")
 
 
 def _io_error() -> sqlite3.OperationalError:
-    fault = sqlite3.OperationalError("disk I/O error")
-    fault.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    return _fault("disk I/O error", sqlite3.SQLITE_IOERR)
+
+
+def _fault(text: str, code: int) -> sqlite3.OperationalError:
+    fault = sqlite3.OperationalError(text)
+    fault.sqlite_errorcode = code
     return fault
 
 
@@ -192,6 +235,7 @@ class Sockets:
                 queue = self.waiting[socket]
                 for _ in range(min(len(queue), limits.MESSAGES_PER_SOCKET)):
                     drained.messages.append(queue.popleft())
+        self._machine.drained(drained.messages)
         self._machine.step("drained")
         return drained
 
@@ -211,6 +255,8 @@ class Sockets:
         if machine.world.network.known_cut(machine, other):
             return False
         machine.world.network.asks += 1
+        assert machine.judge is not None
+        machine.judge.asks(peer_id, frames[0])
         machine.world.note(machine.name, f"asks {other.name} for what is missing")
         way_back = (machine.name.encode(), str(machine.runs).encode())
         machine.world.network.carry(machine, other, "ask", SyncRequest(way_back, frames))
@@ -229,6 +275,8 @@ class Sockets:
 
     def answer_edge(self, token: tuple[bytes, ...], body: bytes) -> None:
         self._machine.step("answer")
+        assert self._machine.judge is not None
+        self._machine.judge.sends(body)
         self._machine.world.cameras.answered(self._machine, int(token[0]), orjson.loads(body))
 
     def answer_control(self, token: tuple[bytes, ...], body: bytes) -> None:
@@ -262,14 +310,18 @@ class Machine:
         self.routes: dict[str, str] = {}
         self.clock = WallClock()
         self.first_disk = self.on_disk = image
+        self.files = Files(world.folder / name) if world.plan.files else None
         self.copies: list[tuple[bytes, dict[Any, int]]] = []
         self.disk: Disk | None = None
+        self.judge: Judge | None = None
         self.reactor: Reactor | None = None
         self.sockets = Sockets(self, world.plan.queue)
         self.runs = 0
         self.turns = 0
         self.pace_ms = (1, 3)
         self.paused_until_ms = 0
+        self.rotten = False
+        self.sync_ms = 0  # what a sync takes
         self.steps_left: int | None = None
         self._said_only_here: int | None = None
         self._wakes_ms: int | None = None
@@ -289,16 +341,40 @@ class Machine:
         self.runs += 1
         self._booted_ms = world.now_ms - world.chance.randrange(MONOTONIC_AT_BOOT_MS)
         self.steps_left = None
-        self.disk = Disk.opened(self, self.on_disk)
+        self.disk = self._opened_disk()
         self.sockets = Sockets(self, world.plan.queue)
         central = zparkd.daemon.main.central_of(
             self._config(), self.disk, self.clocks(), world.chance.getrandbits, self._identity()
         )
         world.ledger.opens(self.name, central.peers.own)
+        world.ledger.starts(self.name, self.disk.heads)
         world.ledger.committed(self.name, [], self.disk.heads)
         self.reactor = Reactor(self._config(), self.disk, self.sockets, central, clocks=self.clocks)
+        self._watch(central)
         world.note(self.name, f"starts, epoch {central.peers.own.epoch}")
         self.wake()
+
+    def _opened_disk(self) -> Disk:
+        """Its disk, looked at as the daemon does; what is found damaged is moved away."""
+        if self.files is None:
+            return Disk.opened(self, self.on_disk)
+        if not self.files.path.exists():
+            self.files.put(self.on_disk)
+        try:
+            return Disk.on_file(self, self.files.path)
+        except Damaged as found:
+            self.world.note(self.name, f"finds its disk damaged: {found}"[:200])
+            if not self.rotten:
+                self.world.ledger.breaks(f"{self.name} calls a sound disk damaged: {found}")
+            self.files.clear()
+            self.replace_disk(self.first_disk, {})
+            return self._opened_disk()
+
+    def rot(self, chance: Random) -> None:
+        """While it is off, bytes of its database become others."""
+        assert self.files is not None
+        self.rotten = True
+        self.files.flip(chance)
 
     def stop(self) -> None:
         """The power goes, or the process: what was not committed is gone, the disk stays."""
@@ -306,11 +382,14 @@ class Machine:
             if self.reactor is not None and self.world.rogue is None:  # who lies is believed
                 peers = self.reactor._central.peers
                 self._said_only_here = peers.only_here(self.world.ledger.held[self.name])
-            if self.disk._connection.in_transaction:
-                self.disk._connection.execute("ROLLBACK")
-            self.on_disk = self.disk.image()
-            self.disk.close()
-        self.disk = self.reactor = None
+            if self.files is not None:
+                self.files.power_cut(self.disk, self.world.chance)
+            else:
+                if self.disk._connection.in_transaction:
+                    self.disk._connection.execute("ROLLBACK")
+                self.on_disk = self.disk.image()
+                self.disk.close()
+        self.disk = self.reactor = self.judge = None
         self._wakes_ms = None
         self.sockets.waiting.clear()
         self.world.note(self.name, "is off")
@@ -326,6 +405,8 @@ class Machine:
 
     def copy_disk(self) -> None:
         """Put a copy of the disk aside, as a backup does."""
+        if self.disk is None and self.files is not None:
+            return
         image = self.disk.image() if self.disk is not None else self.on_disk
         self.copies.append((image, dict(self.world.ledger.held.get(self.name, {}))))
         del self.copies[:-STORED_COPIES]
@@ -334,6 +415,9 @@ class Machine:
         """While it is off: the disk becomes this one."""
         assert self.disk is None
         self.on_disk = image
+        self.rotten = False
+        if self.files is not None:
+            self.files.put(image)
         self.world.ledger.disk_replaced(self.name, heads, self._said_only_here)
 
     # --- configuration -----------------------------------------------------------------------
@@ -352,6 +436,8 @@ class Machine:
         """Apply what `peers` is now, as a changed file would."""
         if self.reactor is not None:
             reactor = self.reactor
+            assert self.judge is not None
+            self.judge.configured(self.peers)
             self.guarded(lambda: reactor._committed(lambda: reactor._apply(self._config(), Keys())))
 
     def clocks(self) -> Now:
@@ -381,7 +467,11 @@ class Machine:
             return
         self.turns += 1
         reactor = self.reactor
+        before = self.files.folder.syncs if self.files is not None else 0
         self.guarded(reactor.once)
+        if self.files is not None and self.sync_ms:
+            waits_ms = self.sync_ms * (self.files.folder.syncs - before)
+            self.paused_until_ms = max(self.paused_until_ms, self.world.now_ms + waits_ms)
         if self.reactor is reactor:
             if self.sockets.any_waiting():
                 self.wake()
@@ -395,8 +485,8 @@ class Machine:
             work()
         except PowerCut:
             self._fell()
-        except StorageFailed as failed:
-            self.world.note(self.name, f"gives up: {failed}")
+        except (StorageFailed, Damaged) as failed:
+            self.world.note(self.name, f"gives up: {failed}"[:200])
             self._fell()
         finally:
             self.world.turning = None
@@ -404,6 +494,35 @@ class Machine:
     def _fell(self) -> None:
         self.stop()
         self.world.restart_later(self)
+
+    # --- what it does, for the judge ---------------------------------------------------------
+
+    def _watch(self, central: Any) -> None:
+        """Have a judge look on from here."""
+        assert self.disk is not None
+        own, mono_ms = central.peers.own, self.clocks().mono_ms
+        held = self.disk.arrived()
+        self.judge = judge = Judge(self.world, self.name, tuple(own), mono_ms, held)
+        judge.configured(self.peers)
+        answer = central.gate.answer
+
+        def judged(now: Now, body: bytes, speaker: str | None = None, *who: Any) -> bytes:
+            stamp = central.clock.read(now)
+            time = Time(stamp.ms, stamp.marked, now.mono_ms)
+            return judge.answers(lambda: answer(now, body, speaker, *who), body, speaker, time)
+
+        central.gate.answer = judged
+
+    def drained(self, messages: list[Incoming]) -> None:
+        """It takes these in now."""
+        assert self.judge is not None
+        told = []
+        for message in messages:
+            if isinstance(message, FromBus):
+                told += [(message.peer_id, frame, False) for frame in message.frames[1:2]]
+            elif isinstance(message, SyncAnswer):
+                told += [(message.peer_id, frame, True) for frame in message.frames[:1]]
+        self.judge.drained(told, self.clocks().mono_ms)
 
     # --- what it does, for the ledger --------------------------------------------------------
 

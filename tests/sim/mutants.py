@@ -1,22 +1,25 @@
 """Rules broken on purpose, one at a time: what the simulator must notice.
 
-A mutant replaces one function of the daemon while it is planted. Its `seeds` are such that one of
-them meets the fault, and `says` is what the judge then says. A new one is a function here that
-yields while its patch holds, and a line in `MUTANTS`; `bin/sim --mutant NAME --runs 200` finds
-seeds for it.
+A mutant replaces one function of the daemon while it is planted. `says` is what the judge then
+says, `meets` which plans can meet the fault at all: others are not tried. A new one is a function
+here that yields while its patch holds, and a line in `MUTANTS`; `bin/sim --mutants` says on which
+seed each is caught. Those that concern what edges see are in `tests.sim.gate_mutants`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+import zparkd.core.replication.ingest
 import zparkd.core.replication.peers
 import zparkd.core.replication.sync_pages
 import zparkd.core.stays
 import zparkd.daemon.main
+import zparkd.storage.store
+from tests.sim.gate_mutants import GATE_MUTANTS
+from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
 from zparkd.core.clock import Clock
 from zparkd.core.events.event import Stream, read
 from zparkd.core.events.heads import HeadVector
@@ -24,6 +27,7 @@ from zparkd.core.gate.edge_state import EdgeMemory
 from zparkd.core.gate.gate import Gate
 from zparkd.core.replication.ingest import Intake
 from zparkd.core.replication.peers import Peers
+from zparkd.core.replication.trust import Trust
 from zparkd.core.stays import Fold, _opened
 from zparkd.daemon.reactor import Reactor
 from zparkd.storage.projection.projector import Projection
@@ -265,39 +269,49 @@ def first_tariff_stays() -> AbstractContextManager[Any]:
     return patch.object(ReferenceTables, "tariff", remembered)
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A planted fault, seeds of which one meets it, and a pattern of what is said then."""
+@contextmanager
+def trust_everybody() -> Iterator[None]:
+    """What bears a signature is believed, whoever made it."""
+    with (
+        patch.object(zparkd.core.replication.ingest, "is_signed", lambda *_: True),
+        patch.object(Trust, "_judge", lambda self, certificate: None),
+    ):
+        yield
 
-    planted: Callable[[], AbstractContextManager[Any]]
-    says: str
-    seeds: tuple[int, ...]
+
+def commit_without_sync() -> AbstractContextManager[Any]:
+    """What is committed is in the memory of the machine, and on the disk some day."""
+    lazy = tuple(it.replace("= FULL", "= OFF") for it in zparkd.storage.store._PRAGMAS)
+    return patch.object(zparkd.storage.store, "_PRAGMAS", lazy)
 
 
 MUTANTS = {
-    mutant.planted.__name__: mutant
+    mutant.name: mutant
     for mutant in (
-        Mutant(reply_before_commit, "told too early", (0, 1)),
-        Mutant(publish_before_commit, "published too early", (0, 1)),
-        Mutant(reuse_an_epoch, "epoch reused|position reused", (1, 2, 3, 7)),
-        Mutant(skip_a_page, "gap", (0, 1, 2, 4)),
-        Mutant(newest_wins, "the newer won", (0, 1, 2, 4)),
-        Mutant(dedup_only_in_memory, "recorded twice|counts twice", (1, 2, 3, 4)),
-        Mutant(timestamp_as_cursor, "heads differ", (1, 2, 3, 4)),
-        Mutant(trust_a_wrong_clock, "wrong clock", (0, 5, 35)),
-        Mutant(follow_the_fastest_clock, "dragged", (0, 5, 52)),
-        Mutant(no_chain_check, "chain broken|has another event", (8, 22, 25, 29)),
-        Mutant(forget_what_waits, "stays differ|verdicts differ", (1, 2, 8, 9)),
-        Mutant(remember_what_was_undone, "a turn failed|gap|differ", (4, 44, 47)),
-        Mutant(order_is_the_clock, "order falls", (3, 13, 14, 15)),
-        Mutant(answer_retries_afresh, "recorded twice", (1, 3, 4, 5)),
-        Mutant(serve_only_own_events, "heads differ", (1, 2, 3, 8)),
-        Mutant(never_ask_for_the_vector, "heads differ", (25, 30, 44, 46)),
-        Mutant(ask_all_the_time, "storm", (0, 1)),
-        Mutant(call_all_copied, "lost more than said", (10, 25, 32, 38)),
-        Mutant(remember_every_edge, "memory grows", (17, 30, 31, 38)),
-        Mutant(last_to_arrive_counts, "passes differ|staff differ", (34, 39, 49, 59)),
-        Mutant(first_tariff_stays, "tariffs differ", (4, 9, 14, 24)),
-        Mutant(exits_end_the_stay_they_name, "an exit ended nothing", (2, 8, 10, 13)),
+        Mutant(reply_before_commit, "told too early"),
+        Mutant(publish_before_commit, "published too early"),
+        Mutant(reuse_an_epoch, "epoch reused|position reused"),
+        Mutant(skip_a_page, "gap|gate: |differ"),
+        Mutant(newest_wins, "the newer won|gate: |stays differ|verdicts differ"),
+        Mutant(dedup_only_in_memory, "recorded twice|counts twice|gate: recorded"),
+        Mutant(timestamp_as_cursor, "heads differ"),
+        Mutant(trust_a_wrong_clock, "wrong clock", lambda plan: plan.wrong_from_start),
+        Mutant(follow_the_fastest_clock, "dragged", wrong_clocks),
+        Mutant(no_chain_check, "chain broken|has another event", lambda plan: plan.rogue),
+        Mutant(forget_what_waits, "stays differ|verdicts differ|gate: "),
+        Mutant(remember_what_was_undone, "a turn failed|gap|differ|gate: ", bad_disks),
+        Mutant(order_is_the_clock, "order falls|gate: recorded order"),
+        Mutant(answer_retries_afresh, "recorded twice|gate: "),
+        Mutant(serve_only_own_events, "heads differ"),
+        Mutant(never_ask_for_the_vector, "heads differ", few_heads),
+        Mutant(ask_all_the_time, "storm"),
+        Mutant(call_all_copied, "lost more than said", lost_disks),
+        Mutant(remember_every_edge, "memory grows", lambda it: "EDGES_REMEMBERED" in it.bounds),
+        Mutant(last_to_arrive_counts, "passes differ|staff differ|gate: ", office),
+        Mutant(first_tariff_stays, "tariffs differ|gate: ", office),
+        Mutant(exits_end_the_stay_they_name, "ended nothing|stays differ|gate: "),
+        Mutant(trust_everybody, "position reused|bytes differ|heads differ", liars),
+        Mutant(commit_without_sync, "not on the disk", lambda plan: plan.files),
+        *GATE_MUTANTS,
     )
 }

@@ -11,9 +11,6 @@ import orjson
 
 from tests.support.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, flat
 from zparkd.core.central import FromEdge
-from zparkd.core.events.event import Event, Position
-from zparkd.core.tariff.document import read_tariff
-from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -78,13 +75,3 @@ def _tell(machine: "Machine", command: str, **fields: Any) -> None:
         return
     body = orjson.dumps({"v": 1, "id": 1, "command": command, **fields})
     machine.guarded(lambda: reactor._commands.answer(body))
-
-
-def tariffs_of(events: list[Event]) -> dict[Position | None, Tariff]:
-    """Every tariff that was ever set, by its position; the built-in one at None."""
-    found: dict[Position | None, Tariff] = {None: BUILT_IN}
-    for event in events:
-        data = event.reference
-        if data is not None and hasattr(data, "document"):
-            found[event.position] = Tariff(data.version, read_tariff(data.document))
-    return found

@@ -4,6 +4,7 @@ Each seed leaves out most kinds of fault, and takes of the others more than one 
 year: what always goes wrong together hides what goes wrong alone.
 """
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from tests.sim.gate_life import GateLife
 from tests.sim.network import Weather
 from tests.sim.office import Office
+from tests.sim.vfs import IOERR_FSYNC
 from zparkd.config.load import Config
 
 if TYPE_CHECKING:
@@ -46,6 +48,11 @@ class Kind(Enum):
     DISK_OLD = "a machine comes back with an older copy of its disk"
     DISK_FULL = "a disk takes no more for a while"
     DISK_FAILS = "a commit ends in an I/O error, before or after it took place"
+    DISK_REFUSES = "some commits in a row are refused: no space, or another process has the lock"
+    DISK_SYNC_FAILS = "the power fails in a commit, before it is synced"
+    DISK_SLOW = "a machine waits for each sync"
+    DISK_BUSY = "another process has the database for a while"
+    DISK_ROTS = "bytes of a database become others"
     CLOCK_STEPS = "a wall clock is set, by hours"
     CLOCK_1970 = "a wall clock stands at 1970"
     CLOCK_DRIFTS = "a wall clock runs ahead, or falls behind"
@@ -75,6 +82,7 @@ class Plan:
     late: bool = False
     wrong_from_start: bool = False
     keys: bool = False
+    files: bool = False
     changes: int = 0
 
     def configured(self, config: Config) -> Config:
@@ -87,7 +95,7 @@ class Plan:
         parts += [f"{self.scenes} scenes, {self.faults} faults in {self.live_ms / 1000:g} s"]
         parts += [
             name
-            for name in ("rogue", "twin", "late", "wrong_from_start", "keys")
+            for name in ("rogue", "twin", "late", "wrong_from_start", "keys", "files")
             if getattr(self, name)
         ]
         parts += [f"{self.changes} changes"] if self.changes else []
@@ -96,7 +104,7 @@ class Plan:
         return ", ".join(parts)
 
 
-OFFICE_EVERY = 5  # seeds: in so many there is one with changes of tariff, passes and staff
+OFFICE_EVERY = 3  # seeds: in so many there is one with changes of tariff, passes and staff
 BOUNDS = {
     "PAGE_EVENTS": (2, 7, 50),
     "PAGE_BYTES": (600, 5_000),
@@ -110,7 +118,13 @@ BOUNDS = {
     "EDGES_REMEMBERED": (1, 2),
     "DETECTIONS_PER_EDGE": (1,),
     "MESSAGES_PER_SOCKET": (1, 3),
+    "UNNAMED_RETRY_MS": (1_000,),
 }
+
+
+ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
+ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
+ANYWHERE = tuple(kind for kind in Kind if kind not in ON_FILES)
 
 
 def plan_of(seed: int) -> Plan:
@@ -124,7 +138,7 @@ def plan_of(seed: int) -> Plan:
         seed,
         count,
         topology,
-        kinds=tuple(draw.sample(list(Kind), draw.randint(0, 6))),
+        kinds=tuple(draw.sample(ANYWHERE, draw.randint(0, 6))),
         faults=draw.randint(2, 14),
         scenes=draw.randint(10, 45) if count < 10 else 20,
         plates=draw.choice([2, 6, 20]),
@@ -138,13 +152,16 @@ def plan_of(seed: int) -> Plan:
         rogue=draw.random() < 0.2,
         rogue_stays=draw.random() < 0.5,
         late=draw.random() < 0.15,
-        changes=12 if seed % OFFICE_EVERY == OFFICE_EVERY - 1 else 0,
+        changes=16 if seed % OFFICE_EVERY == OFFICE_EVERY - 1 else 0,
     )
     if count >= 4 and topology is Topology.MESH:
         plan.twin = draw.random() < 0.2
     if count >= 3 and topology is Topology.MESH and draw.random() < 0.05:
         return Plan(seed, count, wrong_from_start=True, live_ms=14_000)
-    if seed % 3 == 0:
+    plan.files = draw.random() < ON_FILES_SHARE
+    if plan.files:
+        plan.kinds += tuple(draw.sample(ON_FILES, 2))
+    if seed % 2 == 0:
         plan.keys = True
         plan.bounds["SIGNED_EVENTS"] = (
             1 if {"PAGE_EVENTS", "PAGE_BYTES"} & plan.bounds.keys() else 5
@@ -213,6 +230,11 @@ class Faults:
             Kind.DISK_OLD: self._disk_old,
             Kind.DISK_FULL: self._disk_full,
             Kind.DISK_FAILS: self._disk_fails,
+            Kind.DISK_REFUSES: self._disk_refuses,
+            Kind.DISK_SYNC_FAILS: self._disk_sync_fails,
+            Kind.DISK_SLOW: self._disk_slow,
+            Kind.DISK_BUSY: self._disk_busy,
+            Kind.DISK_ROTS: self._disk_rots,
             Kind.CLOCK_STEPS: self._clock_steps,
             Kind.CLOCK_1970: self._clock_1970,
             Kind.CLOCK_DRIFTS: self._clock_drifts,
@@ -307,6 +329,8 @@ class Faults:
         self._back(machine)
 
     def _back(self, machine: "Machine") -> None:
+        if not machine.copies:
+            return
         self._away(machine)
         self._world.note(machine.name, "has an older copy of its disk")
         machine.replace_disk(*self._fate.choice(machine.copies))
@@ -321,6 +345,34 @@ class Faults:
         machine = self._machine()
         if machine.disk is not None:
             machine.disk.fails = self._fate.choice(["before", "after"])
+
+    def _disk_refuses(self) -> None:
+        machine = self._machine()
+        if machine.disk is not None:
+            code = self._fate.choice([sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY])
+            machine.disk.refusals = [code] * self._fate.randint(1, 5)
+
+    def _disk_sync_fails(self) -> None:
+        machine = self._machine()
+        if machine.files is not None and machine.disk is not None:
+            machine.files.folder.sync_fault = IOERR_FSYNC
+
+    def _disk_slow(self) -> None:
+        machine = self._machine()
+        machine.sync_ms = self._fate.choice([0, 20, 300])
+
+    def _disk_busy(self) -> None:
+        machine = self._machine()
+        if machine.files is not None and machine.disk is not None:
+            machine.files.lock()
+            self._later(3_000, machine.files.unlock)
+
+    def _disk_rots(self) -> None:
+        machine = self._machine()
+        if machine.files is not None:
+            self._away(machine)
+            self._world.note(machine.name, "has a disk that rots")
+            machine.rot(self._fate)
 
     # --- clocks ------------------------------------------------------------------------------
 

@@ -1,20 +1,27 @@
 """A peer that went bad: what it says is garbage, forged or poisoned, and sometimes even true.
 
-It can do what any program in a peer's place can: it speaks under that peer's name. It never
-continues the stream of a living central by a right chain, and never tells two centrals two
-contents of one position; only keys can hinder that (docs/protocol.md, section 14).
+It can do what any program in a peer's place can: it speaks under that peer's name. Without keys
+it never continues the stream of a living central by a right chain, and it never tells two centrals
+two contents of one position; only keys can hinder that (docs/protocol.md, section 14). Where
+centrals have keys it has one too, and signs its lies as it should; in the name of others it signs
+with what it has.
 """
 
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec import UNSET, structs
 
+from tests.sim.ledger import positions_in
 from tests.sim.machine import ROGUE_ID as ID
+from tests.sim.machine import identity_of
+from tests.sim.plans import Kind, Topology
 from zparkd.core import limits
 from zparkd.core.central import FromBus, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Stream, digest
+from zparkd.core.events.event import Position, Stream, digest
+from zparkd.core.events.signing import StreamKey
 from zparkd.core.replication.wire import (
     TOPIC_EVENTS,
     TOPIC_HEARTBEAT,
@@ -24,7 +31,9 @@ from zparkd.core.replication.wire import (
     Page,
     read_message,
     write_body,
+    write_certificates,
     write_header,
+    write_signed,
 )
 
 if TYPE_CHECKING:
@@ -96,6 +105,8 @@ class Rogue:
         self.silent = False
         self.tells_news = True
         self._streams: dict[Stream, list[Wired]] = {}
+        self._identity = identity_of(ID, self._random.randbytes) if world.plan.keys else None
+        self._keys: dict[Stream, StreamKey] = {}
 
     # --- what it does by itself --------------------------------------------------------------
 
@@ -163,7 +174,24 @@ class Rogue:
         return frames
 
     def _events(self) -> list[bytes]:
-        return self._frames(write_body(self._some_events()))
+        events = self._some_events()
+        live = Live(self._world.site, *self._signed(events))
+        return [TOPIC_EVENTS, self._header(live), write_body(events)]
+
+    def _signed(self, events: list[Wired]) -> tuple[Any, Any]:
+        """Signed heads of these events and certificates, all by its own keys; none without."""
+        if self._identity is None:
+            return UNSET, UNSET
+        site, heads, certificates = self._world.site, [], []
+        for skeleton, _ in events:
+            position = positions_in(b"[" + skeleton + b",0]")[0]
+            stream = position.stream
+            key = self._keys.get(stream)
+            if key is None:
+                key = self._keys[stream] = self._identity.new_stream_key()
+            heads.append(key.sign(site, position, digest(skeleton)))
+            certificates.append(self._identity.certify(site, stream, key.public))
+        return write_signed(heads), write_certificates(dict.fromkeys(certificates))
 
     def _frames(self, body: bytes) -> list[bytes]:
         return [TOPIC_EVENTS, self._header(Live(self._site())), body]
@@ -188,6 +216,8 @@ class Rogue:
         events = self._some_events()
         for origin, epoch, after in ask.after:
             events += self._streams.get(Stream(origin, epoch), [])[after:][:3]
+        signed, certificates = self._signed(events)
+        page = structs.replace(page, signed=signed, certificates=certificates)
         return [self._header(page), write_body(events)]
 
     # --- events ------------------------------------------------------------------------------
@@ -253,10 +283,19 @@ class Rogue:
         data = {"edge_id": "e", "camera_type": "car"}
         seq = min(max(1, heads[stream] + jump), limits.SEQ_MAX)
         wrong = random.choice(["0" * 64, ""]) if seq > 1 else "0" * 64
+        if jump == 1 and self._forges_whom_all_know(stream.origin):
+            at = Position(*stream, seq - 1)
+            wrong = self._world.ledger.hashes.get(at, "") if seq > 1 else ""
         skeleton = skeleton_of(stream, seq, wrong, sealed, self._world.true_ms(), {"data": data})
         if random.random() < 0.2:
             sealed += b" "
         return [(skeleton, sealed)]
+
+    def _forges_whom_all_know(self, origin: str) -> bool:
+        """Whether to be right but for the key: who is no peer is known by the first key met."""
+        plan = self._world.plan
+        known = plan.topology is Topology.MESH and Kind.PEERS not in plan.kinds
+        return self._identity is not None and known and origin in self._world.machines
 
     def _replayed(self) -> list[Wired]:
         """What it heard, again."""

@@ -22,11 +22,13 @@ from unittest.mock import patch
 
 import zparkd.daemon.reactor
 from tests.sim.cameras import Cameras
+from tests.sim.judge import Reader
 from tests.sim.ledger import Heads, Ledger
 from tests.sim.machine import IN_MEMORY, ROGUE_ID, START_WALL_MS, Machine
 from tests.sim.network import Network
 from tests.sim.plans import Plan, Topology
 from tests.sim.rogue import Rogue
+from tests.sim.vfs import disks
 from zparkd.config.load import Config, load
 from zparkd.core import limits
 from zparkd.core.events.event import Event
@@ -38,6 +40,7 @@ TWIN = "twin"  # the name of a machine that runs under the id of another
 PATIENCE_MS = 30_000  # a healed site that needs longer to be equal is not healed
 QUIET_MS = 1_500  # how long it is watched after that
 LOOK_EVERY_MS = 50
+_IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 @functools.cache
@@ -82,9 +85,13 @@ class World:
         )
         self.config = plan.configured(_config())
         self.ledger = Ledger()
+        self.read = Reader()
+        self.settled = False  # whether nothing is missing anywhere, and nothing is under way
         self.network = Network(self)
         self.cameras = Cameras(self)
         self.rogue = Rogue(self) if plan.rogue else None
+        self._temporary = tempfile.TemporaryDirectory(dir=_IN_MEMORY) if plan.files else None
+        self.folder = Path(self._temporary.name if self._temporary is not None else "")
         self.machines: dict[str, Machine] = {}
         self.turning: str | None = None  # the machine whose code runs now
         self.stamps: list[tuple[str, int, int]] = []
@@ -109,10 +116,25 @@ class World:
             for module in _that_say():
                 undo.enter_context(patch.object(module, "say", self._said))
             undo.enter_context(patch.object(zparkd.daemon.reactor, "say_recorded", _unsaid))
+            undo.callback(self._end)
             yield self
 
+    def _end(self) -> None:
+        """Close what is open of files."""
+        if self._temporary is None:
+            return
+        for machine in self.centrals:
+            if machine.files is not None:
+                machine.files.unlock()
+            if machine.disk is not None:
+                machine.disk.close()
+            assert machine.files is not None
+            disks().forget(machine.files.folder)
+        self._temporary.cleanup()
+
     def _said(self, message: Any, fault: BaseException | None = None, /, **fields: Any) -> None:
-        if fault is not None:
+        rotten = self.turning is not None and self.machines[self.turning].rotten
+        if fault is not None and not rotten:
             self.ledger.breaks(f"a turn failed: {fault!r}")
         said = ", ".join(f"{name} {value}" for name, value in fields.items())
         self.note(self.turning or "log", f"logs {message.name}{': ' * bool(said)}{said}")
@@ -227,12 +249,22 @@ class World:
             machine.paused_until_ms = 0
             machine.pace_ms = (1, 3)
             machine.steps_left = None
+            if machine.files is not None:
+                machine.files.unlock()
+                machine.files.folder.sync_fault = 0
             if machine.disk is not None:
                 machine.disk.fails = None
+                machine.disk.refusals.clear()
+                machine.sync_ms = 0
                 machine.disk.fill(full=False)
             else:
                 machine.start()
             machine.wake()
+        for machine in self.centrals:
+            if machine.rotten:  # a person looked, and put an empty disk in
+                machine.stop()
+                machine.replace_disk(machine.first_disk, {})
+                machine.start()
         self.connect_all()
         most = self.any_heads()
         self.missing = sum(

@@ -166,6 +166,8 @@ class Central:
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
         self._edges_flushed_ms = now.mono_ms
         self._events_read = 0  # of peers, in this turn
+        self._wall_was_set = False
+        self._next_measure_ms = 0
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.proof = Proof(log, self._journal)
@@ -248,7 +250,11 @@ class Central:
         """Judge the wall clock by those of the peers; where it was set just now, ask them anew."""
         set_by_ms = now.wall_ms - now.mono_ms - self._wall_ahead_ms
         self._wall_ahead_ms += set_by_ms
-        if abs(set_by_ms) > limits.CLOCK_STEP_MS:
+        self._wall_was_set |= abs(set_by_ms) > limits.CLOCK_STEP_MS
+        # Not in every turn: a clock that runs wild is set all the time.
+        if self._wall_was_set and now.mono_ms >= self._next_measure_ms:
+            self._wall_was_set = False
+            self._next_measure_ms = now.mono_ms + limits.CLOCK_STEP_MS
             for peer in self.peers.states.values():
                 self.peers.measure(peer, now)
         self.clock.learn(now, self.peers.offsets(now))
@@ -269,7 +275,7 @@ class Central:
         self._journal.forget()
         self.admission.refresh()
         self.proof.undone()
-        self.gate.memory.forget_opens()
+        self.gate.memory.forget_opens(self.log.heads)
         self.peers.undone(moved)
         self.namesake.undone()
 

@@ -52,7 +52,7 @@ def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: 
     assert (memory.unwritten(), memory.any_new()) == ([], False)
     assert memory.heard("edge-2", 9_000, 0, 1)
     assert (memory.unwritten(), memory.any_new()) == ([("edge-2", 9_000)], False)
-    memory.forget_opens()  # the transaction may have been the one that wrote it
+    memory.forget_opens({})  # the transaction may have been the one that wrote it
     assert sorted(memory.unwritten()) == [("edge-1", 5_000), ("edge-2", 9_000)]
 
 
@@ -165,10 +165,19 @@ def test_a_close_of_the_edge_ends_them_and_of_another_does_not(memory: EdgeMemor
 
 def test_opens_of_an_undone_turn_are_forgotten_and_detections_are_not(memory: EdgeMemory) -> None:
     memory.detected("edge-1", "29A12345", seen(0))
-    memory.opened("edge-1", CAR, at(1), 0)
-    memory.forget_opens()
+    memory.opened("edge-1", CAR, at(2), 0)
+    memory.forget_opens({at(2).stream: 1})
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) is None
     assert memory.detection("edge-1", "29A12345", 10) is not None
+
+
+def test_opens_of_turns_before_the_undone_one_are_remembered(memory: EdgeMemory) -> None:
+    """What an edge repeats was not undone because another edge's request could not be recorded."""
+    memory.opened("edge-1", CAR, at(1), 0)
+    memory.raised("edge-1", at(1), 0)
+    memory.forget_opens({at(1).stream: 1})
+    assert memory.opened_lately("edge-1", "29A12345", "car", 10) == at(1)
+    assert memory.closed("edge-1", 10) == at(1)
 
 
 # --- what a close is about --------------------------------------------------------------------
@@ -192,5 +201,5 @@ def test_a_close_is_about_what_was_opened_within_120_s(memory: EdgeMemory) -> No
 
 def test_a_close_is_not_about_an_open_that_was_undone(memory: EdgeMemory) -> None:
     memory.raised("edge-1", at(1), 0)
-    memory.forget_opens()
+    memory.forget_opens({})
     assert memory.closed("edge-1", 10) is None

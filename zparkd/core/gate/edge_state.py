@@ -6,12 +6,12 @@ last heard is written down now and then.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
 from zparkd.core import limits
-from zparkd.core.events.event import Position, VehicleKey
+from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.gate.charges import Quote
 from zparkd.core.site import Direction
 
@@ -163,9 +163,15 @@ class EdgeMemory:
             return None
         return last_open[0]
 
-    def forget_opens(self) -> None:
-        """A transaction was undone: positions noted in it may come to hold other events."""
+    def forget_opens(self, heads: Mapping[Stream, int]) -> None:
+        """A transaction was undone: what is beyond these heads may come to be other events."""
+
+        def is_gone(position: Position) -> bool:
+            return heads.get(position.stream, 0) < position.seq
+
         for edge in self._edges.values():
-            edge.opens.clear()
-            edge.last_open = None
+            for vehicle in [it for it, (at, _) in edge.opens.items() if is_gone(at)]:
+                del edge.opens[vehicle]
+            if edge.last_open is not None and is_gone(edge.last_open[0]):
+                edge.last_open = None
         self._written.clear()

@@ -1,0 +1,355 @@
+"""Rules of the gate broken on purpose: what an edge would see, and the simulator must."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+from msgspec.structs import replace
+
+import zparkd.core.gate.gate
+import zparkd.core.gate.responses
+import zparkd.core.stays
+import zparkd.storage.projection.refold
+from tests.sim.mutant import Mutant, cuts, office, refusals, restarts, short_retries
+from zparkd.core.central import Central
+from zparkd.core.events.event import Kind, VehicleKey
+from zparkd.core.gate.charges import Charges
+from zparkd.core.gate.edge_state import EdgeMemory
+from zparkd.core.gate.gate import Gate
+from zparkd.core.gate.resolve import Unsaid
+from zparkd.core.replication.peers import Peers
+from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction
+from zparkd.core.stays import Fold
+from zparkd.core.tariff.pricing import BUILT_IN
+from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.reference_tables import ReferenceTables
+from zparkd.storage.store import Store
+
+Planted = AbstractContextManager[Any]
+
+
+# --- what is inside ------------------------------------------------------------------------------
+
+
+def blind_to_stays_begun_elsewhere() -> Planted:
+    inside = Store.inside
+    return patch.object(
+        Store,
+        "inside",
+        lambda self, plate: [
+            it for it in inside(self, plate) if it.stay.entry.origin == self.machine.id
+        ],
+    )
+
+
+def one_type_is_as_good_as_another() -> Planted:
+    def any_inside(self: Any, vehicle: VehicleKey) -> Any:
+        return next(iter(self._log.inside(vehicle.plate_id)), None)
+
+    return patch.object(Gate, "_inside", any_inside)
+
+
+def every_vehicle_is_a_car() -> Planted:
+    """Where nobody says a type, what is inside is not asked."""
+
+    def vehicle(self: Any, now: Any, request: Any) -> VehicleKey:
+        said = self.camera_type(now, request)
+        return VehicleKey(said or DEFAULT_CAMERA_TYPE, request.plate_id)
+
+    return patch.object(Unsaid, "vehicle", vehicle)
+
+
+def let_in_twice() -> Planted:
+    enter = Gate._enter
+
+    def twice(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
+        return enter(self, now, request, vehicle, None)
+
+    return patch.object(Gate, "_enter", twice)
+
+
+def let_out_what_is_not_in() -> Planted:
+    def leave(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
+        stay = held.stay if held is not None else None
+        return self._record(now, Kind.EXIT, request, vehicle, stay=stay, forced=request.force)
+
+    return patch.object(Gate, "_leave", leave)
+
+
+def a_force_calls_nothing_stale() -> Planted:
+    """A forced entry names no stay, so the one that is open goes on."""
+
+    def enter(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
+        if held is not None and not request.force:
+            return enter_(self, now, request, vehicle, held)
+        return self._record(now, Kind.ENTRY, request, vehicle, forced=request.force)
+
+    enter_ = Gate._enter
+    return patch.object(Gate, "_enter", enter)
+
+
+def anybody_may_force() -> Planted:
+    return patch.object(Gate, "_check_staff", lambda self, request: None)
+
+
+def open_for_what_was_seen_long_ago() -> Planted:
+    return patch.object(Gate, "_check_capture", lambda self, now, request, vehicle: None)
+
+
+def speak_for_any_edge() -> Planted:
+    decide = Gate._decide
+
+    def believed(self: Any, now: Any, request: Any, speaker: str) -> Any:
+        return decide(self, now, request, request.edge_id)
+
+    return patch.object(Gate, "_decide", believed)
+
+
+# --- what a request leaves out -------------------------------------------------------------------
+
+
+def forget_detections() -> Planted:
+    return patch.object(EdgeMemory, "detection", lambda self, *_: None)
+
+
+def always_an_entry() -> Planted:
+    def direction(self: Any, now: Any, request: Any, held: Any) -> Direction:
+        return request.direction or Direction.ENTRY
+
+    return patch.object(Unsaid, "direction", direction)
+
+
+def drop_what_a_detection_saw() -> Planted:
+    """Neither view nor confidence of a detection come to be in the event."""
+    return patch.object(Unsaid, "filled", lambda self, now, request: request)
+
+
+# --- retries -------------------------------------------------------------------------------------
+
+
+def retry_of_the_newest_record() -> Planted:
+    acts = Gate._acts
+    return patch.object(Gate, "_acts", lambda *given: acts(*given)[-1:])
+
+
+def a_used_request_id_is_good() -> Planted:
+    """Whatever is asked by the name of an old request is taken for it."""
+
+    def recorded(self: Any, now: Any, request: Any) -> Any:
+        acts = self._acts(request, (Kind.ENTRY, Kind.EXIT, Kind.MANUAL, Kind.CONFIRM))
+        own = [event for event in acts if event.position.origin == self._settings.id]
+        return (own or acts or [None])[0]
+
+    return patch.object(Gate, "_recorded", recorded)
+
+
+def never_an_unnamed_retry() -> Planted:
+    return patch.object(EdgeMemory, "opened_lately", lambda self, *_: None)
+
+
+def an_unnamed_retry_for_ever() -> Planted:
+    lately = EdgeMemory.opened_lately
+
+    def ever(self: Any, edge_id: str, plate_id: str, camera_type: Any, mono_ms: int) -> Any:
+        return lately(self, edge_id, plate_id, camera_type, -1)
+
+    return patch.object(EdgeMemory, "opened_lately", ever)
+
+
+def a_close_leaves_unnamed_opens() -> Planted:
+    closed = EdgeMemory.closed
+
+    def keeping(self: Any, edge_id: str, mono_ms: int) -> Any:
+        opens = dict(self._edges[edge_id].opens)
+        found = closed(self, edge_id, mono_ms)
+        self._edges[edge_id].opens.update(opens)
+        return found
+
+    return patch.object(EdgeMemory, "closed", keeping)
+
+
+def unnamed_opens_survive_a_rollback() -> Planted:
+    return patch.object(EdgeMemory, "forget_opens", lambda self, *_: None)
+
+
+# --- closes --------------------------------------------------------------------------------------
+
+
+def a_close_says_nothing() -> Planted:
+    return patch.object(Gate, "_close", lambda self, *_: {"action": "NONE"})
+
+
+def a_close_confirms_nothing() -> Planted:
+    """It is recorded, and the stay is not confirmed."""
+    ignore = patch.object(Fold, "_confirm", lambda self, event: None)
+
+    class Both:
+        def __enter__(self) -> None:
+            ignore.start()
+            self.rows = patch.object(Projection, "_confirm", lambda self, *_: None)
+            self.rows.start()
+
+        def __exit__(self, *_: object) -> None:
+            self.rows.stop()
+            ignore.stop()
+
+    return Both()
+
+
+def a_close_after_an_exit_confirms() -> Planted:
+    """What an edge opened before its last exit is still waiting for its close."""
+
+    def own_unconfirmed(self: Any, edge_id: str, opened: Any) -> Any:
+        for event in self._log.opens_of(edge_id, 64):
+            held = self._log.stay_of(event.position) if event.kind == Kind.ENTRY else None
+            if held is not None and not held.stay.confirmed:
+                return held
+        return None
+
+    return patch.object(Gate, "_own_unconfirmed", own_unconfirmed)
+
+
+def a_superseded_id_is_dead() -> Planted:
+    stay_of = Store.stay_of
+
+    def own_only(self: Any, entry: Any) -> Any:
+        held = stay_of(self, entry)
+        return held if held is not None and held.stay.entry == entry else None
+
+    return patch.object(Store, "stay_of", own_only)
+
+
+# --- what an exit costs --------------------------------------------------------------------------
+
+
+def fee_lost_when_an_exit_names_another_entry() -> Planted:
+    closed = zparkd.core.stays._closed
+
+    def unpaid(stay: Any, by: Any, closer: Any) -> Any:
+        ended = closed(stay, by, closer)
+        return ended if closer.names == stay.entry else replace(ended, fee=None, currency=None)
+
+    return patch.object(zparkd.core.stays, "_closed", unpaid)
+
+
+def passes_are_ignored() -> Planted:
+    return patch.object(Charges, "_pass", lambda self, *_: None)
+
+
+def a_pass_is_for_ever() -> Planted:
+    def any_day(self: Any, plate_id: str, camera_type: str, day: str) -> Any:
+        held = [it for it in self.passes() if it.key[:2] == (plate_id, camera_type)]
+        return max(held, key=lambda it: it.valid_until, default=None)
+
+    return patch.object(ReferenceTables, "pass_of", any_day)
+
+
+def always_the_built_in_tariff() -> Planted:
+    return patch.object(Charges, "_tariff", lambda self: BUILT_IN)
+
+
+def what_was_quoted_is_forgotten() -> Planted:
+    return patch.object(EdgeMemory, "quote", lambda self, *_: None)
+
+
+def lost_tickets_are_free() -> Planted:
+    charge = Charges._charge
+
+    def lenient(self: Any, *given: Any, lost_ticket: bool = False) -> Any:
+        return charge(self, *given)
+
+    return patch.object(Charges, "_charge", lenient)
+
+
+def unmatched_exits_pay() -> Planted:
+    of_unmatched = Charges.of_unmatched
+
+    def paid(self: Any, vehicle: VehicleKey) -> Any:
+        return of_unmatched(self, vehicle)._replace(fee=5_000)
+
+    return patch.object(Charges, "of_unmatched", paid)
+
+
+# --- ids -----------------------------------------------------------------------------------------
+
+
+def ids_renumbered_at_a_refold() -> Planted:
+    return patch.object(zparkd.storage.projection.refold, "_kept_ids", lambda before, fold: {})
+
+
+def two_events_of_one_name() -> Planted:
+    """A time stamp that another event of the plate has is not raised."""
+    return patch.object(Store, "stamp_taken", lambda self, *_: False)
+
+
+# --- what a central knows that it does not know --------------------------------------------------
+
+
+def never_incomplete() -> Planted:
+    return patch.object(Peers, "incomplete", lambda self, *_: [])
+
+
+def incomplete_is_who_is_silent() -> Planted:
+    """A peer that is heard is taken to have told all."""
+
+    def silent(self: Any, ours: Any, mono_ms: int) -> list[str]:
+        return [it.id for it in self.states.values() if not self.fresh(it, mono_ms)]
+
+    return patch.object(Peers, "incomplete", silent)
+
+
+def always_incomplete() -> Planted:
+    return patch.object(Peers, "incomplete", lambda self, *_: sorted(self.states))
+
+
+def edges_answered_without_catching_up() -> Planted:
+    return patch.object(Central, "serves_edges", lambda self, now: True)
+
+
+def refusals_are_not_named() -> Planted:
+    refusal = zparkd.core.gate.responses.refusal
+
+    def nameless(request_id: Any, *rest: Any) -> Any:
+        return refusal(None, *rest)
+
+    return patch.object(zparkd.core.gate.gate, "refusal", nameless)
+
+
+GATE_MUTANTS = (
+    Mutant(blind_to_stays_begun_elsewhere, "gate: "),
+    Mutant(one_type_is_as_good_as_another, "gate: "),
+    Mutant(every_vehicle_is_a_car, "gate: "),
+    Mutant(let_in_twice, "gate: "),
+    Mutant(let_out_what_is_not_in, "gate: "),
+    Mutant(a_force_calls_nothing_stale, "gate: recorded names"),
+    Mutant(anybody_may_force, "gate: ", office),
+    Mutant(open_for_what_was_seen_long_ago, "gate: "),
+    Mutant(speak_for_any_edge, "gate: .*forbidden|gate: recorded"),
+    Mutant(forget_detections, "gate: "),
+    Mutant(always_an_entry, "gate: "),
+    Mutant(drop_what_a_detection_saw, "gate: recorded plate_view"),
+    Mutant(retry_of_the_newest_record, "gate: |answers differ", cuts),
+    Mutant(a_used_request_id_is_good, "gate: .*bad_request"),
+    Mutant(never_an_unnamed_retry, "gate: "),
+    Mutant(an_unnamed_retry_for_ever, "gate: ", short_retries),
+    Mutant(a_close_leaves_unnamed_opens, "gate: "),
+    Mutant(unnamed_opens_survive_a_rollback, "gate: |a turn failed", refusals),
+    Mutant(a_close_says_nothing, "gate: recorded"),
+    Mutant(a_close_confirms_nothing, "stays differ|histories differ|gate: "),
+    Mutant(a_close_after_an_exit_confirms, "gate: recorded"),
+    Mutant(a_superseded_id_is_dead, "gate: "),
+    Mutant(fee_lost_when_an_exit_names_another_entry, "stays differ|histories differ"),
+    Mutant(passes_are_ignored, "gate: ", office),
+    Mutant(a_pass_is_for_ever, "gate: ", office),
+    Mutant(always_the_built_in_tariff, "gate: ", office),
+    Mutant(what_was_quoted_is_forgotten, "gate: recorded"),
+    Mutant(lost_tickets_are_free, "gate: ", office),
+    Mutant(unmatched_exits_pay, "gate: recorded fee"),
+    Mutant(ids_renumbered_at_a_refold, "id changed|id reused"),
+    Mutant(two_events_of_one_name, "gate: recorded timestamp"),
+    Mutant(never_incomplete, "gate: incomplete", cuts),
+    Mutant(incomplete_is_who_is_silent, "gate: incomplete"),
+    Mutant(always_incomplete, "gate: incomplete"),
+    Mutant(edges_answered_without_catching_up, "before it asked its peers", restarts),
+    Mutant(refusals_are_not_named, "gate: answers another request"),
+)

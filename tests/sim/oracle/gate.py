@@ -1,0 +1,528 @@
+"""What a central must answer an edge, given what it holds at that moment: docs/edges.md.
+
+`expect` says it before the answer is made, `verdict` compares what was answered and recorded.
+The time that a central stamps with is given: whether it is right is judged elsewhere.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, NamedTuple
+
+import orjson
+
+from tests.sim.oracle.events import CONFIRM, ENTRY, EXIT, LAST_TIME_MS, MANUAL, SEEN, Said, Vehicle
+from tests.sim.oracle.held import Held
+from tests.sim.oracle.prices import price, rate_of
+from tests.sim.oracle.stays import Stay, duration_words, site_time
+
+REQUEST_BYTES = 65_536
+CAPTURE_AGE_MS = 30_000
+RETRY_AGE_MS = 86_400_000
+UNNAMED_RETRY_MS = 10_000
+DETECTION_AGE_MS = 120_000
+QUOTE_AGE_MS = 180_000
+OPEN_AGE_MS = 120_000
+
+
+class Time(NamedTuple):
+    """The stamp that a central would make now, whether it trusts it, and its monotonic clock."""
+
+    ms: int
+    marked: bool
+    mono_ms: int
+
+
+@dataclass
+class Bounds:
+    """How much is remembered of edges, and how long an unnamed open is repeated."""
+
+    edges: int = 1_024
+    plates: int = 32
+    unnamed_ms: int = UNNAMED_RETRY_MS
+
+
+class Quote(NamedTuple):
+    """What was said of a stay: when, by which tariff, for which pass."""
+
+    entry: Said
+    at_ms: int
+    tariff: Said | None
+    held_pass: Said | None
+
+
+class Detection(NamedTuple):
+    """What an edge saw of a plate."""
+
+    mono_ms: int
+    request: dict[str, Any]
+    quote: Quote | None
+
+
+@dataclass
+class Edge:
+    """What is remembered of one edge, the newest last."""
+
+    detections: OrderedDict[str, Detection] = field(default_factory=OrderedDict)
+    opens: OrderedDict[Vehicle, tuple[Said, int]] = field(default_factory=OrderedDict)
+    last: tuple[Said, int] | None = None  # what its barrier was opened for, if not closed since
+
+
+@dataclass
+class Expected:
+    """What must come of a request. `recorded` is the kind of the event that it makes.
+
+    `says` are members that the answer or the event must have; `near` marks a refusal that also
+    says what may be missing. `repeats` are events of which one is what is answered again.
+    """
+
+    code: str | None = None
+    near: bool = False
+    answer: dict[str, Any] = field(default_factory=dict)
+    recorded: str | None = None
+    event: dict[str, Any] = field(default_factory=dict)
+    repeats: Said | None = None
+    unnamed: Vehicle | None = None
+    detection: tuple[str, Detection] | None = None
+
+
+class Gate:
+    """One run of one central, as an edge sees it."""
+
+    def __init__(self, central: str, held: Held, zone: tzinfo, bounds: Bounds) -> None:
+        """`zone` is the site's."""
+        self.held = held
+        self._central = central
+        self._zone = zone
+        self._bounds = bounds
+        self._edges: OrderedDict[str, Edge] = OrderedDict()
+
+    def undone(self) -> None:
+        """What was recorded lately is not: whoever asks again did not open yet."""
+        for edge in self._edges.values():
+            gone = [it for it, (event, _) in edge.opens.items() if event.at not in self.held.events]
+            for vehicle in gone:
+                del edge.opens[vehicle]
+            if edge.last is not None and edge.last[0].at not in self.held.events:
+                edge.last = None
+
+    # --- what must come --------------------------------------------------------------------------
+
+    def expect(self, body: bytes, speaker: str | None, now: Time) -> Expected:
+        """What must come of this request."""
+        if len(body) > REQUEST_BYTES:
+            return Expected(code="too_large")
+        try:
+            request = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return Expected(code="bad_request")
+        if not isinstance(request, dict) or "edge_id" not in request:
+            return Expected(code="bad_request")
+        edge_id = request["edge_id"]
+        edge = self._heard(speaker or edge_id)
+        if speaker not in (None, edge_id):
+            return Expected(code="forbidden")
+        last = None
+        if request["type"] == "BARRIER_CLOSE":
+            edge.opens.clear()
+            if edge.last is not None and now.mono_ms - edge.last[1] <= OPEN_AGE_MS:
+                last = edge.last[0]
+            edge.last = None
+        if request.get("force") and not request.get("reason"):
+            return Expected(code="bad_request")
+        again = self._again(request, now)
+        if again is not None:
+            return again
+        match request["type"]:
+            case "PING":
+                return Expected(answer={"central_id": self._central, "time_ms": now.ms})
+            case "DETECTION":
+                return self._detected(request, edge, now)
+            case "BARRIER_OPEN":
+                return self._open(request, edge, now)
+            case "BARRIER_CLOSE":
+                return self._close(request, edge, now, last)
+        return Expected(code="unsupported_type")
+
+    def _heard(self, edge_id: str) -> Edge:
+        edge = self._edges.setdefault(edge_id, Edge())
+        self._edges.move_to_end(edge_id)
+        if len(self._edges) > self._bounds.edges:
+            self._edges.popitem(last=False)
+        return edge
+
+    def _again(self, request: dict[str, Any], now: Time) -> Expected | None:
+        """A request that recorded an event before: here the one of here, else the oldest."""
+        if request.get("request_id") is None:
+            return None
+        acts = self.held.acts.get((request["edge_id"], request["request_id"]), ())
+        acts = sorted((it for it in acts if it.kind != SEEN), key=lambda it: it.key)
+        if not acts:
+            return None
+        event = next((it for it in acts if it.origin == self._central), acts[0])
+        kind = "BARRIER_CLOSE" if event.kind == CONFIRM else "BARRIER_OPEN"
+        same = kind == request["type"]
+        plate = request.get("plate_id")
+        if request.get("event_id") is not None:
+            plate = request["event_id"].rsplit("_", 1)[1]
+        same &= event.plate == plate or (event.kind == CONFIRM and plate is None)
+        asked, had = request.get("camera_type"), event.data.get("camera_type")
+        same &= None in (asked, had) or asked == had
+        way = {ENTRY: "ENTRY", EXIT: "EXIT"}.get(event.kind, event.data.get("direction"))
+        same &= event.kind == CONFIRM or request.get("direction") in (None, way)
+        if not same or now.ms - event.timestamp > RETRY_AGE_MS:
+            return Expected(code="bad_request")
+        return Expected(repeats=event)
+
+    # --- what a request leaves out ---------------------------------------------------------------
+
+    def _seen(self, request: dict[str, Any], edge: Edge, now: Time) -> dict[str, Any]:
+        """What this edge's detection said of the plate."""
+        found = edge.detections.get(request.get("plate_id"))
+        if found is None or now.mono_ms - found.mono_ms > DETECTION_AGE_MS:
+            return {}
+        return found.request
+
+    def _vehicle(self, request: dict[str, Any], edge: Edge, now: Time) -> Vehicle:
+        plate = request["plate_id"]
+        said = self._said(request, edge, now, "camera_type")
+        if said is None:
+            inside = self.held.types_inside(plate)
+            said = inside[0] if len(inside) == 1 else "car"
+        return said, plate
+
+    def _said(self, request: dict[str, Any], edge: Edge, now: Time, name: str) -> Any:
+        value = request.get(name)
+        return value if value is not None else self._seen(request, edge, now).get(name)
+
+    # --- detection -------------------------------------------------------------------------------
+
+    def _detected(self, request: dict[str, Any], edge: Edge, now: Time) -> Expected:
+        vehicle = self._vehicle(request, edge, now)
+        stay = self.held.inside(vehicle)
+        info: dict[str, Any] = {"already_inside": stay is not None, "plate_id": vehicle[1]}
+        quote = None
+        if stay is not None:
+            quote = self._quote(stay, now.ms)
+            fee, _ = self._price(stay, quote, lost_ticket=False)
+            info |= {
+                "event_id": stay.event_id,
+                "entry_time": site_time(stay.entry.timestamp, self._zone),
+                "source_central": stay.entry.origin,
+                "fee": fee,
+                "duration": duration_words(max(0, now.ms - stay.entry.timestamp) // 1000),
+            }
+            if quote.held_pass is not None:
+                info["pass"] = _pass(quote.held_pass)
+        edge.detections[vehicle[1]] = Detection(now.mono_ms, request, quote)
+        edge.detections.move_to_end(vehicle[1])
+        if len(edge.detections) > self._bounds.plates:
+            edge.detections.popitem(last=False)
+        return Expected(answer={"vehicle_info": info}, near=True)
+
+    # --- open ------------------------------------------------------------------------------------
+
+    def _open(self, request: dict[str, Any], edge: Edge, now: Time) -> Expected:
+        force = bool(request.get("force"))
+        staff = {it.personal["staff_id"] for it in self.held.staff()}
+        if force and staff and request.get("staff_id") not in staff:
+            return Expected(code="bad_request")
+        late = request.get("captured_ms") is not None and not now.marked
+        late = late and now.ms - request["captured_ms"] > CAPTURE_AGE_MS
+        if request.get("plate_id") is None:
+            if not force:
+                return Expected(code="bad_request")
+            if late:
+                return Expected(code="too_late")
+            return Expected(recorded=MANUAL, event=self._event(request, edge, now, None))
+        unnamed = request.get("request_id") is None and request.get("direction") is None
+        if unnamed:
+            repeated = self._opened_lately(request, edge, now)
+            if repeated is not None:
+                return Expected(repeats=repeated)
+        vehicle = self._vehicle(request, edge, now)
+        if late:
+            return self._too_late(request, edge, now, vehicle)
+        stay = self.held.inside(vehicle)
+        way = self._said(request, edge, now, "direction") or ("EXIT" if stay else "ENTRY")
+        if way == "ENTRY" and stay is not None and not force:
+            return Expected(code="already_inside", near=True)
+        if way == "EXIT" and stay is None and not force:
+            return Expected(code="not_inside", near=True)
+        event = self._event(request, edge, now, vehicle)
+        event["names"] = stay.entry.at if stay is not None else None
+        event["forced"] = force
+        if way == "EXIT":
+            self._charged(event, request, edge, now, vehicle, stay)
+        kind = ENTRY if way == "ENTRY" else EXIT
+        return Expected(recorded=kind, event=event, unnamed=vehicle if unnamed else None)
+
+    def _opened_lately(self, request: dict[str, Any], edge: Edge, now: Time) -> Said | None:
+        said = self._said(request, edge, now, "camera_type")
+        for vehicle, (event, mono_ms) in reversed(edge.opens.items()):
+            recent = now.mono_ms - mono_ms <= self._bounds.unnamed_ms
+            if recent and vehicle[1] == request["plate_id"] and said in (None, vehicle[0]):
+                return event
+        return None
+
+    def _too_late(
+        self, request: dict[str, Any], edge: Edge, now: Time, vehicle: Vehicle
+    ) -> Expected:
+        acts = self.held.acts.get((request["edge_id"], request.get("request_id")), ())
+        if any(it.kind == SEEN and it.vehicle == vehicle for it in acts):
+            return Expected(code="too_late")
+        event = self._event(request, edge, now, vehicle)
+        return Expected(code="too_late", recorded=SEEN, event=event)
+
+    def _event(
+        self, request: dict[str, Any], edge: Edge, now: Time, vehicle: Vehicle | None
+    ) -> dict[str, Any]:
+        """What the event of a request must say, whatever its kind."""
+        event = {
+            name: request.get(name)
+            for name in ("edge_id", "request_id", "captured_ms", "staff_id", "reason", "image")
+        }
+        event["plate_view"] = self._said(request, edge, now, "plate_view")
+        event["confidence"] = self._said(request, edge, now, "confidence")
+        event["marked"] = now.marked
+        if vehicle is not None:
+            event["camera_type"], event["plate_id"] = vehicle
+            event["timestamp"] = self.held.stamp(vehicle[1], now.ms)
+            above = min(self.held.last_order(vehicle) + 1, LAST_TIME_MS)
+            event["order"] = max(event["timestamp"], above)
+        else:
+            event["timestamp"] = now.ms
+        return event
+
+    # --- what an exit is charged -----------------------------------------------------------------
+
+    def _quote(self, stay: Stay, at_ms: int) -> Quote:
+        day = site_time(at_ms, self._zone)[:10]
+        held_pass = self.held.pass_on(stay.vehicle, day)
+        return Quote(stay.entry, at_ms, self.held.tariff, held_pass)
+
+    def _price(self, stay: Stay, quote: Quote, *, lost_ticket: bool) -> tuple[int, str]:
+        document = quote.tariff.data["document"] if quote.tariff is not None else None
+        if quote.held_pass is not None:
+            return 0, rate_of(document, stay.vehicle[0]).get("currency", "VND")
+        return price(
+            document,
+            stay.vehicle[0],
+            stay.entry.timestamp,
+            quote.at_ms,
+            self._zone,
+            lost_ticket=lost_ticket,
+        )
+
+    def _charged(
+        self,
+        event: dict[str, Any],
+        request: dict[str, Any],
+        edge: Edge,
+        now: Time,
+        vehicle: Vehicle,
+        stay: Stay | None,
+    ) -> None:
+        """Fee, and all that it was made from."""
+        exit_ms, lost = event["timestamp"], bool(request.get("lost_ticket"))
+        event["lost_ticket"] = lost
+        if stay is None:
+            tariff = self.held.tariff
+            document = tariff.data["document"] if tariff is not None else None
+            event |= {"fee": 0, "currency": rate_of(document, vehicle[0]).get("currency", "VND")}
+            event |= {"duration_s": 0, "entry_ms": None, "pass_until": None, "priced_ms": None}
+            event["tariff"] = tariff.at if tariff is not None else None
+            return
+        seen = edge.detections.get(vehicle[1])
+        quote = seen.quote if seen is not None else None
+        recent = seen is not None and now.mono_ms - seen.mono_ms <= QUOTE_AGE_MS
+        if quote is None or not recent or quote.entry.at != stay.entry.at:
+            quote = self._quote(stay, exit_ms)
+        elif quote.held_pass is None:
+            quote = quote._replace(held_pass=self._quote(stay, exit_ms).held_pass)
+        fee, currency = self._price(stay, quote, lost_ticket=lost)
+        event |= {
+            "fee": fee,
+            "currency": currency,
+            "entry_ms": stay.entry.timestamp,
+            "duration_s": max(0, exit_ms - stay.entry.timestamp) // 1000,
+            "tariff": quote.tariff.at if quote.tariff is not None else None,
+            "priced_ms": quote.at_ms if quote.at_ms != exit_ms else None,
+            "pass_until": quote.held_pass.data["valid_until"] if quote.held_pass else None,
+            "holder": quote.held_pass.personal.get("holder") if quote.held_pass else None,
+        }
+
+    # --- close -----------------------------------------------------------------------------------
+
+    def _close(self, request: dict[str, Any], edge: Edge, now: Time, last: Said | None) -> Expected:
+        if request.get("event_id") is not None:
+            if request.get("plate_id") not in (None, request["event_id"].rsplit("_", 1)[1]):
+                return Expected(code="bad_request")
+            stay = self._by_id(request["event_id"])
+        elif request.get("plate_id") is not None:
+            stay = self.held.inside(self._vehicle(request, edge, now))
+        else:
+            stay = self._own_unconfirmed(request["edge_id"], last)
+        if stay is None or stay.closer is not None or stay.confirmed:
+            return Expected(answer={"action": "NONE"})
+        event = self._event(request, edge, now, stay.vehicle)
+        event |= {"names": stay.entry.at, "entry_ms": stay.entry.timestamp, "forced": False}
+        return Expected(recorded=CONFIRM, event=event)
+
+    def _by_id(self, event_id: str) -> Stay | None:
+        origin, ms, plate = event_id.split("_")
+        for event in self.held.events.values():
+            named = (event.origin, event.timestamp, event.plate) == (origin, int(ms), plate)
+            if named and event.kind == ENTRY and event.data is not None:
+                return self.held.stay_of(event.at)
+        return None
+
+    def _own_unconfirmed(self, edge_id: str, last: Said | None) -> Stay | None:
+        """The stay of this edge's latest entry that no close came for; none after an exit.
+
+        The latest is what was opened here just now, then what came last to be held here.
+        """
+        came = [*self.held.opens.get(edge_id, ()), *([last] if last is not None else [])]
+        for event in reversed(came):
+            if event.kind == EXIT:
+                return None
+            stay = self.held.stay_of(event.at) if event.kind == ENTRY else None
+            if stay is not None and not stay.confirmed:
+                return stay
+        return None
+
+    # --- what came -------------------------------------------------------------------------------
+
+    def verdict(
+        self,
+        expected: Expected,
+        body: bytes,
+        answer: dict[str, Any],
+        recorded: Iterable[Said],
+        missing: tuple[set[str], set[str]],
+        mono_ms: int,
+    ) -> str | None:
+        """What is wrong with an answer and what was recorded for it; None where nothing is.
+
+        `missing` are the peers whose events surely may be missing, and those whose may.
+        """
+        recorded = list(recorded)
+        try:
+            request = orjson.loads(body)
+            request_id = request.get("request_id") if isinstance(request, dict) else None
+        except orjson.JSONDecodeError:
+            request_id = None
+        if answer.get("request_id") != request_id:
+            return f"answers another request: {answer}"
+        kinds = [event.kind for event in recorded]
+        if kinds != [expected.recorded] * bool(expected.recorded):
+            return f"recorded {kinds}, not {expected.recorded}: {answer}"
+        for event in recorded:
+            wrong = _differs(expected.event, _flat(event))
+            if wrong:
+                return f"recorded {wrong} of {event.kind}"
+        wanted = dict(expected.answer)
+        if expected.code is not None:
+            if answer["success"] or answer["error"]["code"] != expected.code:
+                return f"answers {answer}, not {expected.code}"
+        elif not answer["success"]:
+            return f"refuses: {answer['error']}"
+        about = (recorded or [expected.repeats])[0]
+        if about is not None and expected.code is None:
+            wanted = answer_of(about)
+            stay = self.held.stay_of(about.at)  # none where an older exit is the same act
+            known = answer.get("history_id")
+            if about.kind == ENTRY and (known if stay is None else not _is_id(known)):
+                return f"history_id is {answer.get('history_id')}"
+        said = {name: it for name, it in answer.items() if name not in _ENVELOPE}
+        if expected.code is None:
+            info = said.get("vehicle_info")
+            if info is not None:
+                said["vehicle_info"] = {k: v for k, v in info.items() if k != "incomplete"}
+            if said != wanted:
+                return f"says {said}, not {wanted}"
+        if expected.near:
+            told = set(_incomplete(answer))
+            if not missing[0] <= told <= missing[1]:
+                return f"incomplete is {sorted(told)}, not at least {sorted(missing[0])}" + (
+                    f" and at most {sorted(missing[1])}"
+                )
+        opened = [event for event in recorded if event.kind in (ENTRY, EXIT, MANUAL)]
+        if opened:
+            self._edges[request["edge_id"]].last = opened[0], mono_ms
+        if expected.unnamed is not None:
+            edge = self._edges[request["edge_id"]]
+            edge.opens[expected.unnamed] = (recorded[0], mono_ms)
+            edge.opens.move_to_end(expected.unnamed)
+            if len(edge.opens) > self._bounds.plates:
+                edge.opens.popitem(last=False)
+        return None
+
+
+_ENVELOPE = ("success", "request_id", "history_id", "error", "incomplete")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _incomplete(answer: dict[str, Any]) -> list[str]:
+    """Whose events it says may be missing; the two places in which it stands must agree."""
+    if "error" in answer:
+        within = answer["error"].get("incomplete", [])
+        return within if within == answer.get("incomplete", []) else ["?"]
+    return answer["vehicle_info"].get("incomplete", [])
+
+
+def _flat(event: Said) -> dict[str, Any]:
+    """All that an event says, by name."""
+    flat = {"forced": False, "marked": False, "lost_ticket": False}
+    flat |= event.data | event.personal
+    flat |= {"timestamp": event.timestamp, "order": event.order, "names": event.names}
+    if "tariff" in flat:
+        flat["tariff"] = tuple(flat["tariff"])
+    return flat
+
+
+def _differs(wanted: dict[str, Any], found: dict[str, Any]) -> str | None:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            return f"{name} {found.get(name)!r}, not {value!r},"
+    return None
+
+
+def _pass(held_pass: Said) -> dict[str, Any]:
+    until = held_pass.data["valid_until"]
+    return {"holder": held_pass.personal.get("holder"), "valid_until": until}
+
+
+def answer_of(event: Said) -> dict[str, Any]:
+    """What a request is told that recorded this event, each time, but for `history_id`."""
+    data = event.data
+    match event.kind:
+        case "VEHICLE_ENTRY_PENDING":
+            return {"action": "ENTRY", "event_id": event.event_id}
+        case "VEHICLE_ENTRY_CONFIRMED":
+            return {"action": "ENTRY_CONFIRMED", "event_id": _named_id(event)}
+        case "VEHICLE_EXIT":
+            seconds = data.get("duration_s", 0)
+            answer = {
+                "action": "EXIT",
+                "event_id": _named_id(event) if event.names is not None else event.event_id,
+                "fee": data["fee"],
+                "currency": data["currency"],
+                "duration": duration_words(seconds),
+                "duration_s": seconds,
+            }
+            if data.get("pass_until") is not None:
+                holder = event.personal.get("holder")
+                answer["pass"] = {"holder": holder, "valid_until": data["pass_until"]}
+            if event.names is None:
+                answer["unmatched"] = True
+            return answer
+    return {"action": "MANUAL"}
+
+
+def _named_id(event: Said) -> str:
+    return f"{event.names[0]}_{event.data['entry_ms']}_{event.plate}"

@@ -1,0 +1,197 @@
+"""What one central holds, and all that follows from it: stays, tariff, passes, staff, acts."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from tests.sim.oracle.events import (
+    CONFIRM,
+    ENTRY,
+    EXIT,
+    MANUAL,
+    OF_GATES,
+    PASS,
+    STAFF,
+    TARIFF,
+    At,
+    Said,
+    Vehicle,
+)
+from tests.sim.oracle.stays import WAITING, Folded, Stay, fold
+
+
+class Held:
+    """A set of events. They come in any order, one at a time; each question is answered anew."""
+
+    def __init__(self, events: Iterable[Said] = ()) -> None:
+        """`events` in the order in which they came."""
+        self.clear()
+        for event in events:
+            self.add(event)
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self.events: dict[At, Said] = {}
+        self.heads: dict[tuple[str, int], int] = {}
+        self.acts: dict[tuple[str, str], list[Said]] = defaultdict(list)
+        self.opens: dict[str, list[Said]] = defaultdict(list)  # by edge, as they came
+        self.waiting: dict[At, list[Said]] = defaultdict(list)  # by the entry that is not here
+        self._of_vehicle: dict[Vehicle, list[Said]] = defaultdict(list)
+        self._types: dict[str, set[str]] = defaultdict(set)  # of a plate
+        self._stamps: dict[str, set[int]] = defaultdict(set)  # of a plate
+        self._last_order: dict[Vehicle, int] = {}
+        self._folded: dict[Vehicle, Folded] = {}
+        self._tariff: Said | None = None
+        self._passes: dict[tuple[str, str, str], Said] = {}
+        self._staff: dict[str, Said] = {}
+
+    def add(self, event: Said) -> None:
+        """One more event."""
+        self.events[event.at] = event
+        stream = event.at[:2]
+        self.heads[stream] = max(event.at[2], self.heads.get(stream, 0))
+        if event.data is None:
+            return
+        if event.kind in OF_GATES:
+            self._add_of_gate(event)
+        else:
+            self._add_reference(event)
+
+    # --- gates -----------------------------------------------------------------------------------
+
+    def _add_of_gate(self, event: Said) -> None:
+        if event.act is not None:
+            self.acts[event.act].append(event)
+        if event.kind in (ENTRY, EXIT, MANUAL):
+            self.opens[event.data["edge_id"]].append(event)
+        vehicle = event.vehicle
+        if vehicle is None:
+            return
+        if event.kind in (EXIT, CONFIRM) and event.names is not None:
+            entry = self.events.get(event.names)
+            if entry is None or entry.kind != ENTRY or entry.data is None:
+                self.waiting[event.names].append(event)
+                self._mark(vehicle, event, event.order)
+                return
+            self._place(event, entry)
+        else:
+            self._place(event, None)
+        if event.kind == ENTRY:
+            for waited in self.waiting.pop(event.at, ()):
+                self._place(waited, event)
+
+    def _place(self, event: Said, named: Said | None) -> None:
+        """It takes part in the stays of its vehicle: that of the entry it names, if any."""
+        vehicle = (named or event).vehicle
+        self._of_vehicle[vehicle].append(event)
+        self._folded.pop(vehicle, None)
+        self._mark(vehicle, event, max(event.order, named.order if named is not None else 0))
+
+    def _mark(self, vehicle: Vehicle, event: Said, order: int) -> None:
+        self._types[vehicle[1]].add(vehicle[0])
+        self._stamps[vehicle[1]].add(event.timestamp)
+        self._last_order[vehicle] = max(order, self._last_order.get(vehicle, 0))
+
+    def folded(self, vehicle: Vehicle) -> Folded:
+        """The stays of a vehicle."""
+        if vehicle not in self._folded:
+            self._folded[vehicle] = fold(vehicle, self._of_vehicle.get(vehicle, ()))
+        return self._folded[vehicle]
+
+    def vehicles(self) -> list[Vehicle]:
+        """All of which anything is held that takes part."""
+        return sorted(self._of_vehicle)
+
+    def inside(self, vehicle: Vehicle) -> Stay | None:
+        """The stay that is open."""
+        return self.folded(vehicle).open if vehicle in self._of_vehicle else None
+
+    def types_inside(self, plate: str) -> list[str]:
+        """The types under which a plate is inside."""
+        return [it for it in sorted(self._types.get(plate, ())) if self.inside((it, plate))]
+
+    def stay_of(self, entry: At) -> Stay | None:
+        """The stay that an entry belongs to."""
+        event = self.events.get(entry)
+        if event is None or event.kind != ENTRY or event.vehicle is None:
+            return None
+        return self.folded(event.vehicle).stay_of(entry)
+
+    def older_entries(self, entry: Said) -> int:
+        """How many entries of its vehicle are older than this one."""
+        events = self._of_vehicle[entry.vehicle]
+        return sum(it.kind == ENTRY and it.key < entry.key for it in events)
+
+    def stamp(self, plate: str, ms: int) -> int:
+        """`ms`, raised until no event of the plate carries it."""
+        taken = self._stamps.get(plate, ())
+        while ms in taken:
+            ms += 1
+        return ms
+
+    def last_order(self, vehicle: Vehicle) -> int:
+        """The highest order among the events of a vehicle."""
+        return self._last_order.get(vehicle, 0)
+
+    # --- all of it -------------------------------------------------------------------------------
+
+    def stays(self) -> dict[At, Stay]:
+        """Every stay, by the entry that counts."""
+        return {at: stay for it in self.vehicles() for at, stay in self.folded(it).stays.items()}
+
+    def verdicts(self) -> dict[At, tuple[str, At | None]]:
+        """What became of every event that neither opened, confirmed nor ended a stay."""
+        found: dict[At, tuple[str, At | None]] = {}
+        for vehicle in self.vehicles():
+            found |= self.folded(vehicle).verdicts
+        for events in self.waiting.values():
+            found |= {event.at: (WAITING, None) for event in events}
+        return found
+
+    # --- reference data --------------------------------------------------------------------------
+
+    def _add_reference(self, event: Said) -> None:
+        data, who = event.data, event.personal
+        if event.kind == TARIFF:
+            known = self._tariff
+            rank = (data["version"], event.key)
+            if known is None or rank > (known.data["version"], known.key):
+                self._tariff = event
+            return
+        entries: dict[Any, Said]
+        if event.kind == PASS:
+            entries = self._passes
+            entry = (who["plate_id"], data["camera_type"], data["valid_from"])
+        else:
+            assert event.kind == STAFF
+            entries, entry = self._staff, who["staff_id"]
+        if entry not in entries or event.key > entries[entry].key:
+            entries[entry] = event
+
+    @property
+    def tariff(self) -> Said | None:
+        """The event that set the tariff that counts."""
+        return self._tariff
+
+    def document(self, at: At | None) -> dict[str, Any] | None:
+        """The tariff that was set there; None for the built-in one."""
+        return self.events[at].data["document"] if at is not None else None
+
+    def passes(self) -> list[Said]:
+        """The passes that there are."""
+        return [it for it in self._passes.values() if not it.data.get("removed", False)]
+
+    def staff(self) -> list[Said]:
+        """The members of staff that there are."""
+        return [it for it in self._staff.values() if not it.data.get("removed", False)]
+
+    def pass_on(self, vehicle: Vehicle, day: str) -> Said | None:
+        """The pass of a vehicle that is valid on a day; of several the one that ends last."""
+        valid = [
+            it
+            for it in self.passes()
+            if (it.data["camera_type"], it.plate) == vehicle
+            and it.data["valid_from"] <= day <= it.data["valid_until"]
+        ]
+        days = [(it.data["valid_until"], it.data["valid_from"]) for it in valid]
+        return valid[days.index(max(days))] if valid else None
