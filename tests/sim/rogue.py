@@ -186,6 +186,9 @@ class Rogue:
         for skeleton, _ in events:
             position = positions_in(b"[" + skeleton + b",0]")[0]
             stream = position.stream
+            of_another = stream.origin in self._world.machines
+            if of_another and not self._forges_whom_all_know(stream.origin):
+                continue
             key = self._keys.get(stream)
             if key is None:
                 key = self._keys[stream] = self._identity.new_stream_key()
