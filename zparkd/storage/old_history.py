@@ -67,7 +67,7 @@ WINDOW vehicle AS (PARTITION BY camera_type, plate_id ORDER BY entry_s);
 """
 _SORTED = """
 SELECT camera_type, plate_id, entry_s, exit_s, fee, plate_view, confidence, ended, was
-FROM merged ORDER BY entry_s, camera_type, plate_id
+FROM merged ORDER BY camera_type, plate_id, entry_s
 """
 _SUMS = """
 SELECT count(*), count(*) FILTER (WHERE exit_s IS NULL AND next_s IS NULL),
@@ -113,7 +113,7 @@ class OldHistory:
         return self.rows - sum(map(len, self.skipped.values())) - self.sums.stays
 
     def stays(self) -> Iterator[OldStay]:
-        """All stays, the oldest entry first."""
+        """All stays, vehicle by vehicle, the oldest entry of each first."""
         for row in self._scratch.execute(_SORTED):
             yield OldStay(*row)
 

@@ -77,10 +77,10 @@ def read_stays(value: object) -> list[OldStay]:
 def name_of(vehicle: VehicleKey, entry_s: int, zone: tzinfo) -> str:
     """By which an old stay is known, at whatever central; what its acts are called begins so.
 
-    The time comes first, so that stays which are taken over in its order lie side by side.
+    Vehicle by vehicle, as they are taken over, so that what belongs together lies side by side.
     """
     when = site_time(entry_s * 1000, zone).replace(" ", "T")
-    return f"{when}/{vehicle.camera_type}/{vehicle.plate_id}"
+    return f"{vehicle.camera_type}/{vehicle.plate_id}/{when}"
 
 
 def request_id(name: str, kind: Kind) -> str:
