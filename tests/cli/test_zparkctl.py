@@ -69,6 +69,7 @@ def test_status_imports_no_more_than_it_needs(central: Central) -> None:
         "zparkd.cli.context",
         "zparkd.cli.commands",
         "zparkd.cli.commands.look",
+        "zparkd.cli.commands.look.nagios",
         "zparkd.cli.commands.look.status",
         "zparkd.cli.output",
     }

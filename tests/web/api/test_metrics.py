@@ -112,7 +112,7 @@ def test_promtool_finds_no_fault_with_the_rules() -> None:
 
 
 def test_each_metric_that_a_rule_or_a_page_names_exists() -> None:
-    source = (ROOT / "zparkd" / "web" / "metrics.py").read_text()
+    source = (ROOT / "zparkd/web/api/metrics.py").read_text()
     made = {f"zparkd_{name}" for name in re.findall(r'_family\(\s*f?"([a-z_{}]+)"', source)}
     made |= {f"zparkd_{name}" for name in ("messages_sent_total", "messages_received_total")}
     for file in (RULES, ROOT / "docs" / "monitoring.md"):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Central
 from tests.support.scripted import Script
-from zparkd.cli.nagios import CRITICAL, judged
+from zparkd.cli.commands.look.nagios import CRITICAL, judged
 
 GOOD: dict[str, Any] = {
     "success": True,

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from zparkd.cli import output
+from zparkd.cli.commands.look.nagios import check
 from zparkd.cli.context import ask_daemon, call, find_control, refuse
-from zparkd.cli.nagios import check
 from zparkd.cli.output import NEVER, NONE, SCREEN, UNKNOWN, Cell
 from zparkd.client.control import DaemonUnreachable
 
