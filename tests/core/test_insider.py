@@ -56,7 +56,7 @@ def test_a_heartbeat_lists_a_bounded_number_of_heads_whatever_was_invented() -> 
     for number in range(2_001):
         driven.store.append(Insider().enters(origin=f"aa{number}"))
     driven.store.commit()
-    driven.central.proof.unsigned.clear()
+    driven.central.signatures.unsigned.clear()
     driven.wait(2)
     [beat] = [it for it in driven.step().published if it[0] == wire.TOPIC_HEARTBEAT]
     read = wire.read_message(beat[1:]).data

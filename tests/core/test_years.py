@@ -87,7 +87,7 @@ def test_what_is_missing_is_always_the_difference_of_the_vectors(
     for who, stream, number, whole in steps:
         if who == "undone":
             ours = HeadVector((stream, head - 1) for stream, head in ours.items() if head > 1)
-            peers.undone()
+            peers.forget()
         elif who == "ours":
             if stream != OWN:
                 ours[stream] = ours.get(stream, 0) + 1
@@ -151,7 +151,7 @@ def test_what_is_written_of_peers_is_what_changed() -> None:
     says(peers, "a", {**heads, Stream("a", 100): 501}, whole=False)
     [note] = peers.notes(Now(2, 2))
     assert (note.peer_id, note.heads) == ("a", [("a", 100, 501)])
-    peers.undone()
+    peers.forget()
     assert [note.heads for note in peers.notes(Now(3, 3))] == [[("a", 100, 501)], []]
     del heads[Stream("a", 1)]
     says(peers, "b", heads, whole=True)

@@ -36,7 +36,7 @@ class Fetching:
         done = work()
         if self.disk_is_full:
             self.driven.store.rollback()
-            self.driven.central.undone()
+            self.driven.central.forget()
             return None
         self.driven.store.commit()
         return done

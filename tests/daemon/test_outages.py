@@ -95,7 +95,7 @@ def test_what_was_undone_is_noted_again(site) -> None:
     site.one.step()
     site.outages.note(site.one.now)
     site.one.store.rollback()
-    site.outages.undone()
+    site.outages.forget()
     assert site.rows() == []
     site.one.wait(5)
     site.note()

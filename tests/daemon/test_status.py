@@ -193,7 +193,7 @@ def test_a_disk_that_takes_nothing_is_not_tried_in_every_turn_for_when_edges_wer
         except sqlite3.OperationalError:
             tries += 1
             central.store.rollback()
-            central.central.undone()
+            central.central.forget()
     assert 1 <= tries <= 3
     central.store.connection.execute("PRAGMA query_only = OFF")
     central.wait(60)

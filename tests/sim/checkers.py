@@ -381,7 +381,7 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
         "edges": (len(central.gate.memory._edges), limits.EDGES_REMEMBERED),
         "requests to serve": (len(reactor._to_serve), limits.SYNC_REQUESTS_WAITING),
         "plates": (len(disk._projection.vehicles._plates), limits.PLATES_REMEMBERED),
-        "events unsent": (len(central._journal._unsent), 0),
+        "events unsent": (len(central._own_stream._unsent), 0),
         "vehicles to fold": (len(disk._projection._dirty), 0),
         "streams on their way": (len(central.peers._on_its_way), streams),
     }

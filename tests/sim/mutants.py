@@ -27,7 +27,7 @@ from zparkd.core.gate.edge_state import EdgeMemory
 from zparkd.core.gate.gate import Gate
 from zparkd.core.replication.ingest import Intake
 from zparkd.core.replication.peers import Peers
-from zparkd.core.replication.trust import Trust
+from zparkd.core.replication.signatures import Signatures
 from zparkd.core.stays import Fold, _opened
 from zparkd.daemon.reactor import Reactor
 from zparkd.storage.projection.projector import Projection
@@ -106,7 +106,7 @@ def dedup_only_in_memory() -> Iterator[None]:
     def acts(self: Any, request: Any, kinds: Any) -> list[Any]:
         found = [
             self._log.event(it)
-            for it in self._journal.__dict__.get("acts", {}).get(
+            for it in self._own_stream.__dict__.get("acts", {}).get(
                 (request.edge_id, request.request_id), []
             )
         ]
@@ -116,7 +116,7 @@ def dedup_only_in_memory() -> Iterator[None]:
 
     def remembered(self: Any, now: Any, kind: Any, request: Any, *rest: Any, **more: Any) -> Any:
         event = record(self, now, kind, request, *rest, **more)
-        known = self._journal.__dict__.setdefault("acts", {})
+        known = self._own_stream.__dict__.setdefault("acts", {})
         known.setdefault((request.edge_id, request.request_id), []).append(event.position)
         return event
 
@@ -274,7 +274,7 @@ def trust_everybody() -> Iterator[None]:
     """What bears a signature is believed, whoever made it."""
     with (
         patch.object(zparkd.core.replication.ingest, "is_signed", lambda *_: True),
-        patch.object(Trust, "_judge", lambda self, certificate: None),
+        patch.object(Signatures, "_judge", lambda self, certificate: None),
     ):
         yield
 

@@ -47,7 +47,7 @@ def test_a_fork_of_a_stream_keeps_honest_centrals_together_in_all_else(keys: boo
         start(world)
         enter(world, a, "29A00001")
         central = a.reactor._central
-        stream, signer = central.peers.own, central.proof.signer
+        stream, signer = central.peers.own, central.signatures.signer
         snapshot = a.disk.image(), dict(a.disk.heads)
         enter(world, a, "29A00002", "29A00003")
         a.stop()

@@ -63,7 +63,7 @@ class Listen:
 class Security:
     """How traffic is protected; `allow_insecure` permits plain mode beyond loopback.
 
-    `known_keys` are further keys by which events of an origin are good: see `core.trust`.
+    `known_keys` are further keys by which events of an origin are good: see `core.replication`.
     """
 
     mode: SecurityMode

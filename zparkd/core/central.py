@@ -31,14 +31,14 @@ from zparkd.core.members.changes import MemberChanges
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import ReferenceChanges
 from zparkd.core.replication import wire
-from zparkd.core.replication.duplicate_id import Namesake
+from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.ingest import Intake, Parts, Taken
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.replication.peer_state import Asked, PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
-from zparkd.core.replication.signatures import Proof
+from zparkd.core.replication.signatures import Signatures
 from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Message, Page
 from zparkd.core.site import Settings
 
@@ -156,12 +156,12 @@ class Central:
         self.peers = Peers(settings.site, stream)
         self.counters = Counters()
         self.fetched_ms: int | None = None  # of the external API; None where there is none
-        self._journal = Journal(log, stream, secret)
-        self.reference = ReferenceChanges(log, self._journal, self.clock)
-        self.members = MemberChanges(log, self._journal, self.clock)
-        self.moved_in = MovedIn(log, self._journal)
-        self.gate = Gate(settings, log, self._journal, self.clock, self._incomplete)
-        self.namesake = Namesake(stream, now)
+        self._own_stream = OwnStream(log, stream, secret)
+        self.reference = ReferenceChanges(log, self._own_stream, self.clock)
+        self.members = MemberChanges(log, self._own_stream, self.clock)
+        self.moved_in = MovedIn(log, self._own_stream)
+        self.gate = Gate(settings, log, self._own_stream, self.clock, self._incomplete)
+        self.duplicate_id = DuplicateId(stream, now)
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
         self._edges_flushed_ms = now.mono_ms
@@ -170,14 +170,14 @@ class Central:
         self._next_measure_ms = 0
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
-        self.proof = Proof(log, self._journal)
+        self.signatures = Signatures(log, self._own_stream, settings.site)
         self.admission = Admission(log, settings.id)
         self.peers.takes = self.admission.takes
         self._intake = Intake(
-            log, self.peers, self.proof, settings.site, self.admission, self.namesake.took
+            log, self.peers, self.signatures, settings.site, self.admission, self.duplicate_id.took
         )
-        self.serving = Serving(log, self.peers, self.proof)
-        self.proof.identify(settings, identity)
+        self.serving = Serving(log, self.peers, self.signatures)
+        self.signatures.identify(settings, identity)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -188,9 +188,9 @@ class Central:
         self._next_flush_ms = 0  # peers that came or went are written down at once
         self._next_beat_ms = 0  # and told at once, in the new rhythm
 
-        self.proof.configure(settings)
+        self.signatures.configure(settings)
         known = {peer.id for peer in settings.peers} | set(settings.known_keys)
-        self.admission.configure(known, keyed=self.proof.trust is not None)
+        self.admission.configure(known, keyed=self.signatures.required)
         self.peers.judge_again()
         self.serving.configure(settings)
         self.peers.ask_again()
@@ -209,7 +209,7 @@ class Central:
 
     def identify(self, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
-        self.proof.identify(self.settings, identity)
+        self.signatures.identify(self.settings, identity)
 
     # --- one turn ----------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Central:
                     self._sync_answer(now, message)
         self._learn_the_time(now)
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
-        self.namesake.judge(self.clock, now)
+        self.duplicate_id.judge(self.clock, now)
         for request in requests:
             said = self.gate.answer(now, request.body, request.speaker, request.by)
             output.replies.append((request.token, said))
@@ -267,17 +267,17 @@ class Central:
         message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
         return orjson.dumps(refusal(request_id, Code.STORAGE_UNAVAILABLE, message, []))
 
-    def undone(self, moved: Collection[Stream] | None = None) -> None:
+    def forget(self, moved: Collection[Stream] | None = None) -> None:
         """The transaction of the last step was rolled back: forget what it noted of it.
 
         `moved` are the streams whose heads went back; None where it may be any.
         """
-        self._journal.forget()
+        self._own_stream.forget()
         self.admission.refresh()
-        self.proof.undone()
+        self.signatures.forget()
         self.gate.memory.forget_opens(self.log.heads)
-        self.peers.undone(moved)
-        self.namesake.undone()
+        self.peers.forget(moved)
+        self.duplicate_id.forget()
 
     def wake_in_ms(self, now: Now) -> int:
         """How long the next step may wait where nothing comes in."""
@@ -309,16 +309,16 @@ class Central:
             return False
         return not any(self.peers.to_be_had(peer, self.log.heads) for peer in answered)
 
-    def seal(self) -> None:
+    def sign(self) -> None:
         """Sign what was recorded. Owed before each commit of what did not come from `step`."""
-        self._journal.seal()
+        self._own_stream.sign()
 
     def _publish(self, now: Now, output: Output) -> None:
-        self._journal.seal()
-        output.recorded = self._journal.take_unsent()
+        self._own_stream.sign()
+        output.recorded = self._own_stream.take_unsent()
         if output.recorded:
             body = wire.write_body((event.skeleton, event.sealed) for event in output.recorded)
-            live = self._header(now, self.proof.live(self.settings.site))
+            live = self._header(now, self.signatures.live())
             output.published.append([wire.TOPIC_EVENTS, live, body])
 
     def heartbeat(self, now: Now) -> Frames | None:
@@ -330,7 +330,7 @@ class Central:
             return None
         self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
         first = {self.settings.id, *self.peers.states}
-        heads, older = wire.beat_heads(self.log.heads, first, self.proof.unsigned)
+        heads, older = wire.beat_heads(self.log.heads, first, self.signatures.unsigned)
         beat = Beat(
             self.settings.site,
             self.settings.timezone,
@@ -340,7 +340,7 @@ class Central:
             heads,
             older,
             self.fetched_ms,
-            self.proof.identity_key,
+            self.signatures.identity_key,
         )
         self.counters.messages_sent += 1
         return [wire.TOPIC_HEARTBEAT, self._header(now, beat)]

@@ -171,7 +171,7 @@ DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
 CLOCK_STEP_MS = 1_000  # a wall clock that moves by more against the monotonic one was set
 CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
-NAMESAKE_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our id stands so long
+DUPLICATE_ID_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our id stands so long
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
 assert AMOUNT_MAX < FEE_MAX

@@ -18,13 +18,13 @@ class Changes:
         self.catching_up: dict[str, int] = {}
         self._refused: dict[str, str] = {}
         self._clock_wrong = False
-        self._namesake = False
+        self._duplicate_id = False
         self._rereading = central.log.rereading > 0
 
     def look(self, now: Now) -> None:
         """Say what is different now."""
         self._clock(now)
-        self._look_for_namesake(now)
+        self._look_for_duplicate_id(now)
         if self._rereading and not self._central.log.rereading:
             self._rereading = False
             say(Message.REREAD)
@@ -62,11 +62,11 @@ class Changes:
             elif behind is not None:
                 self.catching_up[id] = max(behind, self.catching_up[id])
 
-    def _look_for_namesake(self, now: Now) -> None:
-        there = self._central.namesake.is_there(now)
-        if there and not self._namesake:
+    def _look_for_duplicate_id(self, now: Now) -> None:
+        there = self._central.duplicate_id.is_there(now)
+        if there and not self._duplicate_id:
             say(Message.DUPLICATE_ID, central=self._central.settings.id)
-        self._namesake = there
+        self._duplicate_id = there
 
     def _clock(self, now: Now) -> None:
         clock = self._central.clock

@@ -57,7 +57,7 @@ class Outages:
         self._first = True
         self._before = (self._connected, self._first)
 
-    def undone(self) -> None:
+    def forget(self) -> None:
         """A transaction was rolled back: what was noted in it must be noted again, in a while."""
         if self._open is not None:
             self._open = None

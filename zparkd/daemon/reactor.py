@@ -239,7 +239,7 @@ class Reactor:
         """What `work` returns, once it is on the disk; None where it was undone instead."""
         try:
             result = work()
-            self._central.seal()
+            self._central.sign()
             wrote = self._store.commit()
         except Exception as fault:
             self._undo(fault)
@@ -266,8 +266,8 @@ class Reactor:
             moved = self._store.rollback()
         except sqlite3.Error as second:
             raise StorageFailed(f"{self._config.storage_path}: {second}") from second
-        self._central.undone(moved)
-        self._outages.undone()
+        self._central.forget(moved)
+        self._outages.forget()
 
     def _beat(self) -> None:
         """Tell peers that we live, where it is time; of what is on the disk, and needing none."""

@@ -283,8 +283,8 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
             f"{central.counters.set_aside} messages since the start could not be handled",
             "they are in the table set_aside; report them with the log",
         )
-    if central.proof.unsigned:
-        origins = ", ".join(sorted({stream.origin for stream in central.proof.unsigned}))
+    if central.signatures.unsigned:
+        origins = ", ".join(sorted({stream.origin for stream in central.signatures.unsigned}))
         yield _problem(
             "UNSIGNED_PAST",
             f"what {origins} recorded without keys is here, and can't be handed on",
@@ -295,7 +295,7 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
 
 
 def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
-    if central.namesake.is_there(now):
+    if central.duplicate_id.is_there(now):
         yield _problem(
             "DUPLICATE_ID",
             f"another process records events as {central.settings.id}, since this one started",

@@ -123,7 +123,7 @@ def test_what_was_undone_is_forgotten() -> None:
     driven.central.reference.import_passes(driven.now, [DECEMBER])
     assert driven.store.reference.pass_of(PLATE, "car", "2025-12-02") == DECEMBER
     driven.store.rollback()
-    driven.central.undone()
+    driven.central.forget()
     assert tables(driven) == [AIRPORT, [], []]
     assert driven.store.reference.pass_of(PLATE, "car", "2025-12-02") is None
 

@@ -391,7 +391,7 @@ def test_an_unnamed_open_whose_turn_was_undone_is_no_first_try(central: Driven) 
     body = b'{"type":"BARRIER_OPEN","edge_id":"edge-1","plate_id":"29A12345"}'
     central.central.step(central.now, [FromEdge((b"1",), body)])
     central.store.rollback()
-    central.central.undone()
+    central.central.forget()
     central.open(plate_id=OTHER, request_id="r")
     assert central.open()["event_id"].endswith(PLATE)
     assert central.kinds() == [Kind.ENTRY, Kind.ENTRY]

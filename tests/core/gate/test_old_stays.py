@@ -26,7 +26,7 @@ def stay(
 
 def take(driven: Driven, *stays: OldStay) -> Taken:
     taken = driven.central.moved_in.take(stays, ZONE)
-    driven.central.seal()
+    driven.central.sign()
     driven.store.commit()
     return taken
 

@@ -15,7 +15,7 @@ def site() -> tuple[Driven, Driven, Driven]:
 
 
 def alarmed(driven: Driven) -> bool:
-    return driven.central.namesake.is_there(driven.now)
+    return driven.central.duplicate_id.is_there(driven.now)
 
 
 def wait(seconds: float, *centrals: Driven) -> None:

@@ -388,7 +388,7 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
                 {"type": "BARRIER_OPEN", "edge_id": "edge-1", "plate_id": f"29B0000{number}"}
             ).encode(),
         )
-    one.central.seal()
+    one.central.sign()
     one.store.commit()
     one.start()
     success(one.open(plate_id="29A00003"))

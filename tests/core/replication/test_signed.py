@@ -86,8 +86,8 @@ def test_what_was_undone_leaves_no_signature() -> None:
     before = one.store.signed.signed_head(Stream(ONE, 1), 0, 10**6)
     one.central.gate.answer(one.now, b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A2222"}')
     one.store.rollback()
-    one.central.undone()
-    one.central.seal()
+    one.central.forget()
+    one.central.sign()
     one.store.commit()
     assert one.store.signed.signed_head(Stream(ONE, 1), 0, 10**6) == before
 
@@ -355,7 +355,7 @@ def test_what_others_recorded_without_keys_stays_and_is_not_shown() -> None:
     settle(two, peers=(peer_of(THREE, True),))
     two.start()
     success(two.open(plate_id="29A22222"))
-    assert {stream.origin for stream in two.central.proof.unsigned} == {ONE}
+    assert {stream.origin for stream in two.central.signatures.unsigned} == {ONE}
     three = keyed(THREE, TWO)
     with pytest.raises(AssertionError, match="did not come together"):
         meet(two, three, turns=60)

@@ -30,7 +30,7 @@ from zparkd.core.gate.resolve import Unsaid
 from zparkd.core.gate.responses import Answer, answer_of, refusal, stay_id, vehicle_info
 from zparkd.core.log import HeldStay, Log
 from zparkd.core.principal import Principal
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.site import Direction, Settings
 from zparkd.core.stays import Stay
 
@@ -44,7 +44,7 @@ class Gate:
         self,
         settings: Settings,
         log: Log,
-        journal: Journal,
+        own_stream: OwnStream,
         clock: Clock,
         incomplete: Callable[[int], list[str]],
     ) -> None:
@@ -53,7 +53,7 @@ class Gate:
         self._unsaid = Unsaid(log, self.memory)
         self._charges = Charges(log, settings.zone)
         self._log = log
-        self._journal = journal
+        self._own_stream = own_stream
         self._clock = clock
         self._incomplete = incomplete
         self.configure(settings)
@@ -352,7 +352,7 @@ class Gate:
             image=request.image,
             holder=holder,
         )
-        event = self._journal.record(kind, stamp.ms, order, facts, personal)
+        event = self._own_stream.record(kind, stamp.ms, order, facts, personal)
         if kind in _OPENS:
             self.memory.raised(request.edge_id, event.position, now.mono_ms)
         return event

@@ -18,7 +18,7 @@ from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Kind, Personal, VehicleKey
 from zparkd.core.log import Log
 from zparkd.core.plates import PLATE_ID
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.site import CAMERA_TYPE
 
 EDGE = "import"
@@ -94,9 +94,9 @@ _WAY = {Kind.ENTRY: "entry", Kind.EXIT: "exit"}
 class MovedIn:
     """Records old stays. All within the caller's transaction."""
 
-    def __init__(self, log: Log, journal: Journal) -> None:
+    def __init__(self, log: Log, own_stream: OwnStream) -> None:
         self._log = log
-        self._journal = journal
+        self._own_stream = own_stream
 
     def take(self, stays: Sequence[OldStay], zone: tzinfo) -> Taken:
         """Record what of these is not held here yet."""
@@ -159,4 +159,4 @@ class MovedIn:
         personal = Personal(
             salt="", plate_id=stay.plate_id, plate_view=stay.plate_view, reason=stay.was
         )
-        return self._journal.record(kind, at_ms, at_ms, facts, personal)
+        return self._own_stream.record(kind, at_ms, at_ms, facts, personal)

@@ -11,15 +11,15 @@ from zparkd.core.members.words import (
     cut_at,
 )
 from zparkd.core.principal import Principal
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 
 
 class MemberChanges:
     """Records what is said here of members. All within the caller's transaction."""
 
-    def __init__(self, log: Log, journal: Journal, clock: Clock) -> None:
+    def __init__(self, log: Log, own_stream: OwnStream, clock: Clock) -> None:
         self._log = log
-        self._journal = journal
+        self._own_stream = own_stream
         self._clock = clock
 
     def disown(
@@ -46,6 +46,6 @@ class MemberChanges:
 
     def _record(self, now: Now, kind: Kind, said: MemberSaid) -> Event:
         stamp = self._clock.read(now)
-        event = self._journal.record(kind, stamp.ms, stamp.ms, said, Personal(""))
+        event = self._own_stream.record(kind, stamp.ms, stamp.ms, said, Personal(""))
         self._clock.stamped(stamp.ms, now)
         return event

@@ -4,7 +4,7 @@
     MEMBER_RESTORED   it does: the voice against those who disowned it
     MEMBER_ADMITTED   the central that records this takes in what that one records
 
-Which of them hold is in `core.votes`.
+Which of them hold is in `votes`.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from zparkd.core.events.event import Kind, Personal, SortKey
 from zparkd.core.events.payloads import Pass, PassChanged, Reference, Staff, StaffChanged, TariffSet
 from zparkd.core.log import Log
 from zparkd.core.principal import Principal
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.tariff.document import read_tariff, written
 
 _Entry = TypeVar("_Entry", Pass, Staff)
@@ -63,9 +63,9 @@ class Imported(NamedTuple):
 class ReferenceChanges:
     """Records changes of reference data. All within the caller's transaction."""
 
-    def __init__(self, log: Log, journal: Journal, clock: Clock) -> None:
+    def __init__(self, log: Log, own_stream: OwnStream, clock: Clock) -> None:
         self._log = log
-        self._journal = journal
+        self._own_stream = own_stream
         self._clock = clock
 
     def set_tariff(self, now: Now, document: Any, by: Principal | None = None) -> int:
@@ -152,13 +152,13 @@ class ReferenceChanges:
 
     def _is_disowned(self) -> bool:
         """Whether nothing that is recorded here would count."""
-        stream = self._journal.stream
+        stream = self._own_stream.stream
         head = self._log.heads.get(stream, 0)
         return self._log.members.verdicts.up_to(stream) <= head
 
     def _next_key(self, now: Now, last_order: int) -> SortKey:
         """The key of the next event, as far as it can come after `last_order`."""
-        stream = self._journal.stream
+        stream = self._own_stream.stream
         order = max(self._clock.read(now).ms, min(last_order + 1, limits.TIME_SHOWN_MS_MAX))
         return SortKey(order, *stream, self._log.heads.get(stream, 0) + 1)
 
@@ -183,7 +183,7 @@ class ReferenceChanges:
         """Append an event that comes after `last_order`, the newest of its entry held here."""
         stamp = self._clock.read(now)
         order = self._next_key(now, last_order).order
-        self._journal.record(kind, stamp.ms, order, data, personal)
+        self._own_stream.record(kind, stamp.ms, order, data, personal)
         self._clock.stamped(stamp.ms, now)
 
 

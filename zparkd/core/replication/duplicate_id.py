@@ -17,7 +17,7 @@ from zparkd.core.events.event import Event, Stream
 from zparkd.core.replication.peers import Peers
 
 
-class Namesake:
+class DuplicateId:
     """What was seen of another process under our id."""
 
     def __init__(self, own: Stream, started: Now) -> None:
@@ -33,7 +33,7 @@ class Namesake:
         if position.origin == self._own.origin and position.stream != self._own:
             self._stamps.append(event.timestamp)
 
-    def undone(self) -> None:
+    def forget(self) -> None:
         """The transaction in which events were taken was rolled back: they come again."""
         self._stamps.clear()
 
@@ -51,7 +51,7 @@ class Namesake:
     def is_there(self, now: Now) -> bool:
         """Whether there was proof lately."""
         seen_ms = self._seen_ms
-        return seen_ms is not None and now.mono_ms - seen_ms <= limits.NAMESAKE_SHOWN_MS
+        return seen_ms is not None and now.mono_ms - seen_ms <= limits.DUPLICATE_ID_SHOWN_MS
 
 
 def overtaken_by(peers: Peers, ours: Mapping[Stream, int]) -> list[str]:

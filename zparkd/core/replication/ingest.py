@@ -23,8 +23,7 @@ from zparkd.core.replication import forks
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Refusal, Why
-from zparkd.core.replication.signatures import Proof
-from zparkd.core.replication.trust import Trust
+from zparkd.core.replication.signatures import Signatures
 
 Parts = tuple[bytes, bytes]
 
@@ -61,7 +60,7 @@ class Intake:
         self,
         log: Log,
         peers: Peers,
-        proof: Proof,
+        signatures: Signatures,
         site: str,
         admission: Admission,
         took: Callable[[Event], None],
@@ -72,7 +71,7 @@ class Intake:
         self.unreadable = 0
         self.unprojected = 0
         self.apart = False  # whether an event that can't be projected is kept without
-        self._proof = proof
+        self._signatures = signatures
         self._log = log
         self._peers = peers
         self._site = site
@@ -113,12 +112,12 @@ class Intake:
         self, stream: Stream, run: Sequence[Event], certificate: Certificate | None, now: Now
     ) -> str | None:
         """Why nothing of a stream is taken in now; None where it is. Raises Forged."""
-        origin, trust = stream.origin, self._proof.trust
+        origin = stream.origin
         if not run:
             return None
         if not self._admission.takes(origin):
-            if trust is not None and self._log.signed.pinned(origin):
-                trust.stream_key(stream, certificate)  # who forges is named all the same
+            if self._signatures.required and self._log.signed.pinned(origin):
+                self._signatures.stream_key(stream, certificate)  # who forges is named all the same
             return f"has events of {origin}, which is not taken in"
         speaks = any(isinstance(event.reference, MemberSaid) for event in run)
         if speaks and not self._admission.has_a_voice(origin):
@@ -156,8 +155,7 @@ class Intake:
         What is wrong with one of them, which keeps no other out.
         """
         fault = None
-        trust = self._proof.trust
-        if trust is None:
+        if not self._signatures.required:
             return None
         for stream, certificate in certificates.items():
             held = self._log.signed.certificate(stream)
@@ -166,7 +164,7 @@ class Intake:
             if held.stream_key != certificate.stream_key:
                 continue
             try:
-                trust.stream_key(stream, certificate)
+                self._signatures.stream_key(stream, certificate)
                 self._log.signed.certify(certificate)
             except Forged as wrong:
                 fault = wrong
@@ -240,28 +238,26 @@ class Intake:
 
         Raises Forged after that, where any is left that it did not sign.
         """
-        trust = self._proof.trust
         if not run:
             return
-        if trust is None:
+        if not self._signatures.required:
             taken.count += sum(self._append(event) for event in run)
             return
-        good, fault = self._signed(trust, stream, run, heads, certificate)
+        good, fault = self._signed(stream, run, heads, certificate)
         last = good[-1].position.seq - run[0].position.seq if good else -1
         for event in run[: last + 1]:
             self._append(event)
         if good:
-            self._log.signed.certify(trust.believed(stream))
+            self._log.signed.certify(self._signatures.believed(stream))
             for head in good:
                 self._log.signed.sign(head)
-            self._proof.unsigned.discard(stream)
+            self._signatures.unsigned.discard(stream)
         taken.count += last + 1
         if fault is not None:
             raise fault
 
     def _signed(
         self,
-        trust: Trust,
         stream: Stream,
         run: Sequence[Event],
         heads: Sequence[SignedHead],
@@ -271,7 +267,7 @@ class Intake:
 
         There is a head, or a fault, or both. Raises Forged where no key is believed.
         """
-        key = trust.stream_key(stream, certificate)
+        key = self._signatures.stream_key(stream, certificate)
         first = run[0].position.seq
         there = sorted(head for head in heads if first <= head.position.seq < first + len(run))
         if not there:
@@ -298,15 +294,14 @@ class Intake:
         at = first if first.seq <= held else first._replace(seq=held)
         if held == 0:
             raise ProtocolError(f"sent a first event of {_name(stream)} that follows on another")
-        trust = self._proof.trust
-        if trust is None:
+        if not self._signatures.required:
             # Without keys the origin is taken at its word, be that us; of others it may be rot.
             told = stream.origin in (peer.id, self._peers.own.origin)
             if not told and stream not in self._log.signed.forks():
                 raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
             self._log.signed.forked(stream, at.seq, b"")
             raise _Forked(at)
-        good, fault = self._signed(trust, stream, aside, heads, certificate)
+        good, fault = self._signed(stream, aside, heads, certificate)
         if not good:
             assert fault is not None
             raise fault
@@ -318,7 +313,7 @@ class Intake:
         between = self._log.between(stream, at.seq, ours.position.seq)
         proof = forks.fork(
             at,
-            trust.believed(stream),
+            self._signatures.believed(stream),
             forks.branch((skeleton for skeleton, _ in between), ours),
             forks.branch((event.skeleton for event in theirs), head),
         )

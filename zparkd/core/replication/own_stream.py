@@ -16,7 +16,7 @@ from zparkd.core.log import Log
 from zparkd.core.replication.signer import Signer
 
 
-class Journal:
+class OwnStream:
     """Appends the events of this central to its stream of this run."""
 
     def __init__(self, log: Log, stream: Stream, secret: bytes) -> None:
@@ -60,10 +60,10 @@ class Journal:
             self._unsigned_bytes += len(event.skeleton) + len(event.sealed)
             full = len(self._unsigned) >= limits.SIGNED_EVENTS
             if full or self._unsigned_bytes >= limits.SIGNED_BYTES:
-                self.seal()
+                self.sign()
         return event
 
-    def seal(self) -> None:
+    def sign(self) -> None:
         """Sign what is not yet signed. Owed before each commit; costs nothing where nothing is."""
         if self._unsigned:
             assert self.signer is not None

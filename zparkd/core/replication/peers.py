@@ -200,7 +200,7 @@ class Peers:
             if position.stream in peer.ahead:
                 self._judge(peer, position.stream, position.seq)
 
-    def undone(self, moved: Collection[Stream] | None = None) -> None:
+    def forget(self, moved: Collection[Stream] | None = None) -> None:
         """Our own heads went back, those of all streams where none are named: ask in a while."""
         for peer in self.states.values():
             asked_ms = peer.asked.at.mono_ms if peer.asked is not None else 0

@@ -7,7 +7,7 @@ from zparkd.core.events.event import Stream
 from zparkd.core.log import Log
 from zparkd.core.replication import range_digests, sync_pages, wire
 from zparkd.core.replication.peers import Peers
-from zparkd.core.replication.signatures import Proof
+from zparkd.core.replication.signatures import Signatures
 from zparkd.core.replication.wire import Ask, Compare, Digests, Page
 from zparkd.core.site import Settings
 
@@ -15,10 +15,10 @@ from zparkd.core.site import Settings
 class Serving:
     """What a central says to those of its peers that ask."""
 
-    def __init__(self, log: Log, peers: Peers, proof: Proof) -> None:
+    def __init__(self, log: Log, peers: Peers, signatures: Signatures) -> None:
         self._log = log
         self._peers = peers
-        self._proof = proof
+        self._signatures = signatures
         self.corrupt: dict[Stream, int] = {}  # what can't be sent: the first seq of a stream
 
     def configure(self, settings: Settings) -> None:
@@ -54,12 +54,12 @@ class Serving:
         return self._page(now, ask)
 
     def _page(self, now: Now, ask: Ask) -> tuple[Page, bytes]:
-        heads, more = sync_pages.vector_part(self._log.heads, self._proof.unsigned, ask)
-        page = sync_pages.contents(self._log, ask, signed=self._proof.signer is not None)
+        heads, more = sync_pages.vector_part(self._log.heads, self._signatures.unsigned, ask)
+        page = sync_pages.contents(self._log, ask, signed=self._signatures.signer is not None)
         self._note_corrupt(page)
         body, packed = wire.pack(wire.write_body(page.events))
         data = Page(self._settings.site, ask.id, now.wall_ms, packed, heads, more)
-        return self._proof.page(data, ask, page, self._settings.id), body
+        return self._signatures.page(data, ask, page, self._settings.id), body
 
     def _note_corrupt(self, page: sync_pages.Contents) -> None:
         """Remember what our own disk gave back otherwise than it was written, and what not."""

@@ -1,45 +1,63 @@
-"""How a central proves what it says, and what it asks of others; nothing of it without keys.
+"""Whose signatures are believed, and what is signed here; nothing of it without keys.
 
 Where centrals have keys, all that is published and served carries signatures, and nothing is
-taken in without one. Streams of others that were recorded without keys, and whose origin has not
-signed them since, stay here and are shown to nobody: no other central could take them from us.
+taken in without one. Whose identity speaks for an origin:
+
+a configured peer, or ourselves   one of the keys that are configured for it
+any other origin                  the identities that were ever believed of it here, while it was
+                                  configured too; where there are none, the first that is met
+
+What is believed is written down and stays, so that nobody else speaks for a central that was
+removed. The key of a stream never changes: an identity certifies one, once and for all.
+
+Streams of others that were recorded without keys, and whose origin has not signed them since, stay
+here and are shown to nobody: no other central could take them from us.
 """
+
+from collections.abc import Mapping
 
 from msgspec import UNSET, UnsetType, structs
 
+from zparkd.core.errors import Forged
+from zparkd.core.events.event import Stream
 from zparkd.core.events.heads import HeadVector
-from zparkd.core.events.signing import Identity
+from zparkd.core.events.signing import Certificate, Identity, is_certified
 from zparkd.core.keys import key_bytes
 from zparkd.core.log import Log
 from zparkd.core.replication import wire
-from zparkd.core.replication.own_stream import Journal
+from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.replication.signer import Signer
 from zparkd.core.replication.sync_pages import Contents, own_certificates
-from zparkd.core.replication.trust import Trust
 from zparkd.core.replication.wire import Ask, Live, Page
 from zparkd.core.site import Settings
 
 
-class Proof:
-    """Our signer, and whom we believe. Both are None without keys."""
+class Signatures:
+    """Our signer, None without keys, and whom we believe."""
 
-    def __init__(self, log: Log, journal: Journal) -> None:
+    def __init__(self, log: Log, own_stream: OwnStream, site: str) -> None:
         self.signer: Signer | None = None
-        self.trust: Trust | None = None
         self.unsigned = HeadVector()
         self._log = log
-        self._journal = journal
+        self._own_stream = own_stream
+        self._site = site
+        self._identities: Mapping[str, frozenset[bytes]] = {}
+        self._believed: dict[Stream, Certificate] = {}
+
+    @property
+    def required(self) -> bool:
+        """Whether nothing is taken in that nobody signed."""
+        return self.signer is not None
 
     def identify(self, settings: Settings, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
         if identity is None:
-            self.signer = self.trust = self._journal.signer = None
+            self.signer = self._own_stream.signer = None
             self.unsigned = HeadVector()
             return
         if self.signer is None:
-            self.signer = Signer(settings.site, self._journal.stream, identity)
-            self.trust = Trust(self._log, settings.site)
-            self._journal.signer = self.signer
+            self.signer = Signer(self._site, self._own_stream.stream, identity)
+            self._own_stream.signer = self.signer
         else:
             self.signer.identify(identity)
         self.signer.certify_past(self._log)
@@ -50,20 +68,55 @@ class Proof:
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
-        """Take over whose keys are good for which origins."""
-        if self.trust is None or self.signer is None:
+        """Take over whose keys are good for which origins; what was believed is judged again."""
+        self._believed.clear()
+        if self.signer is None:
             return
         keys = {settings.id: {self.signer.identity.public}}
         for peer in settings.peers:
             keys[peer.id] = {key_bytes(key) for key in peer.public_keys}
         for id, more in settings.known_keys.items():
             keys.setdefault(id, set()).update(map(key_bytes, more))
-        self.trust.configure({id: frozenset(some) for id, some in keys.items()})
+        self._identities = {id: frozenset(some) for id, some in keys.items()}
 
-    def undone(self) -> None:
-        """The transaction was rolled back."""
-        if self.trust is not None:
-            self.trust.undone()
+    def forget(self) -> None:
+        """The transaction was undone, and all that was written down in it."""
+        self._believed.clear()
+
+    # --- what others say ---------------------------------------------------------------------
+
+    def stream_key(self, stream: Stream, offered: Certificate | None) -> bytes:
+        """The key of a stream, by a certificate that came with its events or is held already.
+
+        Raises Forged where there is none that is believed.
+        """
+        known = self._believed.get(stream)
+        if known is not None and offered in (None, known):
+            return known.stream_key
+        held = self._log.signed.certificate(stream)
+        certificate = offered or held
+        if certificate is None:
+            raise Forged(f"sent events of {stream.origin} that nobody signed")
+        if held is not None and held.stream_key != certificate.stream_key:
+            raise Forged(f"sent events of {stream.origin} with another key than their stream has")
+        self._judge(certificate)
+        self._believed[stream] = certificate
+        return certificate.stream_key
+
+    def believed(self, stream: Stream) -> Certificate:
+        """The certificate by which `stream_key` gave its answer."""
+        return self._believed[stream]
+
+    def _judge(self, certificate: Certificate) -> None:
+        origin, identity = certificate.stream.origin, certificate.identity_key
+        pinned = self._log.signed.pinned(origin)
+        allowed = self._identities.get(origin) or pinned
+        if allowed and identity not in allowed:
+            raise Forged(f"sent events of {origin} signed by a key that is not one of {origin}")
+        if not is_certified(self._site, certificate):
+            raise Forged(f"sent events of {origin} with a certificate that {origin} did not make")
+        if identity not in pinned:
+            self._log.signed.pin(origin, identity)
 
     # --- what we say -------------------------------------------------------------------------
 
@@ -72,13 +125,13 @@ class Proof:
         """Our public key, as a heartbeat names it."""
         return self.signer.identity.public if self.signer is not None else UNSET
 
-    def live(self, site: str) -> Live:
+    def live(self) -> Live:
         """The `data` of what was just recorded."""
-        signed = self._journal.take_signed()
+        signed = self._own_stream.take_signed()
         if self.signer is None:
-            return Live(site)
+            return Live(self._site)
         certificates = wire.write_certificates([self.signer.certificate])
-        return Live(site, wire.write_signed(signed), certificates)
+        return Live(self._site, wire.write_signed(signed), certificates)
 
     def page(self, data: Page, ask: Ask, contents: Contents, own: str) -> Page:
         """The `data` of a page with these contents, and our certificates where asked for."""

@@ -149,7 +149,7 @@ class Page(Struct, frozen=True):
 
 
 class Compare(Struct, frozen=True):
-    """`data` of DIGEST_REQUEST: digests of what is held at these positions, see `core.digests`.
+    """`data` of DIGEST_REQUEST: digests of what is held at these positions, see `range_digests`.
 
     `of` says of what; a range is a stream with its first and last seq.
     """

@@ -1,6 +1,6 @@
 """The commands that take over the earlier system's stays, a bounded batch at a time.
 
-    import.stays  {"stays": [[camera_type, plate_id, entry_s, ...], ...]}    see core.moved_in
+    import.stays  {"stays": [[camera_type, plate_id, entry_s, ...], ...]}    see core.gate.old_stays
     import.done   {"stays": N, "entries": N, "exits": N}                     says so in the log
 
 Whoever imports waits for each answer before the next batch, so cameras are answered in between.

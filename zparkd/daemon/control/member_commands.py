@@ -7,7 +7,7 @@
     member.admit     {"member": ID}
 
 What is said of a member is an event, and with those of other centrals decides. So the answer tells
-what holds now, as far as it is known here: see `core.votes`.
+what holds now, as far as it is known here: see `zparkd.core.members.votes`.
 """
 
 from collections.abc import Callable, Iterable
