@@ -11,6 +11,7 @@ from zparkd.camera.album import Album
 from zparkd.camera.config import load
 from zparkd.camera.lane import READS_WAITING, Busy, Lane
 from zparkd.camera.ledger import Ledger
+from zparkd.camera.postman import Postman
 from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 HOUR_MS = 3_600_000
@@ -92,3 +93,24 @@ def test_a_refusal_that_recorded_nothing_is_no_answer(
     wait_for("it waits", lambda: lane.shown()["waiting"] == 1)
     assert (lane.shown()["unanswered"], lane.shown()["refused"]) == (1, {})
     assert relay.opened == []
+
+
+def test_a_central_that_does_not_know_the_time_is_told_nothing_that_waited(
+    site: LoopbackSite, make_lane: MakeLane
+) -> None:
+    clocks = [now_ms() + HOUR_MS // 2]
+    lane = make_lane([site.centrals[0].endpoint], lambda: clocks[0])
+    said = {"request_id": "one", "plate_id": "29A12345", "direction": "ENTRY"}
+    captured_ms = now_ms() - 120_000
+    lane._ledger.put("in-1", captured_ms, {**said, "captured_ms": captured_ms})
+    postman = Postman([lane], lane._ledger, lane._album, lambda: clocks[0])
+    postman.start()
+    try:
+        wait_for("it has asked", lambda: "in-1" in postman._not_before)
+        assert lane.shown()["waiting"] == 1
+        clocks[0] = now_ms()
+        wait_for("it is told", lambda: lane.shown()["waiting"] == 0)
+    finally:
+        postman.stop()
+    assert lane.shown()["told"] == 1
+    assert (site.centrals[0].status()["events"], site.centrals[0].history()) == (1, [])

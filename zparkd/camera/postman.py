@@ -16,6 +16,8 @@ from zparkd.camera.ledger import Ledger, Waiting
 from zparkd.core.limits import CAPTURE_AGE_MS
 
 _MARGIN_MS = 1_000
+_CLOCKS_APART_MS = 60_000  # a central that just started may not know the time yet
+_CLOCKS_AWAITED_MS = 3_600_000  # then it may be our own that is wrong
 _LOOK_S = 0.25
 _PAUSE_S = 1.0  # after no central answered; grows
 _PAUSE_MOST_S = 15.0
@@ -86,7 +88,11 @@ class Postman:
                 if name not in self._centrals:
                     self._centrals[name] = Centrals(lane.config)
                 centrals = self._centrals[name]
-                too_young_ms = -self._age_ms(waiting, centrals.time_ms())
+                their_ms = centrals.time_ms()
+                if self._clocks_differ(waiting, their_ms):
+                    self._later(lane)
+                    return
+                too_young_ms = -self._age_ms(waiting, their_ms)
                 if too_young_ms >= 0:
                     self._not_before[name] = time.monotonic() + too_young_ms / 1000 + 0.1
                     return
@@ -107,6 +113,13 @@ class Postman:
     def _age_ms(self, waiting: Waiting, at_ms: int) -> int:
         """How far past the age at which nothing opens any more; above 0 it may be told."""
         return at_ms - waiting.captured_ms - CAPTURE_AGE_MS - _MARGIN_MS
+
+    def _clocks_differ(self, waiting: Waiting, their_ms: int) -> bool:
+        """Whether to wait until a central knows the time: without it, it judges no read as late,
+        and would take what waited for an entry."""
+        now_ms = self._clock()
+        apart = abs(their_ms - now_ms) > _CLOCKS_APART_MS
+        return apart and now_ms - waiting.captured_ms < _CLOCKS_AWAITED_MS
 
     def _later(self, lane: Lane) -> None:
         name = lane.config.name
