@@ -186,13 +186,13 @@ class Lane:
         read = taken.read
         when = self._timing(read)
         if when is not Timing.FRESH:
-            self.figures.count(str(when))
             margin_ms = round(self.config.window_s * 1000)
             if not self._ledger.knows(
                 self.config.name, read.plate or "", read.captured_ms, margin_ms
             ):
                 request_id = request_id_of(self.config.edge_id, read)
                 self._as_seen(read, request_id, taken.pictures)
+            self.figures.count(str(when))
             return
         passage, step = self._passages.take(read, round(taken.came_s * 1000))
         if passage.read is read:
@@ -277,24 +277,24 @@ class Lane:
             self._barrier.open()
         except BarrierFault as fault:
             passage.state = State.GRANTED
-            self.figures.count("barrier_faults")
             self.figures.note("barrier_fault", str(fault))
+            self.figures.count("barrier_faults")
             _log.warning("%s: the barrier did not open: %s", self.config.name, fault)
             return
         self.figures.opened(time.monotonic() - came_s)
 
     def _unanswered(self, passage: Passage, fields: dict[str, Any], why: str) -> None:
         """No central has it, as far as is known: into the outbox, to be told as seen."""
-        self.figures.count("unanswered")
-        self.figures.note("last_fault", why)
         passage.state = State.UNANSWERED
         self._put(passage.read, fields)
         self._ledger.keep(self.config.name, passage)
+        self.figures.note("last_fault", why)
+        self.figures.count("unanswered")
 
     def _refused(self, passage: Passage, answer: dict[str, Any]) -> None:
         passage.state = State.REFUSED
-        self.figures.refused(_code(answer))
         self.figures.note("last_fault", _message(answer))
+        self.figures.refused(_code(answer))
 
     def _rehearse(self, passage: Passage, fields: dict[str, Any]) -> None:
         """Ask what is known of the vehicle; record nothing and move nothing."""
@@ -310,10 +310,9 @@ class Lane:
 
     def _correct(self, read: Read, pictures: tuple[Picture, ...]) -> None:
         """Tell of a better read of a vehicle that was let through: at once, and as seen."""
-        self.figures.count("corrected")
         request_id = request_id_of(self.config.edge_id, read)
-        if not self.config.dry_run:
-            self._as_seen(read, request_id, pictures)
+        self._as_seen(read, request_id, pictures)
+        self.figures.count("corrected")
         fields = self._fields(read, request_id, None)
         try:
             self._centrals.ask("DETECTION", fields)
