@@ -274,8 +274,8 @@ def blown_up(store: Store, at: Event, fault: Exception) -> Callable[..., None]:
     """The production projection, but for a fault at one event after it wrote something."""
     add = store._projection.add
 
-    def blows(event: Event, insert: Any) -> None:
-        add(event, insert)
+    def blows(event: Event, insert: Any, **more: Any) -> None:
+        add(event, insert, **more)
         if event == at:
             raise fault
 

@@ -77,10 +77,11 @@ class Log(Protocol):
     def head_hash(self, stream: Stream) -> str:
         """The hash of the newest event held of a stream; `""` where none is."""
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event, *, new_act: bool = False) -> None:
         """Store the event that continues its stream, and bring its vehicle's stays up to date.
 
-        The caller has checked that position and `prev` continue what is held.
+        The caller has checked that position and `prev` continue what is held. With `new_act` it
+        has also seen that no event of the same act is held, so it is not looked for again.
         """
 
     def append_apart(self, event: Event) -> bool:

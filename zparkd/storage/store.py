@@ -220,13 +220,14 @@ class Store:
         """The hash of the newest event held of a stream; `""` where none is."""
         return self._streams.head_hash(stream)
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event, *, new_act: bool = False) -> None:
         """Store the event that continues its stream, and project it."""
         self._begin()
         at = self._streams.advance(event.position, event.hash)
         counts = self.members.counts(event.position)
         if counts:
-            self._projection.add(event, functools.partial(self._insert, event, at))
+            insert = functools.partial(self._insert, event, at)
+            self._projection.add(event, insert, new_act=new_act)
         else:
             self._insert(event, at, None, event.order, counts=False)
         if not event.is_read:
@@ -345,8 +346,6 @@ class Store:
     def acts(self, edge_id: str, request_id: str) -> list[Event]:
         """All events that this edge caused with this request, oldest first."""
         found = self._events("WHERE edge_id=? AND request_id=?", (edge_id, request_id))
-        if not found:
-            self._projection.act_is_new(edge_id, request_id)
         return sorted(found, key=lambda event: event.key)
 
     def opens_of(self, edge_id: str, limit: int) -> list[Event]:

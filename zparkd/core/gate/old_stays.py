@@ -103,32 +103,33 @@ class MovedIn:
         entries = exits = known = 0
         for stay in stays:
             name = name_of(stay.vehicle, stay.entry_s, zone)
-            entry = self._held(name, Kind.ENTRY)
+            acts = self._acts(name, Kind.ENTRY)
+            entry = _first(acts, Kind.ENTRY)
             if entry is None:
-                entry = self._enter(stay, name, zone)
+                entry = self._enter(stay, name, zone, new_act=not acts)
                 entries += 1
             else:
                 known += 1
             if stay.exit_s is None:
                 continue
-            if self._held(name, Kind.EXIT) is None:
-                self._leave(stay, name, entry, stay.exit_s)
+            acts = self._acts(name, Kind.EXIT)
+            if _first(acts, Kind.EXIT) is None:
+                self._leave(stay, name, entry, stay.exit_s, new_act=not acts)
                 exits += 1
             else:
                 known += 1
         self._log.settle()
         return Taken(entries, exits, known)
 
-    def _held(self, name: str, kind: Kind) -> Event | None:
-        """The event of an act, by whichever central."""
-        acts = self._log.acts(EDGE, request_id(name, kind))
-        return next((event for event in acts if event.kind == kind), None)
+    def _acts(self, name: str, kind: Kind) -> list[Event]:
+        """The events of an act, by whichever central."""
+        return self._log.acts(EDGE, request_id(name, kind))
 
-    def _enter(self, stay: OldStay, name: str, zone: tzinfo) -> Event:
+    def _enter(self, stay: OldStay, name: str, zone: tzinfo, *, new_act: bool) -> Event:
         ended = None
         if stay.ended_entry_s is not None:
-            ended = self._held(name_of(stay.vehicle, stay.ended_entry_s, zone), Kind.ENTRY)
-            self._held(name, Kind.ENTRY)  # asked last: it is the one to come
+            before = name_of(stay.vehicle, stay.ended_entry_s, zone)
+            ended = _first(self._acts(before, Kind.ENTRY), Kind.ENTRY)
         facts = Facts(
             edge_id=EDGE,
             request_id=request_id(name, Kind.ENTRY),
@@ -137,9 +138,9 @@ class MovedIn:
             names=ended.position if ended is not None else None,
             forced=ended is not None,
         )
-        return self._record(Kind.ENTRY, stay, stay.entry_s, facts)
+        return self._record(Kind.ENTRY, stay, stay.entry_s, facts, new_act=new_act)
 
-    def _leave(self, stay: OldStay, name: str, entry: Event, exit_s: int) -> None:
+    def _leave(self, stay: OldStay, name: str, entry: Event, exit_s: int, *, new_act: bool) -> None:
         facts = Facts(
             edge_id=EDGE,
             request_id=request_id(name, Kind.EXIT),
@@ -150,13 +151,19 @@ class MovedIn:
             currency=CURRENCY,
             duration_s=max(0, exit_s - stay.entry_s),
         )
-        self._record(Kind.EXIT, stay, exit_s, facts)
+        self._record(Kind.EXIT, stay, exit_s, facts, new_act=new_act)
 
-    def _record(self, kind: Kind, stay: OldStay, at_s: int, facts: Facts) -> Event:
+    def _record(
+        self, kind: Kind, stay: OldStay, at_s: int, facts: Facts, *, new_act: bool
+    ) -> Event:
         at_ms = at_s * 1000
         while self._log.stamp_taken(stay.plate_id, at_ms):
             at_ms += 1
         personal = Personal(
             salt="", plate_id=stay.plate_id, plate_view=stay.plate_view, reason=stay.was
         )
-        return self._own_stream.record(kind, at_ms, at_ms, facts, personal)
+        return self._own_stream.record(kind, at_ms, at_ms, facts, personal, new_act=new_act)
+
+
+def _first(acts: Sequence[Event], kind: Kind) -> Event | None:
+    return next((event for event in acts if event.kind == kind), None)

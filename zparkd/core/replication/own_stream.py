@@ -40,8 +40,13 @@ class OwnStream:
         order: int,
         facts: Facts | Reference,
         personal: Personal,
+        *,
+        new_act: bool = False,
     ) -> Event:
-        """Append a new event; the log has it when this returns, the disk after the commit."""
+        """Append a new event; the log has it when this returns, the disk after the commit.
+
+        With `new_act` no event of the same act is held: see `Log.append`.
+        """
         seq = self._log.heads.get(self.stream, 0) + 1
         position = Position(*self.stream, seq)
         event = write(
@@ -53,7 +58,7 @@ class OwnStream:
             facts=facts,
             personal=replace(personal, salt=self._salt(seq)),
         )
-        self._log.append(event)
+        self._log.append(event, new_act=new_act)
         self._unsent.append(event)
         if self.signer is not None:
             self._unsigned.append(event)

@@ -53,17 +53,21 @@ class Projection:
         self._folding: dict[int, Iterator[int]] = {}
         # Vehicles that the rules blow up on: left as they are, and tried again by the next run.
         self._stuck: dict[int, int] = {}
-        self._new_act: tuple[str, str] | None = None
         self._waiting: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
-
-    def act_is_new(self, edge_id: str, request_id: str) -> None:
-        """There is no event of this act: the next one will be its first, and repeats none."""
-        self._new_act = edge_id, request_id
 
     # --- placing an event --------------------------------------------------------------------
 
-    def add(self, event: Event, insert: Callable[[int | None, int], object]) -> None:
-        """Project an event; `insert(vehicle, place)` stores its row, which must come first."""
+    def add(
+        self,
+        event: Event,
+        insert: Callable[[int | None, int], object],
+        *,
+        new_act: bool = False,
+    ) -> None:
+        """Project an event; `insert(vehicle, place)` stores its row, which must come first.
+
+        With `new_act` it is known to be the first of its act, and repeats none.
+        """
         key = event.vehicle
         if key is None:
             insert(None, event.order)
@@ -80,7 +84,7 @@ class Projection:
         vehicle, place = named if named is not None else (own, event.order)
         place = max(place, event.order)
         insert(vehicle.no, place)
-        self._apply(event, vehicle, place)
+        self._apply(event, vehicle, place, new_act=new_act)
         if event.kind == Kind.ENTRY and self._waiting:
             self._release(at)
 
@@ -177,11 +181,11 @@ class Projection:
             self._releases.pop(entry, None)
         return len(rows)
 
-    def _apply(self, event: Event, vehicle: Vehicle, place: int) -> None:
+    def _apply(self, event: Event, vehicle: Vehicle, place: int, *, new_act: bool = False) -> None:
         """Bring the stays of a vehicle up to date with an event that was just placed in it."""
         newest = place > vehicle.last_place
         vehicle.last_place = max(vehicle.last_place, place)
-        repeats_from = self._repeats(event, vehicle.no)
+        repeats_from = None if new_act else self._repeats(event, vehicle.no)
         if repeats_from is not None:
             self._mark(vehicle.no, repeats_from)
         elif event.kind == Kind.CONFIRM:
@@ -222,9 +226,6 @@ class Projection:
         """The place from which the opens of one act matter; None for a single one."""
         facts = event.facts
         if event.kind not in ACTS or facts is None or facts.request_id is None:
-            return None
-        if self._new_act == (facts.edge_id, facts.request_id):
-            self._new_act = None
             return None
         places = self._run(
             "SELECT e.place FROM events e WHERE edge_id=? AND request_id=?"
