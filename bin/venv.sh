@@ -1,6 +1,7 @@
 # Sourced, with $root set, by the commands beside it. `use_venv run` makes or reuses .venv with what
 # zparkd needs, `use_venv web` also with what the gateway needs, `use_venv camera` with what
-# zparkd-camera needs, `use_venv test` with what the tests need; all leave the path of it in $venv.
+# zparkd-camera needs, likewise `uplink` and `fleet`, `use_venv test` with what the tests need; all
+# leave the path of it in $venv.
 #
 # Any Unix shell will do, and nothing needs to be there before: not git, not HOME, not even Python
 # where apt can bring it.
@@ -31,9 +32,9 @@ ready() {
     [ ! -e "$venv/unfinished" ] && key=$(fingerprint) && right_python "$key" || return 1
     case $1 in
         run) made_for run "$key" || made_for web "$key" || made_for camera "$key" ||
-            made_for test "$key" ;;
+            made_for uplink "$key" || made_for fleet "$key" || made_for test "$key" ;;
         web) made_for web "$key" || made_for test "$key" ;;
-        camera) made_for camera "$key" || made_for test "$key" ;;
+        camera | uplink | fleet) made_for "$1" "$key" || made_for test "$key" ;;
         test) made_for test "$key" ;;
     esac
 }

@@ -23,8 +23,10 @@ WANTED = {
     "run": [],
     "web": ["web"],
     "camera": ["camera"],
-    "test": ["web", "camera", "test"],
-    "fuzz": ["web", "camera", "test", "fuzz"],
+    "uplink": ["uplink"],
+    "fleet": ["fleet"],
+    "test": ["web", "camera", "uplink", "fleet", "test"],
+    "fuzz": ["web", "camera", "uplink", "fleet", "test", "fuzz"],
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}( \\)?")
 

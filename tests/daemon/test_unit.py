@@ -14,7 +14,11 @@ GATEWAY = SYSTEMD / "zparkd-web.service"
 BACKUP = SYSTEMD / "zparkd-backup.service"
 TIMER = SYSTEMD / "zparkd-backup.timer"
 CAMERA = SYSTEMD / "zparkd-camera.service"
-UNITS = pytest.mark.parametrize("unit", [UNIT, GATEWAY, BACKUP, CAMERA], ids=lambda unit: unit.stem)
+UPLINK = SYSTEMD / "zparkd-uplink.service"
+FLEET = SYSTEMD / "zparkd-fleet.service"
+UNITS = pytest.mark.parametrize(
+    "unit", [UNIT, GATEWAY, BACKUP, CAMERA, UPLINK, FLEET], ids=lambda unit: unit.stem
+)
 EXPOSURE = 1.2
 
 needs_analyze = pytest.mark.skipif(
@@ -43,7 +47,14 @@ def analyze(verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def verify(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
     """What systemd says of a unit whose programs exist."""
-    for program in ("zparkd", "zparkctl", "zparkd-web", "zparkd-camera"):
+    for program in (
+        "zparkd",
+        "zparkctl",
+        "zparkd-web",
+        "zparkd-camera",
+        "zparkd-uplink",
+        "zparkd-fleet",
+    ):
         text = text.replace(f"=/usr/bin/{program} ", f"={shutil.which('true')} ")
     unit = folder / UNIT.name
     unit.write_text(text)

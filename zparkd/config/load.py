@@ -16,7 +16,7 @@ from zparkd.config.schema import EDGE_KEYS, PEER_KEYS, SECTIONS, Key, SecurityMo
 from zparkd.config.secret_key import key_file, read_secret_key
 from zparkd.config.security import check_security
 from zparkd.config.toml import Fault, Source, read, shown, unreadable
-from zparkd.core.site import Lane, Peer
+from zparkd.core.site import Lane, Peer, Told
 
 __all__ = [
     "SECTIONS",
@@ -27,6 +27,7 @@ __all__ = [
     "Listen",
     "Security",
     "SecurityMode",
+    "Uplink",
     "default_path",
     "load",
     "read_secret_key",
@@ -83,6 +84,18 @@ class ExternalApi:
 
 
 @dataclass(frozen=True, slots=True)
+class Uplink:
+    """Where the events of the site are sent, and what of their personal parts."""
+
+    servers: tuple[str, ...]
+    stream: str
+    credentials_file: Path | None
+    ca_file: Path | None
+    personal: Told
+    personal_key_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole, valid configuration; its paths are absolute, `path` is as it was given.
 
@@ -105,6 +118,7 @@ class Config:
     peers: tuple[Peer, ...] = ()
     lanes: tuple[Lane, ...] = ()
     external_api: ExternalApi | None = None
+    uplink: Uplink | None = None
     key_lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def fault(self, key: str, text: str) -> Fault:
@@ -159,6 +173,7 @@ def load(path: Path) -> Config:
         peers=tuple(sorted((Peer(**peer) for _, peer in peers), key=lambda peer: peer.id)),
         lanes=tuple(sorted((Lane(**edge) for _, edge in edges), key=lambda lane: lane.id)),
         external_api=ExternalApi(**external) if (external := got["external_api"])["url"] else None,
+        uplink=Uplink(**uplink) if (uplink := got["uplink"])["servers"] else None,
         key_lines={
             f"{section}.{key}": main.line((section, key))
             for section in SECTIONS
@@ -244,6 +259,14 @@ def _main(main: Source) -> dict[str, dict[str, Any]]:
             main.fault((section,), f"{shown(table)} is not a section; write [{section}]")
             got[section] = {}
     _fill_ports(main, ("listen",), got["listen"])
+    uplink = got["uplink"]
+    if uplink.get("personal") is Told.PSEUDONYM and not uplink.get("personal_key_file", main):
+        main.fault(
+            ("uplink", "personal_key_file"),
+            "is missing, and personal is pseudonym; make one key for all senders of the site:"
+            " zparkctl keygen FILE",
+            ("uplink", "personal"),
+        )
     if control := got["listen"].get("control"):
         size = len(str(control).encode(errors="surrogateescape"))
         if size > MAX_SOCKET_PATH_BYTES:

@@ -4,6 +4,7 @@ Tables only: every key with the checker of its value and what counts where it is
 What keys must not say together is not known here: see `config`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,12 +21,15 @@ from zparkd.config.values import (
     as_public_key,
     as_rate,
     as_seconds,
+    as_servers,
     as_timezone,
     as_url,
     matching,
     one_of,
 )
-from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
+from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction, Told
+
+STREAM_NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 class SecurityMode(StrEnum):
@@ -75,6 +79,14 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "interval_s": Key(as_seconds, 300.0),
         "timeout_s": Key(as_seconds, 10.0),
         "token_file": Key(as_path),
+    },
+    "uplink": {
+        "servers": Key(as_servers, ()),
+        "stream": Key(matching(STREAM_NAME, "zparkd"), "zparkd"),
+        "credentials_file": Key(as_path),
+        "ca_file": Key(as_path),
+        "personal": Key(one_of(Told), Told.FULL),
+        "personal_key_file": Key(as_path),
     },
 }
 PEER_KEYS: Mapping[str, Key] = {

@@ -25,6 +25,8 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._:%-]+")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
+_NATS_SCHEMES = ("nats", "tls", "ws", "wss")
+
 
 def as_text(value: object) -> str:
     """A string."""
@@ -196,6 +198,19 @@ def as_url(value: object) -> str:
             "has a user, a query or a fragment; write the address alone, and a token in token_file"
         )
     return text.rstrip("/")
+
+
+def as_servers(value: object) -> tuple[str, ...]:
+    """Addresses of NATS servers: a list, or one by itself."""
+    texts = value if isinstance(value, list) else [value]
+    servers = tuple(as_text(text) for text in texts)
+    for server in servers:
+        parts = urlsplit(server)
+        if parts.scheme not in _NATS_SCHEMES or not parts.hostname:
+            raise ValueError(f'{shown(server)} is no server of NATS; write "nats://host:4222"')
+    if not servers:
+        raise ValueError('names no server; write ["nats://host:4222"], or leave servers out')
+    return servers
 
 
 def as_public_key(value: object) -> str:

@@ -22,6 +22,14 @@ class Direction(StrEnum):
     EXIT = "EXIT"
 
 
+class Told(StrEnum):
+    """What of the personal parts of its events a site tells its fleet."""
+
+    FULL = "full"
+    PSEUDONYM = "pseudonym"  # of plates a keyed hash, nothing else
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Another central of the same site, and where it listens.

@@ -284,8 +284,11 @@ def write(
     )
 
 
-def read(skeleton: bytes, sealed: bytes) -> Event:
+def read(skeleton: bytes, sealed: bytes, *, stands_in: bool = False) -> Event:
     """The event in these bytes, from a peer or from the database.
+
+    Where the personal part `stands_in` for the one that the skeleton seals, as a pseudonym does
+    for a plate, its digest is not compared.
 
     Raises ProtocolError where they are no skeleton, or the personal part is not the one that
     the skeleton seals; one that is `null` was forgotten, and its digest still stands for it in
@@ -299,7 +302,7 @@ def read(skeleton: bytes, sealed: bytes) -> Event:
         envelope = _read_envelope(skeleton)
     except _NOT_READABLE as fault:
         raise ProtocolError(f"no event: {fault}") from None
-    if sealed != ERASED and envelope.sealed != digest(sealed):
+    if sealed != ERASED and not stands_in and envelope.sealed != digest(sealed):
         raise ProtocolError("a personal part is not the one that its event seals")
     content, personal = _content(envelope, sealed)
     return Event(

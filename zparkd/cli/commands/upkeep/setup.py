@@ -201,6 +201,8 @@ def _units() -> list[str]:
     lacking = {
         "zparkd-web.service": not _has_gateway(),
         "zparkd-camera.service": not _has_camera(),
+        "zparkd-uplink.service": not _has_uplink(),
+        "zparkd-fleet.service": not _has_fleet(),
     }
     return [name for name in units if not lacking.get(name)]
 
@@ -213,6 +215,16 @@ def _has_gateway() -> bool:
 def _has_camera() -> bool:
     """Whether the extra [camera] is installed."""
     return find_spec("paho") is not None
+
+
+def _has_uplink() -> bool:
+    """Whether the extra [uplink] is installed."""
+    return find_spec("nats") is not None
+
+
+def _has_fleet() -> bool:
+    """Whether the extra [fleet] is installed."""
+    return find_spec("psycopg") is not None
 
 
 def _make_user(machine: _Machine, users: Path) -> None:

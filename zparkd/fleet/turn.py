@@ -1,0 +1,350 @@
+"""One turn: messages of several sites become events and stays, in one transaction.
+
+With them goes how far the messages of each site were taken, so a turn that is undone is as if it
+had never been, and one that was committed is never done again. Whoever calls holds the locks of
+the sites (`assignment`), so what is remembered of them between turns is what the database has.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psycopg
+
+from zparkd.core.events.event import Event, Position, Stream, VehicleKey
+from zparkd.core.events.payloads import TariffSet
+from zparkd.core.members.votes import Verdicts, Words
+from zparkd.core.members.words import MemberSaid
+from zparkd.core.stays import NAMING, Stay
+from zparkd.fleet import event_tables, site_tables, stay_tables
+from zparkd.fleet.event_tables import Row
+from zparkd.fleet.fold import (
+    HeldStay,
+    Judged,
+    Steps,
+    Vehicles,
+    act_number,
+    fold_again,
+    kept_ids,
+    vehicle_number,
+)
+from zparkd.fleet.intake import Held, Taken, Waiting, sort_out, take
+from zparkd.fleet.site_tables import Connection, Cursor
+
+_log = logging.getLogger("zparkd.fleet")
+Keys = Mapping[str, Mapping[str, frozenset[bytes]]]  # of sites, of origins
+_AT_ONCE = 2_000  # vehicles folded again together, and messages that waited taken together
+
+
+class Message(NamedTuple):
+    """A message of a site, where it stands in its stream, and how many wait after it."""
+
+    site: str
+    subject: str
+    data: bytes
+    at: Cursor
+    pending: int
+
+
+@dataclass(slots=True)
+class _Site:
+    """What is remembered of a site between turns."""
+
+    held: Held
+    words: Words
+    verdicts: Verdicts
+    links: dict[Position, set[int]]
+
+
+class Turns:
+    """Takes messages in, turn by turn, over one connection."""
+
+    def __init__(self, connection: Connection, keys: Keys | None = None) -> None:
+        self._connection = connection
+        self._keys = keys or {}
+        self._sites: dict[str, _Site] = {}
+        self._vehicles = Vehicles()
+
+    def forget(self, site: str | None = None) -> None:
+        """Remember nothing of a site, or of any: somebody else may fold it from now on."""
+        if site is None:
+            self._sites.clear()
+        else:
+            self._sites.pop(site, None)
+        self._vehicles.clear()
+
+    def take(self, messages: Sequence[Message]) -> int:
+        """Take messages in, and commit; how many events are new.
+
+        What the rules can't bear is kept apart and changes nothing. Raises
+        psycopg.OperationalError where the database can't be had.
+        """
+        try:
+            return self._take(messages, apart=False)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self.forget()
+            raise
+        except Exception:
+            self.forget()
+            if len(messages) > 1:
+                half = len(messages) // 2
+                return self.take(messages[:half]) + self.take(messages[half:])
+            _log.exception("an event of %s is kept and changes nothing", messages[0].site)
+            return self._take(messages, apart=True)
+
+    def _take(self, messages: Sequence[Message], *, apart: bool) -> int:
+        by_site: dict[str, list[Message]] = {}
+        for message in messages:
+            by_site.setdefault(message.site, []).append(message)
+        with self._connection.transaction():
+            for site in sorted(by_site):
+                site_tables.lock_against_turns(self._connection, site)
+            taken = {site: self._intake(site, some) for site, some in by_site.items()}
+            rows = [
+                Row(site, sent, not apart) for site, got in taken.items() for sent in got.events
+            ]
+            acts = self._look_up(rows)
+            event_tables.copy_events(self._connection, rows)
+            if not apart:
+                self._fold(rows, acts, taken)
+            for site, some in by_site.items():
+                last = max(some, key=lambda message: message.at.seq)
+                problem = taken[site].aside[-1].why if taken[site].aside else None
+                site_tables.write_cursor(self._connection, site, last.at, last.pending, problem)
+        self._vehicles.tidy()
+        return len(rows)
+
+    # --- taking in
+
+    def _site(self, site: str) -> _Site:
+        known = self._sites.get(site)
+        if known is None:
+            held = site_tables.load_held(self._connection, site, self._keys.get(site, {}))
+            words = event_tables.load_words(self._connection, site)
+            links = event_tables.load_links(self._connection, site)
+            known = self._sites[site] = _Site(held, words, words.verdicts(), links)
+        return known
+
+    def _intake(self, site: str, messages: Iterable[Message]) -> Taken:
+        held = self._site(site).held
+        taken = Taken()
+        pairs = [(message.subject, message.data) for message in messages]
+        streams = sort_out(held, pairs, taken)
+        moved = set()
+        for stream, offered in streams.items():
+            head = held.heads.get(stream, (0, ""))[0]
+            waited = head + 1 in held.waits.get(stream, ())
+            before = self._waited(held, stream) if waited else []
+            take(held, stream, [*before, *offered], taken)
+            while (now := held.heads.get(stream, (0, ""))[0]) > head:
+                moved.add(stream)
+                head = now
+                if head + 1 not in held.waits.get(stream, ()):
+                    break
+                waited = True
+                take(held, stream, self._waited(held, stream), taken)
+            if waited:
+                site_tables.wait_no_more(self._connection, site, stream, head)
+        site_tables.write_held(self._connection, held, moved, taken.certified, taken.pinned)
+        still = [
+            one
+            for one in taken.waiting
+            if one.sent.event.position.seq > held.heads.get(one.sent.event.position.stream, (0,))[0]
+        ]
+        if sum(map(len, held.waits.values())) > site_tables.WAITING_OF_A_SITE:
+            for one in still:  # it will be sent again: the heads that the site hears stand still
+                held.waits[one.sent.event.position.stream].discard(one.sent.event.position.seq)
+        elif still:
+            site_tables.write_waiting(self._connection, site, still)
+        if taken.aside:
+            _log.warning(
+                "%s: %d messages put aside: %s", site, len(taken.aside), taken.aside[0].why
+            )
+            site_tables.write_aside(self._connection, site, taken.aside)
+        return taken
+
+    def _waited(self, held: Held, stream: Stream) -> list[Waiting]:
+        head = held.heads.get(stream, (0, ""))[0]
+        messages = site_tables.waiting(self._connection, held.site, stream, head, _AT_ONCE)
+        again = [(f"zparkd.{held.site}.{stream.origin}.OTHER", message) for message in messages]
+        return sort_out(held, again, Taken()).get(stream, [])
+
+    # --- folding
+
+    def _look_up(self, rows: Sequence[Row]) -> set[int | None]:
+        """Remember the vehicles of events; which of their acts are held already."""
+        keys: dict[int, VehicleKey] = {}
+        acts: dict[int, list[int]] = {}
+        for site, sent, _ in rows:
+            key = sent.event.vehicle
+            if key is None:
+                continue
+            no = vehicle_number(site, key)
+            act = act_number(no, sent.event)
+            if act is not None:
+                acts.setdefault(no, []).append(act)
+            if self._vehicles.get(no) is None:
+                keys[no] = key
+        found, known = stay_tables.load_vehicles(self._connection, keys)
+        for no, vehicle in found.items():
+            self._vehicles.put(no, vehicle)
+        asked = [act for no, of in acts.items() if no in known or no not in keys for act in of]
+        return event_tables.acts_held(self._connection, asked) if asked else set()
+
+    def _fold(self, rows: Sequence[Row], acts: set[int | None], taken: Mapping[str, Taken]) -> None:
+        steps: dict[str, Steps] = {}
+        for site in taken:
+            known = self._sites[site]
+            again = self._judge_origins(site, [sent.event for sent in taken[site].events])
+            steps[site] = Steps(site, self._vehicles, acts, known.links, known.verdicts)
+            steps[site].again |= again
+            for sent in taken[site].erased:
+                vehicle = event_tables.erase(self._connection, site, sent.event.position)
+                if vehicle is not None:
+                    steps[site].again.add(vehicle)
+        for site, sent, _ in rows:
+            steps[site].take(sent.event)
+        written: list[tuple[object, ...]] = []
+        replaced: list[tuple[str, Stay]] = []
+        judged: list[Judged] = []
+        new: list[tuple[str, Position]] = []
+        for site, step in steps.items():
+            seen = self._fold_again(site, step)
+            for entry, (before, stay) in step.stays.items():
+                no = vehicle_number(site, stay.vehicle)
+                if no in seen:
+                    continue
+                if before is None:
+                    new.append((site, entry))
+                elif before.stored:
+                    replaced.append((site, stay))
+                    written.append(stay_tables.stay_row(before.id, site, no, stay))
+                    self._stored(no, before.id, stay)
+            judged += [one for one in step.judged if one.vehicle not in seen]
+        ids = stay_tables.new_ids(self._connection, len(new)) if new else []
+        for id, (site, entry) in zip(ids, new, strict=True):
+            stay = steps[site].stays[entry][1]
+            no = vehicle_number(site, stay.vehicle)
+            written.append(stay_tables.stay_row(id, site, no, stay))
+            self._stored(no, id, stay)
+        stay_tables.drop_stays(self._connection, replaced)
+        if written:
+            stay_tables.copy_stays(self._connection, written)
+        if judged:
+            stay_tables.write_verdicts(self._connection, judged)
+        tariffs = [
+            (row.site, row.sent.event)
+            for row in rows
+            if isinstance(row.sent.event.reference, TariffSet)
+        ]
+        verdicts = {site: self._sites[site].verdicts for site in taken}
+        event_tables.write_tariffs(self._connection, tariffs, verdicts)
+
+    def _stored(self, no: int, id: int, stay: Stay) -> None:
+        """A stay has its row: remember its number where it is open."""
+        state = self._vehicles.get(no)
+        if state is not None and state.open is not None and state.open.stay.entry == stay.entry:
+            state.open = HeldStay(id, state.open.stay, stored=True)
+
+    def _judge_origins(self, site: str, events: Iterable[Event]) -> set[int]:
+        """Take in what centrals say of each other; the vehicles for which that changes anything."""
+        known = self._sites[site]
+        said = [event for event in events if isinstance(event.reference, MemberSaid)]
+        for event in said:
+            assert isinstance(event.reference, MemberSaid)
+            known.words.add(event.position, event.reference)
+        before = known.verdicts.disowned
+        if not said:
+            return set()
+        known.verdicts = known.words.verdicts()
+        now = known.verdicts.disowned
+        changed = {origin for origin in {*before, *now} if before.get(origin) != now.get(origin)}
+        if not changed:
+            return set()
+        event_tables.judge_tariffs(self._connection, site, known.verdicts)
+        return set(event_tables.vehicles_of(self._connection, site, changed))
+
+    def _fold_again(self, site: str, step: Steps) -> set[int]:
+        """Fold vehicles again from all their events; all that were folded so."""
+        seen: set[int] = set()
+        left = sorted(step.again)
+        while left:
+            part = [no for no in left[:_AT_ONCE] if no not in seen]
+            left = left[_AT_ONCE:]
+            if part:
+                seen |= self.fold_vehicles(site, part)
+        return seen
+
+    def fold_vehicles(self, site: str, vehicles: Iterable[int]) -> set[int]:
+        """Fold these vehicles, and those that they are linked to, from all their events."""
+        known = self._site(site)
+        events, seen, links = component(self._connection, site, known.links, vehicles)
+        for position, nos in links.items():
+            known.links.setdefault(position, set()).update(nos)
+        event_tables.write_links(self._connection, site, links)
+        folded = fold_again(site, events.values(), known.verdicts)
+        before = stay_tables.drop_fold(self._connection, site, seen)
+        ids = kept_ids(before, folded)
+        fresh = [entry for entry in folded.stays if entry not in ids]
+        made = stay_tables.new_ids(self._connection, len(fresh)) if fresh else []
+        ids |= dict(zip(fresh, made, strict=True))
+        rows = []
+        for entry, stay in folded.stays.items():
+            no = vehicle_number(site, stay.vehicle)
+            rows.append(stay_tables.stay_row(ids[entry], site, no, stay))
+            if stay.closed_by is None and no in folded.states:
+                folded.states[no].open = HeldStay(ids[entry], stay, stored=True)
+        if rows:
+            stay_tables.copy_stays(self._connection, rows)
+        judged = []
+        for position, judgement in folded.judged.items():
+            key = events[position].vehicle
+            assert key is not None
+            no = vehicle_number(site, key)
+            judged.append(Judged(site, no, events[position], judgement.verdict))
+        if judged:
+            stay_tables.write_verdicts(self._connection, judged)
+        for no in seen:
+            self._vehicles.drop(no)
+            if no in folded.states:
+                self._vehicles.put(no, folded.states[no])
+        return seen
+
+
+def component(
+    connection: Connection,
+    site: str,
+    links: Mapping[Position, set[int]],
+    vehicles: Iterable[int],
+) -> tuple[dict[Position, Event], set[int], dict[Position, set[int]]]:
+    """The events of vehicles and of all that they are linked to, these vehicles, and new links.
+
+    A link is an event of one vehicle that names one of another, or one that is not held.
+    """
+    events: dict[Position, Event] = {}
+    seen: set[int] = set()
+    found: dict[Position, set[int]] = {}
+    todo = set(vehicles)
+    while todo:
+        seen |= todo
+        fresh = {event.position: event for event in event_tables.events_of(connection, site, todo)}
+        events |= fresh
+        named = {
+            event.names: event
+            for event in fresh.values()
+            if event.names is not None and event.kind in NAMING and event.names not in fresh
+        }
+        at = event_tables.vehicles_at(connection, site, [*named])
+        todo = {no for position in fresh for no in links.get(position, ())}
+        todo |= set(at.values())
+        todo -= seen
+        for event in fresh.values():
+            if event.names is None or event.kind not in NAMING or event.vehicle is None:
+                continue
+            own = vehicle_number(site, event.vehicle)
+            other = events[event.names].vehicle if event.names in events else None
+            there = vehicle_number(site, other) if other is not None else at.get(event.names)
+            if there != own and own not in links.get(event.names, ()):
+                found.setdefault(event.names, set()).add(own)
+    return events, seen, found
