@@ -32,7 +32,7 @@ from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.daemon.reactor import Reactor, StorageFailed
 from zparkd.daemon.status import status
-from zparkd.storage.integrity import Damaged
+from zparkd.storage.damage import Damaged
 from zparkd.storage.store import Store
 from zparkd.transport.bus import Drained
 from zparkd.transport.zap import Keys

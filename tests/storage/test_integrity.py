@@ -11,7 +11,8 @@ import pytest
 from tests.support.vehicles import Book
 from zparkd.core.events.event import Event
 from zparkd.storage.commit_record import path_of
-from zparkd.storage.integrity import Damaged, Missing, Tail, _tail
+from zparkd.storage.damage import Damaged
+from zparkd.storage.integrity import Missing, Tail, _tail
 from zparkd.storage.store import Store
 
 US = "central-1"

@@ -70,7 +70,7 @@ def _why_it_may_be_down(file: Path) -> list[str]:
     database = load(file).storage_path
     if not database.exists():
         return []
-    from zparkd.storage.reader import damage  # which ends a command by what is above
+    from zparkd.storage.readers.connection import damage  # which ends a command by what is above
 
     found = damage(database)
     return [found] if found is not None else []

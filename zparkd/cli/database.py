@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from zparkd.cli.context import Exit, fail
-from zparkd.storage.reader import UNREADABLE, damage, damaged, is_damage, read_only
+from zparkd.storage.damage import damaged, is_damage
+from zparkd.storage.readers.connection import UNREADABLE, damage, read_only
 
 
 @contextmanager

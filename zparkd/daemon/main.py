@@ -28,7 +28,7 @@ from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import complain, in_journal, show_times_in, start_log
 from zparkd.storage import edges_seen
-from zparkd.storage.integrity import Damaged
+from zparkd.storage.damage import Damaged
 from zparkd.storage.schema import SchemaError
 from zparkd.storage.store import DatabaseBusy, NotOurs, Store
 from zparkd.transport.bus import BindError, Bus, SelfTestFailed

@@ -38,7 +38,7 @@ from zparkd.daemon.systemd import Notifier, status_text
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import show_times_in
-from zparkd.storage.integrity import Damaged, is_damage
+from zparkd.storage.damage import Damaged, is_damage
 from zparkd.storage.store import Store
 from zparkd.transport.bus import BindError, Bus
 from zparkd.transport.zap import Keys, identity_of, keys_of

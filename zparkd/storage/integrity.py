@@ -22,24 +22,11 @@ from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import read
 from zparkd.storage.commit_record import Said, path_of
-from zparkd.storage.schema import APPLICATION_ID, SEQ_BITS
+from zparkd.storage.damage import Damaged, code_of, is_damage
+from zparkd.storage.keys import key_of
+from zparkd.storage.schema import APPLICATION_ID
 
-_OF_THE_EVENT = {
-    sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-    sqlite3.SQLITE_RANGE,
-    sqlite3.SQLITE_TOOBIG,
-}
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NO_VALUE = (UnicodeDecodeError, TypeError, ValueError)  # from what was read
-
-
-class Damaged(Exception):
-    """The database can't be trusted. The text says why, and the way back."""
-
-    def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(f"{path}: is damaged: {reason}; {way_back(path)}")
 
 
 class Missing(NamedTuple):
@@ -57,33 +44,6 @@ class Tail(Enum):
     TORN = "with what is no commit: cut off, or overwritten"
 
 
-def way_back(path: Path) -> str:
-    """What to do about a damaged database."""
-    return (
-        f"move {path.name}, {path.name}-wal and {path.name}-shm away and start zparkd: it fetches"
-        " the past from its peers; or put a backup in its place. What was on no other central"
-        " (only_here in status) is in the moved files alone: keep them"
-    )
-
-
-def is_damage(fault: BaseException) -> bool:
-    """Whether the file itself is bad: SQLite says so, or what it read can't have been written."""
-    if isinstance(fault, sqlite3.Error):
-        return _code(fault) in DAMAGE or "decode to UTF-8" in str(fault)
-    return isinstance(fault, UnicodeDecodeError)
-
-
-def is_of_the_event(fault: Exception) -> bool:
-    """Whether an exception is about what was written, rather than about the disk under it."""
-    if not isinstance(fault, sqlite3.Error):
-        return not is_damage(fault)
-    return getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _OF_THE_EVENT
-
-
-def _code(fault: BaseException) -> int:
-    return int(getattr(fault, "sqlite_errorcode", 0)) & 0xFF
-
-
 def look(
     connection: sqlite3.Connection, path: Path, central: str, said: Said | None
 ) -> Missing | None:
@@ -97,7 +57,7 @@ def look(
         missing = _missing(connection, central, said)
         reason = _lost_tail(path, missing) or _newest(connection) or _form(connection, said)
     except (sqlite3.Error, *_NO_VALUE) as fault:
-        unreadable = isinstance(fault, _NO_VALUE) or _code(fault) == sqlite3.SQLITE_ERROR
+        unreadable = isinstance(fault, _NO_VALUE) or code_of(fault) == sqlite3.SQLITE_ERROR
         if not (is_damage(fault) or unreadable):
             raise
         reason = str(fault)
@@ -141,11 +101,11 @@ def _newest(connection: sqlite3.Connection) -> str | None:
         rows = connection.execute(
             "SELECT at, skeleton, sealed FROM events WHERE at > ? AND at < ?"
             " ORDER BY at DESC LIMIT ?",
-            (number << SEQ_BITS, (number + 1) << SEQ_BITS, limits.START_CHECKS_EVENTS),
+            (key_of(number, 0), key_of(number + 1, 0), limits.START_CHECKS_EVENTS),
         ).fetchall()
         seq, hash = head, head_hash
         for at, skeleton, sealed in rows:
-            if at != number << SEQ_BITS | seq:
+            if at != key_of(number, seq):
                 return f"{where}: event {seq} is not there"
             try:
                 event = read(skeleton, sealed)

@@ -19,7 +19,7 @@ from zparkd.core.events.event import VehicleKey
 from zparkd.core.gate.old_stays import OldStay
 from zparkd.core.plates import normalise_plate
 from zparkd.core.site import CAMERA_TYPE
-from zparkd.storage.reader import read_only
+from zparkd.storage.readers.connection import read_only
 
 _OURS = 0x7A70726B  # what zparkd's own databases are marked with
 _NEEDED = ("plate_id", "entry_time")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.signing import Certificate, SignedHead
-from zparkd.storage.schema import SEQ_BITS
+from zparkd.storage.keys import key_of, number_of
 from zparkd.storage.stream_table import Streams
 
 
@@ -57,7 +57,7 @@ class Signatures:
             return None
         row = self._run(
             "SELECT at, signature FROM signatures WHERE at >= ? AND at < ? ORDER BY at LIMIT 1",
-            (at, ((at >> SEQ_BITS) + 1) << SEQ_BITS),
+            (at, key_of(number_of(at) + 1, 0)),
         ).fetchone()
         return SignedHead(self._streams.position(row[0]), row[1]) if row is not None else None
 
@@ -94,11 +94,11 @@ class Signatures:
         base = self._streams.at(Position(*certificate.stream, 0))
         assert base is not None
         if before is not None and before.stream_key != certificate.stream_key:
-            end = base + (1 << SEQ_BITS)
+            end = key_of(number_of(base) + 1, 0)
             self._run("DELETE FROM signatures WHERE at > ? AND at < ?", (base, end))
         self._run(
             "INSERT OR REPLACE INTO certificates VALUES (?,?,?,?)",
-            (base >> SEQ_BITS, *certificate[1:]),
+            (number_of(base), *certificate[1:]),
         )
         self._known[certificate.stream] = certificate
 
@@ -112,7 +112,7 @@ class Signatures:
             return None
         row = self._run(
             "SELECT stream_key, identity_key, signature FROM certificates WHERE stream=?",
-            (base >> SEQ_BITS,),
+            (number_of(base),),
         ).fetchone()
         if row is not None:
             self._known[stream] = known = Certificate(stream, *row)

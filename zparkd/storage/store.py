@@ -23,7 +23,9 @@ from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.storage import database_file, edges_seen, integrity, zones
 from zparkd.storage.commit_record import Mark, Said, read_mark
+from zparkd.storage.damage import Damaged, is_damage, is_of_the_event
 from zparkd.storage.database_file import DatabaseBusy
+from zparkd.storage.keys import key_of, number_of
 from zparkd.storage.peer_table import PeerNotes
 from zparkd.storage.projection import rereading
 from zparkd.storage.projection.member_tables import Members
@@ -31,7 +33,7 @@ from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.projection.rejudging import Rejudging
 from zparkd.storage.projection.rereading import Rereading
-from zparkd.storage.schema import SEQ_BITS, SchemaError, migrate
+from zparkd.storage.schema import SchemaError, migrate
 from zparkd.storage.signature_tables import Signatures
 from zparkd.storage.stream_table import Streams
 
@@ -99,8 +101,8 @@ class Store:
                 self._file = database_file.identity(path)
         except BaseException as fault:
             self.close()
-            if integrity.is_damage(fault):
-                raise integrity.Damaged(path, fault) from fault
+            if is_damage(fault):
+                raise Damaged(path, fault) from fault
             raise
 
     def stopped(self) -> None:
@@ -244,7 +246,7 @@ class Store:
             self.append(event)
             self.settle()
         except Exception as fault:
-            if not integrity.is_of_the_event(fault):
+            if not is_of_the_event(fault):
                 raise
             self._run("ROLLBACK TO event")
             self._run("RELEASE event")
@@ -321,7 +323,7 @@ class Store:
             return
         rows = self._run(
             "SELECT skeleton, sealed FROM events WHERE at > ? AND at < ? ORDER BY at LIMIT ?",
-            (at, ((at >> SEQ_BITS) + 1) << SEQ_BITS, count),
+            (at, key_of(number_of(at) + 1, 0), count),
         )
         for skeleton, sealed in rows:
             yield skeleton, sealed

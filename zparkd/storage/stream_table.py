@@ -8,9 +8,7 @@ import sqlite3
 
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import HeadVector
-from zparkd.storage.schema import SEQ_BITS
-
-_SEQ_MASK = (1 << SEQ_BITS) - 1
+from zparkd.storage.keys import SEQ_BITS, SEQ_MASK
 
 
 class Streams:
@@ -72,7 +70,7 @@ class Streams:
 
     def position(self, at: int) -> Position:
         """The position of the event with this key."""
-        return Position(*self._streams[at >> SEQ_BITS], at & _SEQ_MASK)
+        return Position(*self._streams[at >> SEQ_BITS], at & SEQ_MASK)
 
     def advance(self, position: Position, head_hash: str) -> int:
         """Make this the head of its stream, a new one where it opens it; the event's key."""

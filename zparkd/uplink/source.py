@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.fleet import STAY_COLUMNS, Proof, StayDigest, StaySum, listed, told_stay
 from zparkd.core.site import Told
-from zparkd.storage.reader import read_only
+from zparkd.storage.readers.connection import read_only
 
 _SEQ_BITS = 40
 _SEQ = (1 << _SEQ_BITS) - 1

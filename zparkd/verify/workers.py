@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zparkd.storage.reader import read_only
+from zparkd.storage.readers.connection import read_only
 
 _Result = TypeVar("_Result")
 _PROCESSES = 4  # more gain little: the disk has its say too

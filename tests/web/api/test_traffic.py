@@ -13,6 +13,7 @@ from tests.support.gateway import Gateway
 from tests.support.harness import enter, leave, rows
 from tests.support.vehicles import Book
 from tests.web.conftest import MakeSite
+from zparkd.storage.readers.traffic import By, traffic
 from zparkd.storage.store import Store
 from zparkd.web.api.traffic import _counted, _key
 
@@ -68,7 +69,7 @@ def test_hours_are_those_of_the_site(gateway: Gateway) -> None:
 )
 def test_a_quarter_of_an_hour_belongs_to_an_hour_of_the_zone(zone: str, at: str, hour: str) -> None:
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    assert _key("hour", round(moment.timestamp()) // 900, ZoneInfo(zone)) == hour
+    assert _key(round(moment.timestamp()) // 900, ZoneInfo(zone)) == hour
 
 
 def test_nothing_happened_yesterday_and_a_time_that_is_none_is_refused(gateway: Gateway) -> None:
@@ -91,14 +92,13 @@ def test_fees_that_add_up_to_more_than_a_database_counts_to_fail_no_report() -> 
     book = Book()
     for number in range(3):
         book.exit("a", number * 100 + 50, names=book.entry("a", number * 100))
-    values = {"since": 0, "until": 2**53, "quarter": 900_000}
     with closing(Store(Path(":memory:"), "a", "lot-a", "UTC")) as store:
         for event in book.events:
             store.append(event)
         store.settle()
         store.commit()
         store.writing().execute("UPDATE sessions SET fee = ?", (2**62,))
-        for by in ("hour", "gate", "type"):
-            rows = _counted(store.connection, by, values, ZoneInfo("UTC"))
+        for by in By:
+            rows = _counted(traffic(store.connection, by, 0, 2**53), ZoneInfo("UTC"))
             assert max(row.revenue for row in rows.values()) == 2**63 - 1
             orjson.dumps([row.revenue for row in rows.values()])

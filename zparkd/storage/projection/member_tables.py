@@ -15,7 +15,7 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Position, Stream, read
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.members.words import MemberSaid
-from zparkd.storage.schema import SEQ_BITS
+from zparkd.storage.keys import key_of, number_of
 from zparkd.storage.stream_table import Streams
 
 
@@ -38,7 +38,7 @@ class Members:
                 if isinstance(event.reference, MemberSaid):
                     self._words.add(event.position, event.reference)
         self._cuts: dict[Stream, int] = {
-            self._streams.position(no << SEQ_BITS).stream: up_to
+            self._streams.position(key_of(no, 0)).stream: up_to
             for no, up_to in self._run("SELECT stream, up_to FROM cuts")
         }
         self._verdicts: Verdicts | None = None
@@ -123,14 +123,14 @@ class Members:
     def _cut(self, stream: Stream, up_to: int) -> None:
         at = self._streams.at(Position(*stream, 0))
         if at is not None:
-            self._run("INSERT OR REPLACE INTO cuts VALUES (?,?)", (at >> SEQ_BITS, up_to))
+            self._run("INSERT OR REPLACE INTO cuts VALUES (?,?)", (number_of(at), up_to))
         self._cuts[stream] = up_to
 
     def _done(self, stream: Stream, wanted: int) -> None:
         if wanted == limits.SEQ_MAX:
             at = self._streams.at(Position(*stream, 0))
             assert at is not None
-            self._run("DELETE FROM cuts WHERE stream=?", (at >> SEQ_BITS,))
+            self._run("DELETE FROM cuts WHERE stream=?", (number_of(at),))
             self._cuts.pop(stream, None)
         else:
             self._cut(stream, wanted)

@@ -5,7 +5,6 @@ ever a label, and what an edge or a peer calls itself is one a bounded number of
 """
 
 import os
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +17,8 @@ from starlette.responses import Response
 
 from zparkd import __version__
 from zparkd.core import limits
+from zparkd.storage.readers import figures
+from zparkd.storage.readers.connection import Connection
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
@@ -151,57 +152,33 @@ def _of_peers(peers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield _family("peer_behind_events", "gauge", "Events it has that we lack.", each("behind"))
 
 
-def _of_database(connection: sqlite3.Connection) -> Iterator[str]:
-    sources = connection.execute(
-        "SELECT origin, sum(head) FROM streams GROUP BY origin ORDER BY 2 DESC LIMIT ?",
-        (limits.WEB_METRICS_OF_CENTRALS,),
-    )
+def _of_database(connection: Connection) -> Iterator[str]:
+    sources = figures.events_by_central(connection, limits.WEB_METRICS_OF_CENTRALS)
     yield _family(
         "events_total",
         "counter",
         "Events held here, by the central that recorded them.",
-        [({"source": origin}, count) for origin, count in sources],
-    )
-    verdicts = connection.execute(
-        "SELECT verdict, count(*) FROM verdicts WHERE verdict <> 'REPEATED' GROUP BY 1"
+        [({"source": origin}, count) for origin, count in sources.items()],
     )
     yield _family(
         "conflicts",
         "gauge",
         "Events that did not count, by what became of them.",
-        [({"kind": verdict}, count) for verdict, count in verdicts],
+        [({"kind": verdict}, count) for verdict, count in figures.verdicts(connection).items()],
     )
-    remarked = connection.execute("SELECT count(*) FROM sessions WHERE remarks IS NOT NULL")
     yield _family(
         "stays_remarked",
         "gauge",
         "Stays that a person should look at.",
-        _one(remarked.fetchone()[0]),
+        _one(figures.stays_remarked(connection)),
     )
+    lacking = figures.oldest_lacking(connection, limits.WEB_METRICS_OF_STREAMS)
     yield _family(
         "peer_oldest_unacked_timestamp_seconds",
         "gauge",
         "When the oldest event here that a peer lacks was recorded; none where it lacks none.",
-        _oldest_unacked(connection),
+        [({"peer": peer_id}, ms / 1000) for peer_id, ms in lacking.items()],
     )
-
-
-def _oldest_unacked(connection: sqlite3.Connection) -> Iterator[_Sample]:
-    """By what was written down of each peer, a few seconds ago at most."""
-    streams = connection.execute("SELECT no, origin, epoch, head FROM streams").fetchall()
-    peers: dict[str, dict[tuple[str, int], int]] = {}
-    for peer_id, origin, epoch, head in connection.execute("SELECT * FROM peer_heads"):
-        peers.setdefault(peer_id, {})[origin, epoch] = head
-    for peer_id, held in peers.items():
-        firsts = [
-            number << 40 | held.get((origin, epoch), 0) + 1
-            for number, origin, epoch, head in streams
-            if held.get((origin, epoch), 0) < head
-        ][: limits.WEB_METRICS_OF_STREAMS]
-        query = f"SELECT min(timestamp) FROM events WHERE at IN ({','.join('?' * len(firsts))})"
-        oldest_ms = connection.execute(query, firsts).fetchone()[0]
-        if oldest_ms is not None:
-            yield {"peer": peer_id}, oldest_ms / 1000
 
 
 def _size(database: Path) -> str:

@@ -1,7 +1,6 @@
 """`/api/p2p/…`: this central and its peers, as the earlier system's front end knows them."""
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -12,13 +11,13 @@ from starlette.responses import Response
 
 from zparkd.config.load import Config
 from zparkd.core.site import Peer
+from zparkd.storage.readers import figures
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no
 
-_SYNC_STATE = ("peer_central_id", "last_sync_timestamp", "last_sync_time", "updated_at")
 _WRITE_S = 10.0  # some files, each to the disk
 # The earlier system's words, and ours.
 _OF_THIS = {"id": "id", "ip": "address", "p2p_port": "bus_port", "api_port": "api_port"}
@@ -163,9 +162,4 @@ async def status(request: Request) -> Response:
 async def sync_state(request: Request) -> Response:
     """Up to when all that each peer had is held here."""
     database: Database = request.app.state.database
-
-    def read(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-        query = f"SELECT {', '.join(_SYNC_STATE)} FROM p2p_sync_state ORDER BY peer_central_id"
-        return [dict(row) for row in connection.execute(query)]
-
-    return answer({"success": True, "sync_state": await database.read(read)})
+    return answer({"success": True, "sync_state": await database.read(figures.sync_state)})

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from datetime import tzinfo
@@ -25,6 +24,7 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Kind, read
+from zparkd.storage.readers import arrivals
 from zparkd.web.auth.access import Access
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
@@ -39,11 +39,6 @@ _STATUS_AT_LEAST_S = 5.0
 _NO_NEWS = ("uptime_s", "messages_sent", "messages_received", "edges")
 _NO_NEWS_OF_PEER = ("last_ping_time", "clock_offset_ms")
 _STATUS_OF = {Kind.ENTRY: "IN", Kind.CONFIRM: "IN", Kind.EXIT: "OUT"}
-
-_ARRIVED = (
-    "SELECT a.no, e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
-    " WHERE a.no > ? AND a.no <= ? ORDER BY a.no LIMIT ?"
-)
 
 
 class Stream:
@@ -91,7 +86,7 @@ class Stream:
             await self._look_at_status(now_s)
 
     async def _look_for_events(self) -> None:
-        newest = await self._database.read(_newest)
+        newest = await self._database.read(arrivals.newest)
         if self._newest is None or newest < self._newest:  # first, or another database
             self._newest = newest
         if newest == self._newest:
@@ -103,11 +98,11 @@ class Stream:
 
     async def _messages(self, after: int, upto: int) -> list[tuple[int, bytes]]:
         rows = await self._database.read(
-            lambda c: c.execute(_ARRIVED, (after, upto, limits.WEB_EVENTS_RESUMED)).fetchall()
+            lambda database: arrivals.arrived(database, after, limits.WEB_EVENTS_RESUMED, upto)
         )
         return [
-            (number, _message("event", shown(number, skeleton, sealed, self._site.zone), number))
-            for number, skeleton, sealed in rows
+            (number, _message("event", shown(number, skeleton, personal, self._site.zone), number))
+            for number, skeleton, personal in rows
         ]
 
     async def _look_at_status(self, now_s: float) -> None:
@@ -139,7 +134,7 @@ class Stream:
         """What one page is sent: what it missed since `last`, and then all that comes."""
         page: asyncio.Queue[bytes | None] = asyncio.Queue(limits.WEB_MESSAGES_WAITING)
         try:
-            newest = await self._database.read(_newest)
+            newest = await self._database.read(arrivals.newest)
         except Problem:
             newest = 0
         if self._newest is None or not self._pages:
@@ -167,10 +162,6 @@ class Stream:
         with contextlib.suppress(Problem):
             for _, message in await self._messages(first, begun):
                 yield message
-
-
-def _newest(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(no), 0) FROM arrivals").fetchone()[0])
 
 
 def _digest(state: dict[str, Any]) -> bytes:

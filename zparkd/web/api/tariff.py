@@ -5,13 +5,11 @@ daemon alone.
 """
 
 import asyncio
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +20,7 @@ from zparkd.core.tariff.document import as_toml, read_tariff
 from zparkd.core.tariff.fields import BadDocument, parse
 from zparkd.core.tariff.line_map import Form, lines_of
 from zparkd.core.tariff.pricing import Price, Rate, Tariff, built_in, price
+from zparkd.storage.readers.reference import site_tariff
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.http import asked
@@ -108,11 +107,7 @@ async def _held(request: Request) -> _Held | None:
     """The site's tariff as this central has it; None where none was set."""
     database: Database = request.app.state.database
 
-    def read(connection: sqlite3.Connection) -> _Held | None:
-        row = connection.execute("SELECT * FROM site_tariff").fetchone()
-        return dict(row) | {"document": orjson.loads(row["document"])} if row is not None else None
-
-    return await database.read(read)
+    return await database.read(site_tariff)
 
 
 def _text(body: bytes) -> str:

@@ -4,7 +4,6 @@ The numbers are those of the stays that count. What a central that is away has r
 in them yet: the answer says up to when they are complete, and who is missing.
 """
 
-import sqlite3
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,37 +15,16 @@ from starlette.responses import Response
 
 from zparkd.core import limits
 from zparkd.core.clock import site_time
+from zparkd.storage.readers import figures
+from zparkd.storage.readers.connection import Connection
+from zparkd.storage.readers.traffic import QUARTER_MS, By, Traffic
+from zparkd.storage.readers.traffic import traffic as read_traffic
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer, bad
 
-_QUARTER_MS = 900_000  # the offsets of all zones are whole quarters of an hour
 _LATE_MS = 15_000  # what peers hold is written down every few seconds
-
-_ENTRIES = {
-    "hour": "SELECT entry_ms / :quarter, count(*) FROM sessions"
-    " WHERE entry_ms >= :since AND entry_ms < :until GROUP BY 1",
-    "gate": "SELECT o.origin || '/' || s.edge_id, count(*)"
-    " FROM sessions s JOIN streams o ON o.no = s.entry >> 40"
-    " WHERE s.entry_ms >= :since AND s.entry_ms < :until GROUP BY 1",
-    "type": "SELECT v.camera_type, count(*) FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
-    " WHERE s.entry_ms >= :since AND s.entry_ms < :until GROUP BY 1",
-}
-# `total` and not `sum`: that fails where a sum is more than an integer of SQLite holds.
-_EXITED = "closed_by = 'EXIT' AND exit_ms >= :since AND exit_ms < :until GROUP BY 1, 2"
-_EXITS = {
-    "hour": "SELECT exit_ms / :quarter, currency, count(*), CAST(total(fee) AS INTEGER)"
-    " FROM sessions"
-    f" WHERE {_EXITED}",
-    "gate": "SELECT o.origin || '/' || s.exit_edge_id, s.currency, count(*),"
-    " CAST(total(s.fee) AS INTEGER)"
-    f" FROM sessions s JOIN streams o ON o.no = s.closer >> 40 WHERE {_EXITED}",
-    "type": "SELECT v.camera_type, s.currency, count(*),"
-    " CAST(total(s.fee) AS INTEGER)"
-    f" FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE {_EXITED}",
-}
-_SYNCED = "SELECT peer_central_id, last_sync_timestamp FROM p2p_sync_state"
 
 
 @dataclass(slots=True)
@@ -67,7 +45,7 @@ async def traffic(request: Request) -> Response:
     database: Database = request.app.state.database
     zone = site.zone
     now_ms = time.time_ns() // 1_000_000
-    by = asked.choice(request, "by", *_ENTRIES) or "hour"
+    by = asked.choice(request, "by", *By) or By.HOUR
     until_ms = asked.until(request, "to", zone) or now_ms
     since_ms = asked.since(request, "from", zone)
     if since_ms is None:
@@ -76,15 +54,12 @@ async def traffic(request: Request) -> Response:
         raise bad(
             f"from, to: must be in this order and at most {limits.WEB_TRAFFIC_DAYS} days apart"
         )
-    values = {"since": since_ms, "until": until_ms, "quarter": _QUARTER_MS}
     peers = [peer.id for peer in site.config.peers]
 
-    def read(connection: sqlite3.Connection) -> tuple[_Rows, dict[str, int]]:
-        rows = _counted(connection, by, values, zone)
-        synced = connection.execute(
-            "SELECT peer_central_id, last_sync_timestamp FROM p2p_sync_state"
-        )
-        return rows, dict(synced.fetchall())
+    def read(connection: Connection) -> tuple[_Rows, dict[str, int]]:
+        rows = _counted(read_traffic(connection, By(by), since_ms, until_ms), zone)
+        peers = figures.sync_state(connection)
+        return rows, {peer["peer_central_id"]: peer["last_sync_timestamp"] for peer in peers}
 
     rows, synced = await database.read(read)
     upto_ms = min(until_ms, now_ms)
@@ -115,25 +90,25 @@ def _said(key: str, currency: str | None, row: _Row) -> dict[str, Any]:
     }
 
 
-def _counted(
-    connection: sqlite3.Connection, by: str, values: dict[str, int], zone: tzinfo
-) -> _Rows:
+def _counted(found: Traffic, zone: tzinfo) -> _Rows:
     """The rows by key and currency; entries are in the row of the key's first currency."""
     rows: _Rows = defaultdict(_Row)
-    for key, currency, exits, revenue in connection.execute(_EXITS[by], values):
-        row = rows[_key(by, key, zone), currency]
-        row.exits += exits
-        row.revenue += revenue or 0
+    for exits in found.exits:
+        row = rows[_key(exits.key, zone), exits.currency]
+        row.exits += exits.number
+        row.revenue += exits.revenue
     first = {key: currency for (key, currency), _ in reversed(sorted_rows(rows))}
-    for found, entries in connection.execute(_ENTRIES[by], values):
-        key = _key(by, found, zone)
-        rows[key, first.get(key)].entries += entries
+    for entries in found.entries:
+        key = _key(entries.key, zone)
+        rows[key, first.get(key)].entries += entries.number
     return rows
 
 
-def _key(by: str, found: Any, zone: tzinfo) -> str:
+def _key(found: str | int, zone: tzinfo) -> str:
     """The key of a row: an hour of site time is `YYYY-MM-DD HH:00`."""
-    return f"{site_time(found * _QUARTER_MS, zone)[:13]}:00" if by == "hour" else str(found)
+    if isinstance(found, int):
+        return f"{site_time(found * QUARTER_MS, zone)[:13]}:00"
+    return str(found)
 
 
 def _midnight_ms(ms: int, zone: tzinfo) -> int:

@@ -6,7 +6,6 @@ that no page holds up the others. What the rows mean is not known here.
 
 import asyncio
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from zparkd.core import limits
+from zparkd.storage.readers.connection import Connection, DatabaseError, opened, stop_at
 from zparkd.web.http.answers import Problem
 
 _BUSY_S = 2.0  # how long another's lock on the database is waited for
-_STEPS = 20_000  # of SQLite between two looks at the clock
 
 _Result = TypeVar("_Result")
 
@@ -38,7 +37,7 @@ class Database:
         """Take no more reads, and let go of those that have not begun."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def read(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    async def read(self, work: Callable[[Connection], _Result]) -> _Result:
         """What `work` returns of a connection that can't write; rows can be read by name.
 
         Raises Problem where the file can't be read, takes too long, or too many wait already.
@@ -59,17 +58,17 @@ class Database:
         finally:
             self._under_way -= 1
 
-    def _work(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    def _work(self, work: Callable[[Connection], _Result]) -> _Result:
         until_s = time.monotonic() + limits.WEB_READ_S
         try:
             found = os.stat(self._path)
             if self._sleeping():
-                with closing(_opened(self._path, "immutable=1")) as connection:
+                with closing(opened(self._path, lies_still=True)) as connection:
                     return _bounded(connection, work, until_s)
             return _bounded(self._connection((found.st_dev, found.st_ino)), work, until_s)
         except FileNotFoundError:
             reason = "there is no such database yet; zparkd makes it when it first runs"
-        except sqlite3.Error as fault:
+        except DatabaseError as fault:
             if time.monotonic() >= until_s:
                 raise Problem(
                     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -90,28 +89,20 @@ class Database:
         """
         return not os.path.exists(f"{self._path}-wal") and not os.access(self._path.parent, os.W_OK)
 
-    def _connection(self, file: tuple[int, int]) -> sqlite3.Connection:
+    def _connection(self, file: tuple[int, int]) -> Connection:
         """This thread's connection; a new one where the file is another than it was."""
-        kept: tuple[tuple[int, int], sqlite3.Connection] | None = getattr(self._mine, "kept", None)
+        kept: tuple[tuple[int, int], Connection] | None = getattr(self._mine, "kept", None)
         if kept is not None and kept[0] == file:
             return kept[1]
         if kept is not None:
             kept[1].close()
-        made = _opened(self._path, "mode=ro")
+        made = opened(self._path, busy_s=_BUSY_S)
         self._mine.kept = (file, made)
         return made
 
 
-def _opened(path: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{how}", uri=True, timeout=_BUSY_S, isolation_level=None
-    )
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
 def _bounded(
-    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _Result], until_s: float
+    connection: Connection, work: Callable[[Connection], _Result], until_s: float
 ) -> _Result:
-    connection.set_progress_handler(lambda: time.monotonic() >= until_s, _STEPS)
+    stop_at(connection, until_s)
     return work(connection)

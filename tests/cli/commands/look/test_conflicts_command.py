@@ -6,7 +6,7 @@ import orjson
 
 from tests.cli.conftest import Central
 from tests.support.vehicles import CAR, OTHER, Book
-from zparkd.cli.commands.look.conflicts import COLUMNS
+from zparkd.storage.readers.conflicts import COLUMNS
 from zparkd.storage.store import Store
 
 

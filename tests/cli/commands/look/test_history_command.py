@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.cli.conftest import Central
-from zparkd.cli.commands.look.history import COLUMNS
+from zparkd.storage.readers.stays import COLUMNS
 
 MINUTE_MS = 60_000
 CAME_MS = 1_764_646_200_000

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.conftest import Central
 from tests.support.vehicles import Book
 from zparkd.cli.commands.upkeep import backup
+from zparkd.storage.readers import copies
+from zparkd.storage.readers.connection import Connection
 from zparkd.storage.store import Store
 
 ZONE = "Asia/Ho_Chi_Minh"
@@ -100,13 +102,13 @@ def test_an_existing_file_is_never_overwritten(kept: Central, target: Path, kind
 def test_a_file_that_comes_meanwhile_is_not_overwritten_either(
     kept: Central, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = backup._held
+    copy_to = backup.copy_to
 
-    def late(copy: Path) -> object:
+    def late(database: Connection, copy: Path) -> object:
         target.write_text("mine")
-        return held(copy)
+        return copy_to(database, copy)
 
-    monkeypatch.setattr(backup, "_held", late)
+    monkeypatch.setattr(backup, "copy_to", late)
     assert kept.run("backup", str(target)).exit_code == 1
     assert target.read_text() == "mine"
     assert list(target.parent.iterdir()) == [target]
@@ -128,7 +130,7 @@ def test_where_there_are_no_hard_links_it_is_named_all_the_same(
 def test_a_copy_that_is_not_sound_is_thrown_away(
     kept: Central, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_only = backup.read_only
+    read_only = copies.read_only
 
     def damaged(copy: Path) -> sqlite3.Connection:
         with copy.open("r+b") as opened:
@@ -136,7 +138,7 @@ def test_a_copy_that_is_not_sound_is_thrown_away(
             opened.write(b"\xff" * 4096 * 8)
         return read_only(copy)
 
-    monkeypatch.setattr(backup, "read_only", damaged)
+    monkeypatch.setattr(copies, "read_only", damaged)
     result = kept.run("backup", str(target), "--json")
     assert result.exit_code == 1
     assert "no backup was made" in result.stderr
@@ -181,10 +183,10 @@ def test_a_backup_that_fails_removes_nothing(
     older = target.parent / "central-1-20260101T031000Z.db"
     older.write_text("mine")
 
-    def unsound(_: Path) -> object:
-        raise backup._Failed("the copy is not sound")
+    def unsound(*_: object) -> object:
+        raise copies.CopyFailed("the copy is not sound")
 
-    monkeypatch.setattr(backup, "_held", unsound)
+    monkeypatch.setattr(backup, "copy_to", unsound)
     assert kept.run("backup", "--into", str(target.parent), "--keep", "1").exit_code == 1
     assert [path.name for path in target.parent.iterdir()] == [older.name]
 

@@ -3,8 +3,6 @@
 What is a conflict, and which stay counts, was decided by the rules of the stays.
 """
 
-import re
-import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,9 @@ import click
 from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, heading, print_json, table
-
-COLUMNS = (
-    "kind",
-    "plate_id",
-    "camera_type",
-    "event_id",
-    "stay",
-    "central",
-    "edge_id",
-    "time",
-    "fee",
-)
-
+from zparkd.storage.readers.conflicts import COLUMNS, stay_of
+from zparkd.storage.readers.conflicts import conflicts as read_conflicts
+from zparkd.storage.readers.connection import Connection
 
 # What a gate that knew all that is known here now would have answered.
 _NOW = {
@@ -39,7 +27,6 @@ _IN_WORDS = {
     "not_inside": "the gate would refuse the exit now: not_inside",
     "other_fee": "the gate would charge from the entry that counts now",
 }
-_EVENT_ID = re.compile(r"(?P<central>[^_]+)_(?P<ms>-?[0-9]+)_(?P<plate>[^_]+)")
 
 Row = dict[str, Any]
 
@@ -67,11 +54,8 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
     already_inside, not_inside, other_fee, or null where it would be the same.
     """
     database = load_config(file, as_json=as_json).storage_path
-    query = (
-        f"SELECT {', '.join(COLUMNS)}, time_ms FROM conflicts ORDER BY time_ms DESC, event_id, kind"
-    )
     with reading(database, as_json=as_json) as connection:
-        rows = [dict(row) for row in connection.execute(query)]
+        rows = read_conflicts(connection)
         if as_json or why:
             _explain(connection, rows)
     if as_json:
@@ -88,7 +72,7 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
 # --- who saw what when ------------------------------------------------------------------------
 
 
-def _explain(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def _explain(connection: Connection, rows: Iterable[Row]) -> None:
     """Add to each row what the gates saw, and what they would answer now."""
     rows = list(rows)
     entries: dict[str, list[Row]] = {}  # the entries that do not count, by the stay that does
@@ -110,16 +94,9 @@ def _sight(what: str, row: Mapping[str, Any]) -> Row:
     return {"what": what, **{name: row[name] for name in names}}
 
 
-def _stay(connection: sqlite3.Connection, row: Row) -> list[Row]:
+def _stay(connection: Connection, row: Row) -> list[Row]:
     """The entry and the exit of the stay that a conflict is about."""
-    named = _EVENT_ID.fullmatch(row["stay"] or "")
-    if named is None:
-        return []
-    stay = connection.execute(
-        "SELECT * FROM history WHERE plate_id = ? AND camera_type = ? AND entry_ms = ?"
-        " AND source_central = ?",
-        (named["plate"], row["camera_type"], int(named["ms"]), named["central"]),
-    ).fetchone()
+    stay = stay_of(connection, row["stay"], row["camera_type"])
     if stay is None:
         return []
     entry = {

@@ -3,7 +3,6 @@
 What a stay is has been decided where it was recorded; here rows are only picked and shown.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,32 +12,7 @@ from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.core.plates import normalise_plate
-
-COLUMNS = (
-    "id",
-    "event_id",
-    "source_central",
-    "edge_id",
-    "sync_status",
-    "plate_id",
-    "plate_view",
-    "camera_type",
-    "camera_name",
-    "confidence",
-    "status",
-    "confirmed",
-    "closed_by",
-    "entry_time",
-    "exit_time",
-    "entry_ms",
-    "exit_ms",
-    "exit_central",
-    "exit_edge_id",
-    "fee",
-    "duration",
-    "duration_s",
-    "remarks",
-)
+from zparkd.storage.readers.stays import StayFilter, stays
 
 Row = Mapping[str, object]
 
@@ -71,28 +45,13 @@ def history(file: Path, plate_id: str | None, inside: bool, limit: int, as_json:
     """Who came and went, newest entry first; times are the site's."""
     database = load_config(file, as_json=as_json).storage_path
     with reading(database, as_json=as_json) as connection:
-        rows = _stays(connection, plate_id, inside, limit)
+        rows = stays(connection, StayFilter(plate_id=plate_id, inside=inside), limit or None)
     if as_json:
         print_json(rows)
     elif rows:
         click.echo(_screen(rows))
     else:
         click.echo(f"history: {NONE}")
-
-
-def _stays(
-    connection: sqlite3.Connection, plate_id: str | None, inside: bool, limit: int
-) -> list[dict[str, object]]:
-    """Rows of the view `history`, newest entry first, in the columns and order of COLUMNS."""
-    wanted: dict[str, object] = {"plate_id": plate_id, "limit": limit or -1}
-    conditions = ["plate_id = :plate_id"] if plate_id else []
-    conditions += ["status = 'IN'"] if inside else []
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    query = (
-        f"SELECT {', '.join(COLUMNS)} FROM history {where}"
-        " ORDER BY entry_ms DESC, id DESC LIMIT :limit"
-    )
-    return [dict(row) for row in connection.execute(query, wanted)]
 
 
 def _screen(rows: list[dict[str, object]]) -> str:

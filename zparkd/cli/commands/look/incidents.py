@@ -4,13 +4,12 @@ When a peer was lost and back was written down by the daemon; what happened mean
 from the log. Outages that began and ended together are one incident.
 """
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -20,6 +19,9 @@ from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, print_json
 from zparkd.core.clock import site_time
+from zparkd.storage.readers.arrivals import newest as newest_arrival
+from zparkd.storage.readers.connection import Connection
+from zparkd.storage.readers.incidents import Outage, meanwhile, outages
 
 _TOGETHER_MS = 10_000  # outages that began, and ended, within this of each other are one incident
 _WHY = {
@@ -27,49 +29,8 @@ _WHY = {
     "DEAF": "heard, and did not hear this central",
     "DOWN_HERE": "this central did not run",
 }
-_MADE = """
-WITH made AS (
-    SELECT e.at, o.origin
-    FROM arrivals a JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40
-    WHERE a.no > :lost_no AND a.no <= :over_no AND e.timestamp <= :back_ms
-)
-"""
-_COUNTS = _MADE + "SELECT origin, count(*) FROM made GROUP BY origin ORDER BY origin"
-_CONFLICTS = (
-    _MADE
-    + """
-SELECT
-    CASE WHEN d.verdict = 'ENDED_NOTHING' AND c.origin IS NULL
-         THEN 'UNMATCHED' ELSE d.verdict END AS kind,
-    m.origin || '_' || e.timestamp || '_' || v.plate_id AS event_id,
-    c.fee
-FROM made m JOIN verdicts d ON d.at = m.at JOIN events e ON e.at = m.at
-LEFT JOIN claims c ON c.at = m.at
-JOIN vehicles v ON v.no = d.vehicle
-WHERE d.verdict IN ('SUPERSEDED', 'ENDED_NOTHING')
-UNION ALL
-SELECT r.value, o.origin || '_' || s.entry_ms || '_' || v.plate_id, s.fee
-FROM made m JOIN sessions s ON s.closer = m.at JOIN vehicles v ON v.no = s.vehicle
-JOIN streams o ON o.no = s.entry >> 40,
-     json_each('["' || replace(s.remarks, ',', '","') || '"]') r
-WHERE s.remarks IS NOT NULL
-ORDER BY 2, 1
-"""
-)
 # What was charged where no stay counts it, or for another stay than the one that counts.
 _MONEY = frozenset(("ENDED_NOTHING", "OTHER_ENTRY", "NEGATIVE_DURATION", "ABSURD_DURATION"))
-
-
-class Outage(NamedTuple):
-    """A row of the table: one peer, from when it was lost to when all it has was here."""
-
-    peer: str
-    why: str
-    lost_ms: int
-    lost_no: int
-    back_ms: int | None
-    over_ms: int | None
-    over_no: int | None
 
 
 @dataclass
@@ -128,7 +89,7 @@ def incidents(file: Path, limit: int, as_json: bool) -> None:
     """
     config = load_config(file, as_json=as_json)
     with reading(config.storage_path, as_json=as_json) as connection:
-        found = list(_grouped(_outages(connection)))
+        found = list(_grouped(outages(connection)))
         newest = found[::-1][: limit or None]
         stories = [_story(connection, one, config.central_id) for one in newest]
     zone = ZoneInfo(config.timezone)
@@ -138,14 +99,6 @@ def incidents(file: Path, limit: int, as_json: bool) -> None:
         click.echo("\n\n".join(_told(story, zone) for story in stories))
     else:
         click.echo(f"incidents: {NONE}")
-
-
-def _outages(connection: sqlite3.Connection) -> Iterator[Outage]:
-    rows = connection.execute(
-        "SELECT peer, why, lost_ms, lost_no, back_ms, over_ms, over_no FROM outages"
-        " ORDER BY lost_ms, id"
-    )
-    return (Outage(*row) for row in rows)
 
 
 def _grouped(outages: Iterable[Outage]) -> Iterator[Incident]:
@@ -160,21 +113,18 @@ def _grouped(outages: Iterable[Outage]) -> Iterator[Incident]:
     yield from under_way
 
 
-def _story(connection: sqlite3.Connection, incident: Incident, us: str) -> dict[str, Any]:
+def _story(connection: Connection, incident: Incident, us: str) -> dict[str, Any]:
     """What is told of an incident, times in ms."""
     cut_off = sorted({outage.peer for outage in incident.outages})
     over_no = incident.over_no
-    if over_no is None:
-        over_no = connection.execute("SELECT coalesce(max(no), 0) FROM arrivals").fetchone()[0]
-    bounds = {
-        "lost_no": min(outage.lost_no for outage in incident.outages),
-        "over_no": over_no,
-        "back_ms": incident.back_ms or 2**62,
-    }
-    made: dict[str, int] = dict(connection.execute(_COUNTS, bounds).fetchall())
+    made, rows = meanwhile(
+        connection,
+        lost_no=min(outage.lost_no for outage in incident.outages),
+        over_no=newest_arrival(connection) if over_no is None else over_no,
+        back_ms=incident.back_ms,
+    )
     there = sum(count for origin, count in made.items() if origin in cut_off)
-    rows = [dict(row) for row in connection.execute(_CONFLICTS, bounds)]
-    money = {(row["event_id"], row["fee"]) for row in rows if row["kind"] in _MONEY and row["fee"]}
+    money = {(row.event_id, row.fee) for row in rows if row.kind in _MONEY and row.fee}
     end_ms = incident.back_ms or time.time_ns() // 1_000_000
     return {
         "this_central": us,
@@ -188,8 +138,8 @@ def _story(connection: sqlite3.Connection, incident: Incident, us: str) -> dict[
         "events": made,
         "events_here": sum(made.values()) - there,
         "events_there": there,
-        "conflicts": dict(Counter(row["kind"] for row in rows)),
-        "conflict_events": sorted({row["event_id"] for row in rows}),
+        "conflicts": dict(Counter(row.kind for row in rows)),
+        "conflict_events": sorted({row.event_id for row in rows}),
         "money": sum(fee for _, fee in money),
     }
 

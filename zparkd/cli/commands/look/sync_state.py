@@ -7,8 +7,7 @@ import click
 from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NEVER, NONE, print_json, table
-
-COLUMNS = ("peer_central_id", "last_sync_timestamp", "last_sync_time", "updated_at")
+from zparkd.storage.readers import figures
 
 
 @click.command("sync-state", epilog="Example: zparkctl sync-state --json")
@@ -20,9 +19,8 @@ def sync_state(file: Path, as_json: bool) -> None:
     It is written down every few seconds while the daemon runs, and stays when it stops.
     """
     database = load_config(file, as_json=as_json).storage_path
-    query = f"SELECT {', '.join(COLUMNS)} FROM p2p_sync_state ORDER BY peer_central_id"
     with reading(database, as_json=as_json) as connection:
-        rows = [dict(row) for row in connection.execute(query)]
+        rows = figures.sync_state(connection)
     if as_json:
         print_json(rows)
     elif rows:

@@ -4,7 +4,6 @@ Read from the database, by the order in which events arrived here; nothing of a 
 asked, so that nobody's tail ever holds it up, and none that is written is missed.
 """
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import tzinfo
@@ -16,6 +15,8 @@ import click
 from zparkd.cli.context import find_control, listens, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, print_json_line, printable
+from zparkd.storage.readers.arrivals import arrived, newest
+from zparkd.storage.readers.connection import Connection
 
 if TYPE_CHECKING:
     from zparkd.core.events.event import Event
@@ -75,23 +76,19 @@ class _Daemon:
         self._running = running
 
 
-def _arriving(connection: sqlite3.Connection, daemon: _Daemon) -> "Iterator[Event]":
+def _arriving(connection: Connection, daemon: _Daemon) -> "Iterator[Event]":
     """The events that arrive from now on, for ever."""
     from zparkd.core.errors import ProtocolError
     from zparkd.core.events.event import read
 
-    (seen,) = connection.execute("SELECT coalesce(max(no), 0) FROM arrivals").fetchone()
+    seen = newest(connection)
     while True:
         daemon.look()
-        rows = connection.execute(
-            "SELECT a.no, e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
-            " WHERE a.no > ? ORDER BY a.no LIMIT ?",
-            (seen, _AT_ONCE),
-        ).fetchall()
-        for number, skeleton, sealed in rows:
+        rows = arrived(connection, seen, _AT_ONCE)
+        for number, skeleton, personal in rows:
             seen = number
             try:
-                yield read(skeleton, sealed)
+                yield read(skeleton, personal)
             except ProtocolError as fault:
                 click.echo(f"an event that can't be read: {printable(str(fault))}", err=True)
         if len(rows) < _AT_ONCE:

@@ -3,7 +3,6 @@
 All of it is asked of the daemon and read from the database; nothing is measured here but time.
 """
 
-import sqlite3
 import sys
 import time
 from collections.abc import Mapping
@@ -18,28 +17,10 @@ from zparkd.cli import output
 from zparkd.cli.commands.look.status import screen
 from zparkd.cli.context import ask_daemon, call, find_control, load_config, refuse
 from zparkd.client.control import DaemonUnreachable
-from zparkd.storage.reader import UNREADABLE, read_only
+from zparkd.storage.readers import arrivals
+from zparkd.storage.readers.connection import UNREADABLE, Connection, read_only
 
 _LAST = 8
-# By arrival, so that no look costs more where there are millions.
-_NEWEST = """
-SELECT e.kind, v.plate_id, v.camera_type, o.origin || '/' || e.edge_id AS place,
-       json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
-       strftime('%H:%M:%S', e.timestamp / 1000 + (
-           SELECT offset_s FROM zone WHERE from_s <= e.timestamp / 1000 ORDER BY from_s DESC LIMIT 1
-       ), 'unixepoch') AS time
-FROM (SELECT no, at FROM arrivals ORDER BY no DESC LIMIT 1000) a
-JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40
-JOIN vehicles v ON v.no = e.vehicle
-WHERE e.kind IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT')
-ORDER BY a.no DESC LIMIT ?
-"""
-_HOUR = """
-SELECT count(*) FILTER (WHERE e.kind = 'VEHICLE_ENTRY_PENDING'),
-       count(*) FILTER (WHERE e.kind = 'VEHICLE_EXIT')
-FROM arrivals a JOIN events e ON e.at = a.at
-WHERE a.no > (SELECT max(no) FROM arrivals) - 20000 AND e.timestamp > :since
-"""
 _RATES = (("events", "events"), ("messages_sent", "sent"), ("messages_received", "received"))
 
 
@@ -96,13 +77,13 @@ def _shown(
     return "\n\n".join(parts)
 
 
-def _hour(connection: sqlite3.Connection) -> str:
+def _hour(connection: Connection) -> str:
     since = (time.time_ns() // 1_000_000) - 3_600_000
-    came, went = connection.execute(_HOUR, {"since": since}).fetchone()
-    return f"in the last hour: {output.count(came)} in, {output.count(went)} out"
+    passed = arrivals.passed_since(connection, since)
+    return f"in the last hour: {output.count(passed.came)} in, {output.count(passed.went)} out"
 
 
-def _newest(connection: sqlite3.Connection) -> str:
+def _newest(connection: Connection) -> str:
     rows = [
         (
             row["time"],
@@ -112,7 +93,7 @@ def _newest(connection: sqlite3.Connection) -> str:
             row["place"] or output.NONE,
             output.count(row["fee"]) if row["fee"] is not None else output.NONE,
         )
-        for row in connection.execute(_NEWEST, (_LAST,))
+        for row in arrivals.last_passages(connection, _LAST)
     ]
     if not rows:
         return f"vehicles: {output.NONE}"

@@ -23,7 +23,7 @@ from zparkd.config.load import Config
 from zparkd.core.events.event import Position
 from zparkd.core.events.heads import Heads
 from zparkd.core.site import Peer
-from zparkd.storage.reader import read_only
+from zparkd.storage.readers.connection import read_only
 from zparkd.verify.compare import Digests, Said, compare_log, compare_stays, peers_log
 from zparkd.verify.log import Log, changed
 from zparkd.verify.peer_query import NoUse, line_to

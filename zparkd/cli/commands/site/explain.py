@@ -8,28 +8,18 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 
 from zparkd.cli.commands.site.bill import table_of
-from zparkd.cli.commands.site.lists import rows_of
+from zparkd.cli.commands.site.lists import read_from
 from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.output import plural, print_json
 from zparkd.core.clock import site_time
-from zparkd.core.events.event import Event, Facts, read
+from zparkd.core.events.event import Event, Facts, Position
 from zparkd.core.gate import old_stays
 from zparkd.core.gate.charges import reckoned
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
-
-_CLOSER = (
-    "SELECT e.skeleton, e.sealed, h.status, h.closed_by FROM history h"
-    " JOIN sessions s ON s.id = h.id LEFT JOIN events e ON e.at = s.closer"
-    " WHERE h.plate_id = ? AND h.event_id = ?"
-)
-_TARIFF = (
-    "SELECT t.version, t.document FROM tariffs t JOIN streams o ON o.no = t.at >> 40"
-    " WHERE o.origin = ? AND o.epoch = ? AND t.at & ((1 << 40) - 1) = ?"
-)
+from zparkd.storage.readers.reference import end_of_stay, tariff_at
 
 
 class _Explained(NamedTuple):
@@ -59,18 +49,16 @@ def explain(file: Path, event_id: str, as_json: bool) -> None:
 
 
 def _explained(file: Path, event_id: str, zone: ZoneInfo, *, as_json: bool) -> _Explained:
-    plate_id = event_id.rpartition("_")[2]
-    rows = rows_of(file, _CLOSER, plate_id, event_id, as_json=as_json)
-    if not rows:
+    end = read_from(file, lambda held: end_of_stay(held, event_id), as_json=as_json)
+    if end is None:
         message = f"{event_id}: no such stay here; zparkctl history --json has the ids of all"
         fail(Exit.NO, "no_such_stay", message, as_json=as_json)
-    [row] = rows
-    if row["skeleton"] is None:
+    closer = end.event
+    if closer is None:
         message = f"{event_id}: is inside; zparkctl edge detect says what it would pay now"
         fail(Exit.NO, "inside", message, as_json=as_json)
-    closer = read(row["skeleton"], row["sealed"])
     if closer.facts is None or closer.facts.fee is None:
-        message = f"{event_id}: ended without a fee, by {row['closed_by']}"
+        message = f"{event_id}: ended without a fee, by {end.by}"
         fail(Exit.NO, "no_fee", message, as_json=as_json)
     tariff = _tariff(file, closer.facts, as_json=as_json)
     again = None
@@ -83,11 +71,9 @@ def _tariff(file: Path, facts: Facts, *, as_json: bool) -> Tariff | None:
     """The tariff that an exit was priced by; None where it is not here."""
     if facts.tariff is None:
         return BUILT_IN
-    rows = rows_of(file, _TARIFF, *facts.tariff, as_json=as_json)
-    if not rows:
-        return None
-    document = orjson.loads(rows[0]["document"])
-    return Tariff(rows[0]["version"], read_tariff(document), facts.tariff)
+    named = Position(*facts.tariff)
+    held = read_from(file, lambda database: tariff_at(database, named), as_json=as_json)
+    return Tariff(held.version, read_tariff(held.document), named) if held is not None else None
 
 
 def _fields(found: _Explained, event_id: str) -> dict[str, Any]:

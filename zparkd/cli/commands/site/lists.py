@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -11,10 +11,12 @@ from zparkd.cli.database import reading
 from zparkd.cli.documents import read_document
 from zparkd.cli.output import print_json
 from zparkd.core.tariff.line_map import Form
+from zparkd.storage.readers.connection import Connection
 
 _SHOWN = 10  # entries that could not be changed
 PATIENCE_S = 10.0  # a long list takes the daemon a while to read
 Row = dict[str, Any]
+_Answer = TypeVar("_Answer")
 
 
 def import_list(
@@ -51,8 +53,8 @@ def import_list(
     click.echo(f"{document}: {len(entries):,} in the list: {done or 'all as before'}")
 
 
-def rows_of(file: Path, query: str, *values: object, as_json: bool) -> list[Row]:
-    """What a query of the database of this central gives, read without asking the daemon."""
+def read_from(file: Path, question: Callable[[Connection], _Answer], *, as_json: bool) -> _Answer:
+    """What the database of this central says to a question, without asking the daemon."""
     database = load_config(file, as_json=as_json).storage_path
     with reading(database, as_json=as_json) as connection:
-        return [dict(row) for row in connection.execute(query, values)]
+        return question(connection)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from zparkd.cli.commands.site.lists import Row, import_list, rows_of
+from zparkd.cli.commands.site.lists import Row, import_list, read_from
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.core.plates import normalise_plate
 from zparkd.core.reference.lists import read_passes
+from zparkd.storage.readers.reference import passes
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -50,9 +51,7 @@ def _plate_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -
 @click.pass_obj
 def list_(file: Path, plate_id: str | None, as_json: bool) -> None:
     """List the passes of the site by plate, also those that are over."""
-    query = "SELECT * FROM site_passes WHERE coalesce(?, plate_id) = plate_id"
-    order = " ORDER BY plate_id, camera_type, valid_from"
-    rows = rows_of(file, query + order, plate_id, as_json=as_json)
+    rows = read_from(file, lambda held: passes(held, plate_id), as_json=as_json)
     if as_json:
         print_json(rows)
     elif rows:

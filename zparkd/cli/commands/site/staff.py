@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from zparkd.cli.commands.site.lists import import_list, rows_of
+from zparkd.cli.commands.site.lists import import_list, read_from
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.core.reference.lists import read_staff
+from zparkd.storage.readers import reference
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -36,7 +37,7 @@ def import_(file: Path, document: Path, as_json: bool) -> None:
 @click.pass_obj
 def list_(file: Path, as_json: bool) -> None:
     """List the staff of the site by id."""
-    rows = rows_of(file, "SELECT * FROM site_staff ORDER BY staff_id", as_json=as_json)
+    rows = read_from(file, reference.staff, as_json=as_json)
     if as_json:
         print_json(rows)
     elif rows:

@@ -9,17 +9,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 
 from zparkd.cli.commands.site.bill import table_of
 from zparkd.cli.commands.site.explain import explain
-from zparkd.cli.commands.site.lists import rows_of
+from zparkd.cli.commands.site.lists import read_from
 from zparkd.cli.context import ask_daemon, load_config, refuse
 from zparkd.cli.documents import read_document
 from zparkd.cli.output import NONE, plural, print_json
 from zparkd.config.load import DEFAULT_PATH, SECTIONS
 from zparkd.core.tariff.document import as_toml, read_tariff
 from zparkd.core.tariff.pricing import Tariff, price
+from zparkd.storage.readers.reference import site_tariff
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _FILE = click.argument("document", metavar="FILE", type=click.Path(path_type=Path))
@@ -94,8 +94,7 @@ def show(file: Path, as_json: bool) -> None:
 
 def _held(file: Path, *, as_json: bool) -> dict[str, Any] | None:
     """The site's tariff as this central has it; None where none was set."""
-    rows = rows_of(file, "SELECT * FROM site_tariff", as_json=as_json)
-    return rows[0] | {"document": orjson.loads(rows[0]["document"])} if rows else None
+    return read_from(file, site_tariff, as_json=as_json)
 
 
 tariff.add_command(explain)

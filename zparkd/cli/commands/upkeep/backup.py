@@ -5,10 +5,8 @@ A copy that is not whole never gets the name it was asked for.
 
 import os
 import re
-import sqlite3
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,11 +16,8 @@ from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.files import put
 from zparkd.cli.output import plural, print_json, table
-from zparkd.storage.reader import is_damage, read_only
-
-
-class _Failed(Exception):
-    """No copy was made. The text says why."""
+from zparkd.storage.readers.connection import Connection
+from zparkd.storage.readers.copies import CopyFailed, copy_to
 
 
 @click.command(epilog="Example: zparkctl backup /var/backups/zparkd-$(date +%F).db")
@@ -64,7 +59,7 @@ def backup(
             held = _copied(connection, target)
         except FileExistsError:
             _refuse_existing(target, as_json=as_json)
-        except (_Failed, OSError) as fault:
+        except (CopyFailed, OSError) as fault:
             message = f"{target}: no backup was made: {fault}"
             fail(Exit.NO, "no_backup", message, as_json=as_json)
     removed = _rotated(target.parent, config.central_id, keep) if keep is not None else []
@@ -96,41 +91,19 @@ def _refuse_existing(target: Path, *, as_json: bool) -> NoReturn:
     fail(Exit.NO, "exists", message, as_json=as_json)
 
 
-def _copied(connection: sqlite3.Connection, target: Path) -> dict[str, Any]:
-    """Copy the database; what is in the copy. Raises _Failed or OSError."""
+def _copied(connection: Connection, target: Path) -> dict[str, Any]:
+    """Copy the database; what is in the copy. Raises CopyFailed or OSError."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     copy = Path(name)
     try:
-        try:
-            connection.execute("VACUUM INTO ?", (str(copy.absolute()),))
-            held = _held(copy)
-        except sqlite3.Error as fault:
-            if is_damage(fault):
-                raise
-            raise _Failed(str(fault)) from None
+        held = copy_to(connection, copy)
         os.fsync(descriptor)
         put(copy, target)
     finally:
         os.close(descriptor)
         copy.unlink(missing_ok=True)
-    return held
-
-
-def _held(copy: Path) -> dict[str, Any]:
-    """What a copy holds, once it is found to be sound. Raises _Failed."""
-    from sqlite_utils import Database  # takes longer to load than most commands take at all
-
-    with closing(read_only(copy)) as connection:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise _Failed(f"the copy is not sound: {found}; see: zparkctl verify")
-        held = Database(connection)
-        return {
-            "bytes": copy.stat().st_size,
-            "events": held.table("events").count,
-            "heads": list(
-                held.query(
-                    "SELECT origin AS central, epoch, head FROM streams ORDER BY origin, epoch"
-                )
-            ),
-        }
+    heads = [
+        {"central": central, "epoch": epoch, "head": head}
+        for (central, epoch), head in held.heads.items()
+    ]
+    return {"bytes": held.bytes, "events": held.events, "heads": heads}

@@ -6,12 +6,10 @@ It changes nothing, and works whether the daemon runs or not.
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +29,9 @@ from zparkd.core import limits
 from zparkd.core.clock import RELEASE_MS
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import Peer
-from zparkd.storage.reader import UNREADABLE, damaged, read_only
+from zparkd.storage.damage import damaged
+from zparkd.storage.readers.connection import UNREADABLE, form, read_only
+from zparkd.storage.readers.copies import whose
 from zparkd.transport.dial import own_host, own_public_key, unreachable
 from zparkd.verify.peer_query import NoUse, heartbeat, line_to
 
@@ -302,13 +302,12 @@ def _database(config: Config, state: State) -> Iterator[Finding]:
         return
     try:
         with closing(read_only(path)) as connection:
-            meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-            found = _form(connection)
+            theirs = whose(connection)
+            found = form(connection, _LOOK_S)
     except UNREADABLE as fault:
         yield _fault("database", f"{path}: {fault}", "zparkctl verify; sudo zparkctl restore FILE")
         return
     ours = (config.central_id, config.site)
-    theirs = (meta.get("central"), meta.get("site"))
     if theirs != ours:
         yield _fault(
             "database",
@@ -325,21 +324,6 @@ def _database(config: Config, state: State) -> Iterator[Finding]:
         )
     else:
         yield _fault("database", damaged(path, found), "sudo zparkctl restore FILE")
-
-
-def _form(connection: sqlite3.Connection) -> str | None:
-    """What SQLite finds wrong with its pages; "ok", or None where it did not get to the end."""
-    over = threading.Timer(_LOOK_S, connection.interrupt)
-    over.start()
-    try:
-        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return None
-    finally:
-        over.cancel()
-        over.join()
 
 
 def _clock(_: Config, state: State) -> Iterator[Finding]:

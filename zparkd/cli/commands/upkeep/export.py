@@ -6,7 +6,6 @@ Read over a read-only connection, as they are in one moment, whatever the daemon
 import csv
 import io
 import os
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,25 +19,10 @@ import orjson
 from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import plural, print_json
+from zparkd.storage.readers import exports
+from zparkd.storage.readers.connection import Connection
 
-_CHUNK = 2_000
-_SITE_TIME = """strftime('%Y-%m-%d %H:%M:%S', {0} / 1000 + (
-    SELECT offset_s FROM zone WHERE from_s <= {0} / 1000 ORDER BY from_s DESC LIMIT 1
-), 'unixepoch')"""
-_EVENTS = f"""
-SELECT o.origin AS central, o.epoch, e.at & ((1 << 40) - 1) AS seq, e.kind,
-       {_SITE_TIME.format("e.timestamp")} AS time, e.timestamp AS time_ms, v.plate_id,
-       v.camera_type, e.edge_id, e.request_id,
-       json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
-       CAST(e.skeleton AS TEXT) AS skeleton, CAST(e.sealed AS TEXT) AS personal
-FROM events e JOIN streams o ON o.no = e.at >> 40 LEFT JOIN vehicles v ON v.no = e.vehicle
-ORDER BY e.at
-"""
-_WHAT = {"events": _EVENTS, "history": "SELECT * FROM history ORDER BY entry_ms, id"}
-_COUNTS = {
-    "events": "SELECT coalesce(sum(head), 0) FROM streams",
-    "history": "SELECT count(*) FROM sessions",
-}
+_WHAT = [what.value for what in exports.What]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Row = tuple[Any, ...]
@@ -49,7 +33,7 @@ class _Cannot(Exception):
 
 
 @click.command(epilog="Example: zparkctl export history --format csv --out history.csv")
-@click.argument("what", metavar="events|history", type=click.Choice(list(_WHAT)))
+@click.argument("what", metavar="events|history", type=click.Choice(_WHAT))
 @click.option(
     "--format",
     "form",
@@ -77,7 +61,6 @@ def export(file: Path, what: str, form: str, out: Path | None, as_json: bool) ->
         raise click.UsageError("--out FILE: is needed here")
     database = load_config(file, as_json=as_json).storage_path
     with reading(database, as_json=as_json) as connection:
-        connection.row_factory = None
         try:
             count = _exported(connection, what, form, out, as_json=as_json)
         except (_Cannot, OSError) as fault:
@@ -91,26 +74,26 @@ def export(file: Path, what: str, form: str, out: Path | None, as_json: bool) ->
 
 
 def _exported(
-    connection: sqlite3.Connection, what: str, form: str, out: Path | None, *, as_json: bool
+    connection: Connection, what: str, form: str, out: Path | None, *, as_json: bool
 ) -> int:
     """Write all rows; how many there were. Raises _Cannot or OSError."""
     write = _WRITERS[form]()
-    connection.execute("BEGIN")  # one moment for all of it
-    total = int(connection.execute(_COUNTS[what]).fetchone()[0])
-    cursor = connection.execute(_WHAT[what])
-    columns = [column[0] for column in cursor.description]
     count = 0
-    with _target(out) as target, _bar(total, out, as_json=as_json) as bar:
+    with (
+        exports.export(connection, exports.What(what)) as found,
+        _target(out) as target,
+        _bar(found.total, out, as_json=as_json) as bar,
+    ):
 
         def chunks() -> Iterator[list[Row]]:
             nonlocal count
-            while rows := cursor.fetchmany(_CHUNK):
+            for rows in found.chunks:
                 count += len(rows)
                 yield rows
                 if bar is not None:
                     bar.update(len(rows))
 
-        write(target, columns, chunks())
+        write(target, found.columns, chunks())
     return count
 
 

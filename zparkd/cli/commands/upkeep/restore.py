@@ -7,9 +7,8 @@ to hold comes back from them, the rest is in the files that were put aside.
 import fcntl
 import os
 import shutil
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,31 +19,15 @@ from zparkd.cli.context import Exit, fail, listens, load_config
 from zparkd.cli.files import sync_folder
 from zparkd.cli.output import NONE, plural, print_json, table
 from zparkd.config.load import Config
-from zparkd.storage.reader import UNREADABLE, read_only
+from zparkd.storage.readers.connection import UNREADABLE, read_only
+from zparkd.storage.readers.copies import Contents, CopyFailed, contents, whole
 
-_APPLICATION_ID = 0x7A70726B
 _PARTS = ("", "-wal", "-shm")
 _MODE = 0o640
-
-Heads = dict[tuple[str, int], int]
 
 
 class _Refused(Exception):
     """Nothing was changed. The text says why, and the way out."""
-
-
-class _Database(NamedTuple):
-    """What a database says of itself: whose it is, its schema, its heads, and its peers' heads."""
-
-    meta: Mapping[str, str]
-    schema: int
-    heads: Heads
-    peers: Mapping[str, Heads]
-
-    @property
-    def events(self) -> int:
-        """How many events it holds."""
-        return sum(self.heads.values())
 
 
 class _Lack(NamedTuple):
@@ -119,7 +102,7 @@ def _alone(config: Config) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _checked(copy: Path, config: Config) -> _Database:
+def _checked(copy: Path, config: Config) -> Contents:
     """What a copy says, once all of it was read. Raises _Refused."""
     if not copy.is_file():
         raise _Refused(f"{copy}: there is no such file")
@@ -127,46 +110,28 @@ def _checked(copy: Path, config: Config) -> _Database:
         raise _Refused(f"{copy}: is the database itself; name a copy of it")
     try:
         with closing(read_only(copy)) as connection:
-            if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-                raise _Refused(f"{copy}: is no database of zparkd")
-            found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found != "ok":
-                raise _Refused(f"{copy}: is damaged: {found}; take an older backup")
-            said = _said(connection)
+            said = whole(connection)
+    except CopyFailed as fault:
+        raise _Refused(f"{copy}: {fault}") from None
     except UNREADABLE as fault:
         raise _Refused(f"{copy}: is damaged or no database: {fault}") from None
-    ours = {"central": config.central_id, "site": config.site}
-    for key, value in ours.items():
-        if said.meta.get(key) != value:
-            message = f"{copy}: is of {key} {said.meta.get(key)!r}, this central's is {value!r}"
+    ours = ("central", said.central, config.central_id), ("site", said.site, config.site)
+    for key, value, our in ours:
+        if value != our:
+            message = f"{copy}: is of {key} {value!r}, this central's is {our!r}"
             raise _Refused(f"{message}; see {config.path}")
     return said
 
 
-def _before(database: Path) -> _Database | None:
+def _before(database: Path) -> Contents | None:
     """What the database says that is there now; None where there is none, or it can't be read."""
     if not database.exists():
         return None
     try:
         with closing(read_only(database)) as connection:
-            return _said(connection)
+            return contents(connection)
     except (*UNREADABLE, OSError):
         return None
-
-
-def _said(connection: sqlite3.Connection) -> _Database:
-    heads = {
-        (row[0], row[1]): row[2]
-        for row in connection.execute("SELECT origin, epoch, head FROM streams")
-    }
-    peers: dict[str, Heads] = {}
-    # A copy of an older zparkd has no such table; it matters only of what was here before.
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'peer_heads'").fetchone():
-        for peer, origin, epoch, head in connection.execute("SELECT * FROM peer_heads"):
-            peers.setdefault(peer, {})[origin, epoch] = head
-    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    schema = connection.execute("PRAGMA user_version").fetchone()[0]
-    return _Database(meta, schema, heads, peers)
 
 
 def _put(copy: Path, database: Path) -> list[Path]:
@@ -202,7 +167,7 @@ def _own_as(descriptor: int, other: Path) -> None:
         os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
-def _lacks(before: _Database, restored: _Database) -> list[_Lack]:
+def _lacks(before: Contents, restored: Contents) -> list[_Lack]:
     """What the copy lacks of what was here, stream by stream."""
     found = []
     for (central, epoch), head in sorted(before.heads.items()):

@@ -1,0 +1,23 @@
+"""The key of an event in this database: the number of its stream and its seq in one integer.
+
+The numbers are this database's own and mean nothing elsewhere. Keys of one stream stand in the
+order of its events, and next to each other.
+"""
+
+SEQ_BITS = 40
+SEQ_MASK = (1 << SEQ_BITS) - 1
+
+
+def key_of(number: int, seq: int) -> int:
+    """The key of an event by the number of its stream."""
+    return number << SEQ_BITS | seq
+
+
+def number_of(key: int) -> int:
+    """The number of the stream that an event with this key is in."""
+    return key >> SEQ_BITS
+
+
+def seq_of(key: int) -> int:
+    """The seq of the event with this key."""
+    return key & SEQ_MASK
