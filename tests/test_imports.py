@@ -1,10 +1,12 @@
 """The core reaches nothing outside: no socket, file, clock, thread or source of randomness.
 
 Read from the source, so that a call of a builtin counts too. Which room may import which other is
-held by `lint-imports` (setup.cfg).
+held by `lint-imports` (setup.cfg). Nobody but storage/ says anything to the database of a central,
+or knows how the keys of events are packed.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,3 +136,69 @@ def test_a_planted_way_out_is_caught(source: str) -> None:
 )
 def test_what_stays_inside_is_let_through(source: str) -> None:
     assert impure(source, "core/planted.py") == []
+
+
+OTHER_DATABASES = ("storage", "fleet", "camera")
+"""The rooms that may hold SQL: of a central, of the fleet, and of the camera bridge's outbox."""
+_SQL = re.compile(
+    r"\b(SELECT\s|INSERT\s+(OR|INTO)\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|PRAGMA\s|VACUUM\b"
+    r"|(CREATE|ALTER|DROP)\s+(TABLE|VIEW|INDEX|TRIGGER)\b)"
+)
+_STATEMENTS = ("execute", "executemany", "executescript")
+_SEQ_BITS = 40
+
+
+def database_talk(source: str, module: str) -> list[str]:
+    """Return where the source holds SQL, has some run, or packs a key of an event."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if _SQL.search(node.value):
+                faults.append(f"{module}:{node.lineno}: holds SQL")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in _STATEMENTS:
+                faults.append(f"{module}:{node.lineno}: has SQL run")
+        elif (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.LShift | ast.RShift)
+            and isinstance(node.right, ast.Constant)
+            and node.right.value == _SEQ_BITS
+        ):
+            faults.append(f"{module}:{node.lineno}: packs a key")
+    return faults
+
+
+def test_storage_alone_talks_to_the_database() -> None:
+    others = [
+        (path, text) for path, text in modules(".") if path.partition("/")[0] not in OTHER_DATABASES
+    ]
+    assert len(others) > 100
+    assert [fault for path, text in others for fault in database_talk(text, path)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'query = "SELECT 1"',
+        'query = f"""\nSELECT {columns}\nFROM history"""',
+        'a = "INSERT INTO peers VALUES (?)"',
+        'a = "INSERT OR REPLACE"',
+        'a = "UPDATE outages SET back_ms=?"',
+        'a = "DELETE FROM outages WHERE id=?"',
+        'a = "PRAGMA quick_check(1)"',
+        'a = "WITH made AS (SELECT 1)"',
+        "def f(connection, text):\n    return connection.execute(text)",
+        "at = number << 40 | seq",
+        "number = at >> 40",
+    ],
+)
+def test_planted_talk_with_the_database_is_caught(source: str) -> None:
+    assert len(database_talk(source, "web/planted.py")) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['say("Select a lane; update it, delete it.")', "size = 1 << 20", "STATE = 'DELETED'"],
+)
+def test_plain_words_are_no_talk_with_the_database(source: str) -> None:
+    assert database_talk(source, "web/planted.py") == []

@@ -43,7 +43,7 @@ from zparkd.core.fleet import (
     write_event,
     write_heads,
 )
-from zparkd.uplink.source import Outgoing, Source, StaySums
+from zparkd.storage.readers.outgoing import Outgoing, Source, StaySums
 
 _log = logging.getLogger("zparkd.uplink")
 _T = TypeVar("_T")

@@ -4,7 +4,6 @@ First the log, at the heads that both have reached: it is the same bytes, whatev
 gets meanwhile. Then the stays, which are the same only while both hold the same events.
 """
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +11,9 @@ from typing import NamedTuple
 from zparkd.core.events.heads import Heads, count_missing
 from zparkd.core.events.heads import digest as digest_of_heads
 from zparkd.core.replication.range_digests import Of
-from zparkd.verify.log import Log
+from zparkd.storage.readers.connection import Connection, one_moment
+from zparkd.storage.readers.log import StoredLog
+from zparkd.verify.log import digest_of
 from zparkd.verify.peer_query import PeerLine
 from zparkd.verify.ranges import Difference, Range, chunks, named
 
@@ -49,25 +50,23 @@ def peers_log(line: PeerLine, ours: Heads) -> PeerLog:
     return PeerLog(common, line.digests(Of.EVENTS, chunks(common)))
 
 
-def compare_log(peer_id: str, line: PeerLine, log: Log, own: Digests, peer: PeerLog) -> Said:
+def compare_log(peer_id: str, line: PeerLine, log: StoredLog, own: Digests, peer: PeerLog) -> Said:
     """Compare the log; `own` are digests known already. Raises NoUse."""
 
     def differs(one: Range) -> bool:
-        return line.digests(Of.EVENTS, [one])[one] != log.digest(Of.EVENTS, one)
+        return line.digests(Of.EVENTS, [one])[one] != digest_of(log, Of.EVENTS, one)
 
     wrong = [
         one
         for one, digest in peer.digests.items()
-        if (own.get(one) or log.digest(Of.EVENTS, one)) != digest
+        if (own.get(one) or digest_of(log, Of.EVENTS, one)) != digest
     ]
     what = f"not the event that {peer_id} holds"
     differences = [Difference(*one, what, peer_id) for one in named(wrong, differs)]
     return Said(DIFFERS if differences else EQUAL, differences)
 
 
-def compare_stays(
-    peer_id: str, line: PeerLine, connection: sqlite3.Connection, own: Digests
-) -> Said:
+def compare_stays(peer_id: str, line: PeerLine, connection: Connection, own: Digests) -> Said:
     """Compare the stays, once both sides hold the same events. Raises NoUse.
 
     `own` are digests taken lately. Where one differs it is taken again on both sides, in a
@@ -89,7 +88,7 @@ def compare_stays(
 class _Moments:
     """Moments in which a peer and this database hold the same events."""
 
-    def __init__(self, line: PeerLine, connection: sqlite3.Connection) -> None:
+    def __init__(self, line: PeerLine, connection: Connection) -> None:
         self._line = line
         self._connection = connection
 
@@ -97,7 +96,7 @@ class _Moments:
         """The heads, once they are the same on both sides. Raises _NeverEqual."""
         for _ in self._tries():
             held = self._line.held()
-            heads = Log(self._connection).heads
+            heads = StoredLog(self._connection).heads
             if digest_of_heads(heads, ()) == held:
                 return heads
         raise AssertionError("the tries end by an exception")
@@ -115,19 +114,16 @@ class _Moments:
 
     def _own(self, one: Range) -> tuple[Heads, str]:
         """Our heads and the digest of a range, of one moment."""
-        self._connection.execute("BEGIN")
-        try:
-            log = Log(self._connection)
-            return log.heads, log.digest(Of.STAYS, one)
-        finally:
-            self._connection.execute("ROLLBACK")
+        with one_moment(self._connection):
+            log = StoredLog(self._connection)
+            return log.heads, digest_of(log, Of.STAYS, one)
 
     def _tries(self) -> Iterator[None]:
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             yield
             time.sleep(_PAUSE_S)
-        theirs, ours = self._line.vector(), Log(self._connection).heads
+        theirs, ours = self._line.vector(), StoredLog(self._connection).heads
         apart = count_missing(ours, theirs) + count_missing(theirs, ours)
         behind = f"{apart:,} event{'' if apart == 1 else 's'} behind"
         raise _NeverEqual(behind if apart else "always a new event")

@@ -5,19 +5,21 @@ its events alone, and its events those that belong to it. So only some vehicles'
 memory at a time, and several processes can share the vehicles.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey, read
+from zparkd.core.events.event import Event, Kind, Position, VehicleKey, read
 from zparkd.core.stays import NAMING, Stay, Verdict, project
-from zparkd.verify.log import COLUMNS, SEQ_BITS, SEQ_MASK, Row, cut_of
+from zparkd.storage.readers.connection import Connection, one_moment
+from zparkd.storage.readers.log import Claim, StoredLog
+from zparkd.verify.log import Row
 from zparkd.verify.ranges import Difference
 
 _Value = TypeVar("_Value")
-_Claim = tuple[int | str | None, ...]  # fee, and origin, epoch and seq of the entry that is named
+_Held = Mapping[str, object]  # what a stay says in the database
+_Verdict = tuple[str, int | None]  # and the key of the event that counts instead
 _NO_ENTRY = (None, None, None)
 _CLAIMING = (Verdict.WAITING.value, Verdict.ENDED_NOTHING.value)
 
@@ -29,71 +31,46 @@ class StaysChecked(NamedTuple):
     differences: list[Difference]
 
 
-def check_stays(connection: sqlite3.Connection, first: int, last: int) -> StaysChecked:
+def check_stays(connection: Connection, first: int, last: int) -> StaysChecked:
     """Look at the vehicles with these numbers, as they are in this moment."""
-    connection.execute("BEGIN")
-    try:
-        checker = _Checker(connection)
+    with one_moment(connection):
+        checker = _Checker(StoredLog(connection))
         found = list(checker.vehicles(first, last))
-        return StaysChecked(checker.counted, found)
-    finally:
-        connection.execute("ROLLBACK")
+    return StaysChecked(checker.counted, found)
 
 
-def stray_stays(connection: sqlite3.Connection) -> Iterator[Difference]:
+def stray_stays(connection: Connection) -> Iterator[Difference]:
     """Stays and verdicts of vehicles that are none."""
-    streams = _streams(connection)
-    for table, column in (("sessions", "entry"), ("verdicts", "at")):
-        for (at,) in connection.execute(
-            f"SELECT {column} FROM {table} WHERE vehicle NOT IN (SELECT no FROM vehicles)"
-        ):
-            yield _difference(streams, at, f"in {table} under a vehicle that is not known")
+    log = StoredLog(connection)
+    for table, key in log.without_vehicle():
+        yield _difference(log, key, f"in {table} under a vehicle that is not known")
 
 
 class _Checker:
     """The comparison at work. `counted` grows as stays are looked at."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._run = connection.execute
-        self._streams = _streams(connection)
-        self._numbers = {stream: number for number, stream in self._streams.items()}
+    def __init__(self, log: StoredLog) -> None:
+        self._log = log
         self.counted = 0
 
     def vehicles(self, first: int, last: int) -> Iterator[Difference]:
         """What is wrong with the stays of these vehicles."""
-        span = first, last
-        keys = {
-            number: VehicleKey(camera_type, plate_id)
-            for number, camera_type, plate_id in self._run(
-                "SELECT no, camera_type, plate_id FROM vehicles WHERE no BETWEEN ? AND ?", span
-            )
-        }
+        keys = self._log.vehicles(first, last)
         events: dict[int, list[Row]] = defaultdict(list)
-        for row in self._run(
-            f"SELECT {COLUMNS}, vehicle FROM events WHERE vehicle BETWEEN ? AND ? ORDER BY vehicle",
-            span,
-        ):
+        for vehicle, row in self._log.events_of(first, last):
             try:
-                events[row["vehicle"]].append(Row.read(row))
+                events[vehicle].append(Row.read(row))
             except ProtocolError as fault:
-                yield self._difference(row["at"], f"can't be read: {fault}")
-        stays: dict[int, dict[int, sqlite3.Row]] = defaultdict(dict)
-        for row in self._run("SELECT * FROM sessions WHERE vehicle BETWEEN ? AND ?", span):
-            stays[row["vehicle"]][row["entry"]] = row
-        verdicts: dict[int, dict[int, tuple[str, int]]] = defaultdict(dict)
-        for vehicle, at, verdict, instead in self._run(
-            "SELECT vehicle, at, verdict, instead FROM verdicts WHERE vehicle BETWEEN ? AND ?",
-            span,
-        ):
+                yield self._difference(row.key, f"can't be read: {fault}")
+        stays: dict[int, dict[int, _Held]] = defaultdict(dict)
+        for vehicle, entry, said in self._log.stays_of(first, last):
+            stays[vehicle][entry] = said
+        verdicts: dict[int, dict[int, _Verdict]] = defaultdict(dict)
+        for vehicle, at, verdict, instead in self._log.verdicts_of(first, last):
             verdicts[vehicle][at] = verdict, instead
-        claims: dict[int, dict[int, _Claim]] = defaultdict(dict)
-        for vehicle, at, *claim in self._run(
-            "SELECT v.vehicle, c.at, c.fee, c.origin, c.epoch, c.seq"
-            " FROM verdicts v JOIN claims c ON c.at = v.at"
-            " WHERE v.vehicle BETWEEN ? AND ? AND v.verdict IN (?,?)",
-            (*span, *_CLAIMING),
-        ):
-            claims[vehicle][at] = tuple(claim)
+        claims: dict[int, dict[int, Claim]] = defaultdict(dict)
+        for vehicle, at, claim in self._log.claims_of(first, last, _CLAIMING):
+            claims[vehicle][at] = claim
         for number in keys.keys() | events.keys():
             rows = events[number]
             yield from self._events(keys.get(number), rows)
@@ -106,7 +83,7 @@ class _Checker:
             yield from self._verdicts(judged, verdicts[number])
             claiming = {at for at, (verdict, _) in judged.items() if verdict in _CLAIMING}
             yield from self._claims(
-                {row.at: _claim(row.event) for row in rows if row.at in claiming}, claims[number]
+                {row.key: _claim(row.event) for row in rows if row.key in claiming}, claims[number]
             )
 
     def _events(self, key: VehicleKey | None, rows: list[Row]) -> Iterator[Difference]:
@@ -121,27 +98,27 @@ class _Checker:
                     belongs, place = key, max(place, entries[event.names])
                 elif elsewhere := self._entry(event.names):
                     belongs, place = elsewhere.vehicle, max(place, elsewhere.order)
-            if row.beyond_cut(cut_of(self._run, row.at)) or belongs is None or belongs != key:
-                yield self._difference(row.at, "stands under another vehicle than its own")
+            if row.beyond_cut(self._log.counts_up_to(row.key)) or belongs is None or belongs != key:
+                yield self._difference(row.key, "stands under another vehicle than its own")
             if wrong := row.wrong(place):
-                yield self._difference(row.at, wrong)
+                yield self._difference(row.key, wrong)
 
     def _entry(self, position: Position) -> Event | None:
         """The entry at a position, if one that counts is there."""
         at = self._at(position)
-        up_to = cut_of(self._run, at) if at is not None else None
+        up_to = self._log.counts_up_to(at) if at is not None else None
         if up_to is not None and position.seq > up_to:
             return None
-        row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
+        parts = self._log.parts(position)
         try:
-            event = read(*row) if row is not None else None
+            event = read(*parts) if parts is not None else None
         except ProtocolError:
             return None
         if event is None or event.kind != Kind.ENTRY or event.vehicle is None:
             return None
         return event
 
-    def _stays(self, wanted: dict[int, Stay], held: dict[int, sqlite3.Row]) -> Iterator[Difference]:
+    def _stays(self, wanted: dict[int, Stay], held: dict[int, _Held]) -> Iterator[Difference]:
         self.counted += len(held)
         for at in sorted(held.keys() | wanted.keys()):
             if at not in held:
@@ -152,7 +129,7 @@ class _Checker:
                 yield self._difference(at, f"its stay says another {' and '.join(wrong)}")
 
     def _verdicts(
-        self, wanted: Mapping[int, tuple[str, int | None]], held: Mapping[int, tuple[str, int]]
+        self, wanted: Mapping[int, _Verdict], held: Mapping[int, _Verdict]
     ) -> Iterator[Difference]:
         for at in sorted(wanted.keys() | held.keys()):
             if wanted.get(at) != held.get(at):
@@ -161,7 +138,7 @@ class _Checker:
                 yield self._difference(at, what if is_ != must else f"{what} for another event")
 
     def _claims(
-        self, wanted: Mapping[int, _Claim], held: Mapping[int, _Claim]
+        self, wanted: Mapping[int, Claim], held: Mapping[int, Claim]
     ) -> Iterator[Difference]:
         for at in sorted(wanted.keys() & held.keys()):
             if wanted[at] != held[at]:
@@ -169,22 +146,19 @@ class _Checker:
         for at in sorted(wanted.keys() - held.keys()):
             yield self._difference(at, "its conflict does not show what it says")
 
-    def _wrong_columns(self, stay: Stay, row: sqlite3.Row) -> list[str]:
+    def _wrong_columns(self, stay: Stay, held: _Held) -> list[str]:
         """The columns of a stay that are not what its events come to."""
         wanted: Mapping[str, object] = {
             **{name: getattr(stay, name) for name in Stay.__struct_fields__},
             "closer": self._at(stay.closer),
             "remarks": ",".join(stay.remarks) or None,
         }
-        columns = set(row.keys()) - {"vehicle", "entry"}
-        return [name for name in wanted if name in columns and row[name] != wanted[name]]
+        return [name for name, must in wanted.items() if held.get(name, must) != must]
 
     # --- names of things ----------------------------------------------------------------------
 
     def _at(self, position: Position | None) -> int | None:
-        if position is None or position.stream not in self._numbers:
-            return None
-        return self._numbers[position.stream] << SEQ_BITS | position.seq
+        return self._log.key(position) if position is not None else None
 
     def _known(self, by_position: Mapping[Position, _Value]) -> dict[int, _Value]:
         """The same by `at`, without those of streams that are not known: that was said before."""
@@ -192,19 +166,14 @@ class _Checker:
         return {at: value for at, value in found if at is not None}
 
     def _difference(self, at: int, what: str) -> Difference:
-        return _difference(self._streams, at, what)
+        return _difference(self._log, at, what)
 
 
-def _claim(event: Event) -> _Claim:
+def _claim(event: Event) -> Claim:
     """The fee of an event, and the entry that it names."""
-    return (event.facts.fee if event.facts is not None else None, *(event.names or _NO_ENTRY))
+    return Claim(event.facts.fee if event.facts is not None else None, *(event.names or _NO_ENTRY))
 
 
-def _streams(connection: sqlite3.Connection) -> dict[int, Stream]:
-    rows = connection.execute("SELECT no, origin, epoch FROM streams")
-    return {number: Stream(origin, epoch) for number, origin, epoch in rows}
-
-
-def _difference(streams: Mapping[int, Stream], at: int, what: str) -> Difference:
-    stream = streams.get(at >> SEQ_BITS, Stream("?", at >> SEQ_BITS))
-    return Difference(*stream, at & SEQ_MASK, at & SEQ_MASK, what)
+def _difference(log: StoredLog, key: int, what: str) -> Difference:
+    position = log.position(key)
+    return Difference(*position, position.seq, what)

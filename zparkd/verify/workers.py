@@ -6,20 +6,19 @@ Where there is little to do it is done in this process: starting others takes lo
 import multiprocessing
 import os
 import signal
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zparkd.storage.readers.connection import read_only
+from zparkd.storage.readers.connection import Connection, read_only
 
 _Result = TypeVar("_Result")
 _PROCESSES = 4  # more gain little: the disk has its say too
 _WORTH_EVENTS = 50_000
 
-_connection: sqlite3.Connection | None = None  # of a process that takes its share
+_connection: Connection | None = None  # of a process that takes its share
 
 
 class Shares:
@@ -69,8 +68,7 @@ def shares(database: Path, events: int) -> Iterator[Shares]:
 def _open(database: Path) -> None:
     global _connection  # noqa: PLW0603 - a process takes shares of one database
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C ends who asked, and so these
-    _connection = read_only(database)
-    _connection.execute("PRAGMA cache_size = -65536")
+    _connection = read_only(database, cache_kib=64 * 1024)
 
 
 def _share(function: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:

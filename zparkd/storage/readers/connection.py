@@ -63,10 +63,15 @@ def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def read_only(database: Path) -> sqlite3.Connection:
-    """A read-only connection without implicit transactions; rows can be read by name."""
+def read_only(database: Path, cache_kib: int | None = None) -> sqlite3.Connection:
+    """A read-only connection without implicit transactions; rows can be read by name.
+
+    It may keep so much of the database in memory; a few MiB where nothing is said.
+    """
     connection = opened(database)
     try:
+        if cache_kib is not None:
+            connection.execute(f"PRAGMA cache_size = {-cache_kib}")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError as fault:
         if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or _is_written(database):

@@ -260,7 +260,7 @@ def test_an_event_that_zparkd_failed_on_is_named_as_such(
     event = Book().entry("b", 0)
     with closing(Store(central.database, "a", "lot-a", "Asia/Ho_Chi_Minh")) as store:
 
-        def fails(event: Event, insert: object) -> None:
+        def fails(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
         monkeypatch.setattr(store._projection, "add", fails)

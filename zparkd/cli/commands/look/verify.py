@@ -5,7 +5,6 @@ the log, our own and that of all peers at once; only where it is sound, the stay
 judged by it.
 """
 
-import sqlite3
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,9 +22,10 @@ from zparkd.config.load import Config
 from zparkd.core.events.event import Position
 from zparkd.core.events.heads import Heads
 from zparkd.core.site import Peer
-from zparkd.storage.readers.connection import read_only
+from zparkd.storage.readers.connection import Connection, one_moment, read_only
+from zparkd.storage.readers.log import StoredLog
 from zparkd.verify.compare import Digests, Said, compare_log, compare_stays, peers_log
-from zparkd.verify.log import Log, changed
+from zparkd.verify.log import changed, ends
 from zparkd.verify.peer_query import NoUse, line_to
 from zparkd.verify.ranges import Difference, merged
 from zparkd.verify.reference import check_reference
@@ -103,15 +103,14 @@ def verify(file: Path, as_json: bool) -> None:
     _report(config.storage_path, found, as_json=as_json)
 
 
-def _look(config: Config, connection: sqlite3.Connection) -> _Found:
+def _look(config: Config, connection: Connection) -> _Found:
     """Compare all that can be compared."""
     database = config.storage_path
-    connection.execute("BEGIN")  # the heads, and what is at them, in one moment
-    log = Log(connection)
-    ends = list(log.ends())
-    connection.execute("ROLLBACK")
+    with one_moment(connection):  # the heads, and what is at them
+        log = StoredLog(connection)
+        at_ends = list(ends(log))
     found = _Found(
-        len(log.heads), differences=ends, peers=[_Peer(peer.id) for peer in config.peers]
+        len(log.heads), differences=at_ends, peers=[_Peer(peer.id) for peer in config.peers]
     )
     with shares(database, sum(log.heads.values())) as work:
         checked = own_log(work, log)  # begins at once: processes come before threads
@@ -137,13 +136,13 @@ def _look(config: Config, connection: sqlite3.Connection) -> _Found:
 
 def _look_at_stays(
     work: Shares,
-    connection: sqlite3.Connection,
+    connection: Connection,
     found: _Found,
     stays_known: "Future[Digests | None]",
 ) -> None:
     if found.events > _LONG_EVENTS and sys.stderr.isatty():
         click.echo("the log is sound; the stays take longer", err=True)
-    log = Log(connection)
+    log = StoredLog(connection)
     digests = own_digests(work, log) if found.peers else iter(())
     stays = own_stays(work, log)
     reference = work.run(check_reference, [()])
@@ -195,7 +194,7 @@ def _ask(
     try:
         with line_to(config, peer) as line, closing(read_only(config.storage_path)) as connection:
             theirs = peers_log(line, heads)
-            log = Log(connection)
+            log = StoredLog(connection)
             found.log.set_result(compare_log(peer.id, line, log, log_known.result(), theirs))
             own = stays_known.result()
             if own is None:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.fleet import STAY_COLUMNS, Proof, StayDigest, StaySum, listed, told_stay
 from zparkd.core.site import Told
-from zparkd.storage.readers.connection import read_only
+from zparkd.storage.keys import number_of, seq_of
+from zparkd.storage.readers.connection import one_moment, read_only
 
-_SEQ_BITS = 40
-_SEQ = (1 << _SEQ_BITS) - 1
 _EVENTS = (
     "SELECT a.no, a.at, e.kind, e.skeleton, e.sealed AS personal, s.signature, c.stream_key,"
     " c.identity_key, c.signature AS certified FROM arrivals a JOIN events e ON e.at = a.at"
@@ -114,10 +113,10 @@ class Source:
 
     def _lacks(self, at: int, confirmed: Mapping[Stream, int]) -> bool:
         stream = self._stream(at)
-        return at & _SEQ > confirmed.get(stream, 0)
+        return seq_of(at) > confirmed.get(stream, 0)
 
     def _stream(self, at: int) -> Stream:
-        no = at >> _SEQ_BITS
+        no = number_of(at)
         if no not in self._streams:
             self.heads()
         return self._streams[no]
@@ -133,7 +132,7 @@ class Source:
                 proof = Proof(
                     row["signature"], row["stream_key"], row["identity_key"], row["certified"]
                 )
-            position = Position(*stream, row["at"] & _SEQ)
+            position = Position(*stream, seq_of(row["at"]))
             kind, skeleton, personal = row["kind"], row["skeleton"], row["personal"]
             found.append(Outgoing(row["no"], position, kind, skeleton, personal, proof))
         return found
@@ -157,8 +156,7 @@ class StaySums:
         if self._told is Told.NONE or began < self._due:
             return None
         digest = StayDigest()
-        with closing(read_only(self._database)) as connection:
-            connection.execute("BEGIN")
+        with closing(read_only(self._database)) as connection, one_moment(connection):
             heads = {
                 Stream(origin, epoch): head
                 for origin, epoch, head in connection.execute(
