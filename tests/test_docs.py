@@ -36,7 +36,7 @@ from zparkd.core.events.event import (
     write,
 )
 from zparkd.core.events.heads import HeadVector, digest, newest
-from zparkd.core.gate.requests import Code, Refusal, read_object, read_request
+from zparkd.core.gate.requests import Code, Refusal, read_request
 from zparkd.core.members.votes import Words
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
@@ -237,7 +237,7 @@ def test_event_ids(vector: Vector) -> None:
     parts = (vector["source_central"], vector["timestamp"], vector["plate_id"])
     assert event_id(*parts) == vector["event_id"]
     close = {"type": "BARRIER_CLOSE", "edge_id": "edge-1", "event_id": vector["event_id"]}
-    ref = read_request(close).event
+    ref = read_request(json.dumps(close).encode()).event
     assert ref is not None
     assert (ref.origin, ref.timestamp, ref.plate_id) == parts
 
@@ -267,7 +267,7 @@ def test_durations(vector: Vector) -> None:
 def test_edge_requests(vector: Vector) -> None:
     code = None
     try:
-        read_request(read_object(vector["request"].encode()))
+        read_request(vector["request"].encode())
     except Refusal as no:
         code = no.code.value
     assert code == vector["refused"]

@@ -26,7 +26,7 @@ def test_the_way_back_takes_along_who_left_and_who_came_since(tmp_path: Path) ->
     central.store = Store(ours, "central-1", "lot-a", "Asia/Ho_Chi_Minh")
     central.start()
     with old_history(old, ZONE, central.wall_ms // 1000) as history:
-        central.central.moved_in.take(list(history.stays()), ZONE)
+        central.central.old_stays.take(list(history.stays()), ZONE)
         central.store.commit()
     assert central.open(plate_id="29A22222", direction="EXIT")["success"]
     assert central.open(plate_id="30F99999", direction="ENTRY")["success"]

@@ -135,7 +135,7 @@ def test_when_an_edge_was_heard_is_known_after_a_restart() -> None:
     central.store.commit()
     before = told(central)["edges"]
     central.start()
-    central.central.gate.memory.restore(edges_seen.read(central.store.connection, []))
+    central.central.edges.restore(edges_seen.read(central.store.connection, []))
     assert told(central)["edges"] == before
     assert before[0]["last_seen"] == "2025-12-02T10:30:00.000+07:00"
     central.wait(31 * 24 * 3600)
@@ -146,9 +146,7 @@ def test_an_edge_that_opened_before_a_crash_was_not_never_heard() -> None:
     central = Driven(lanes=[Lane("gate-1"), Lane("gate-2")])
     central.open("gate-1")
     central.start()  # nothing was written down of edges
-    central.central.gate.memory.restore(
-        edges_seen.read(central.store.connection, ["gate-1", "gate-2"])
-    )
+    central.central.edges.restore(edges_seen.read(central.store.connection, ["gate-1", "gate-2"]))
     seen = [edge["last_seen"] for edge in told(central)["edges"]]
     assert seen == ["2025-12-02T10:30:00.000+07:00", None]
 

@@ -97,7 +97,7 @@ class _Centrals:
 def _honest(central: Driven) -> None:
     """An edge that does nothing wrong is answered, and nothing in memory has grown too far."""
     assert central.detect("honest", PLATE)["success"]
-    assert len(central.central.gate.memory.seen()) <= limits.EDGES_REMEMBERED
+    assert len(central.central.edges.seen()) <= limits.EDGES_REMEMBERED
     for peer in central.central.peers.states.values():
         assert len(peer.heads or ()) <= 2 * limits.STREAMS_PER_VECTOR
         assert len(peer.ahead) <= 2 * limits.STREAMS_PER_VECTOR

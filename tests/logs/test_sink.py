@@ -29,19 +29,19 @@ ROOT = Path(__file__).resolve().parents[2]
 DAEMON = """
 import sys
 from pathlib import Path
-from zparkd.core.gate.gate import Gate
+from zparkd.core.central import Central
 from zparkd.daemon import main
 from zparkd.logs import sink
 
-decide = Gate.answer
+answer = Central.answer
 
-def explode(self, now, body, *more):
-    answer = decide(self, now, body, *more)
-    if b"POISON" in body:
-        raise KeyError(f"no lane for {body!r}")
-    return answer
+def explode(self, now, asked):
+    answered = answer(self, now, asked)
+    if b"POISON" in asked.body:
+        raise KeyError(f"no lane for {asked.body!r}")
+    return answered
 
-Gate.answer = explode
+Central.answer = explode
 sink.JOURNAL = Path(sys.argv.pop(1))
 main.main()
 """.replace("POISON", POISON)

@@ -378,14 +378,14 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
     central, disk = reactor._central, disk_of(machine)
     streams = len(disk.heads)
     sizes = {
-        "edges": (len(central.gate.memory._edges), limits.EDGES_REMEMBERED),
+        "edges": (len(central.edges._edges), limits.EDGES_REMEMBERED),
         "requests to serve": (len(reactor._to_serve), limits.SYNC_REQUESTS_WAITING),
         "plates": (len(disk._projection.vehicles._plates), limits.PLATES_REMEMBERED),
         "events unsent": (len(central._own_stream._unsent), 0),
         "vehicles to fold": (len(disk._projection._dirty), 0),
         "streams on their way": (len(central.peers._on_its_way), streams),
     }
-    for edge_id, edge in central.gate.memory._edges.items():
+    for edge_id, edge in central.edges._edges.items():
         sizes[f"detections of {edge_id}"] = (len(edge.detections), limits.DETECTIONS_PER_EDGE)
         sizes[f"opens of {edge_id}"] = (len(edge.opens), limits.DETECTIONS_PER_EDGE)
     for peer in central.peers.states.values():

@@ -1,5 +1,6 @@
 """Rules of the gate broken on purpose: what an edge would see, and the simulator must."""
 
+import dataclasses
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
@@ -7,16 +8,18 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 import zparkd.core.gate.gate
+import zparkd.core.gate.recording
+import zparkd.core.gate.resolve
 import zparkd.core.gate.responses
 import zparkd.core.stays
 import zparkd.storage.projection.refold
 from tests.sim.mutant import Mutant, cuts, office, refusals, restarts, short_retries
 from zparkd.core.central import Central
-from zparkd.core.events.event import Kind, VehicleKey
-from zparkd.core.gate.charges import Charges
-from zparkd.core.gate.edge_state import EdgeMemory
-from zparkd.core.gate.gate import Gate
-from zparkd.core.gate.resolve import Unsaid
+from zparkd.core.events.event import Kind
+from zparkd.core.gate.charges import charge
+from zparkd.core.gate.edge_state import EdgeStates
+from zparkd.core.gate.gate import Answer, Record
+from zparkd.core.gate.resolve import Resolved, Resolver
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction
 from zparkd.core.stays import Fold
@@ -43,140 +46,148 @@ def blind_to_stays_begun_elsewhere() -> Planted:
 
 
 def one_type_is_as_good_as_another() -> Planted:
-    def any_inside(self: Any, vehicle: VehicleKey) -> Any:
-        return next(iter(self._log.inside(vehicle.plate_id)), None)
+    right = Resolver._vehicle
 
-    return patch.object(Gate, "_inside", any_inside)
+    def vehicle(self: Any, found: Resolved) -> Any:
+        key, _ = right(self, found)
+        return key, next(iter(self._log.inside(key.plate_id)), None)
+
+    return patch.object(Resolver, "_vehicle", vehicle)
 
 
 def every_vehicle_is_a_car() -> Planted:
     """Where nobody says a type, what is inside is not asked."""
 
-    def vehicle(self: Any, now: Any, request: Any) -> VehicleKey:
-        said = self.camera_type(now, request)
-        return VehicleKey(said or DEFAULT_CAMERA_TYPE, request.plate_id)
+    right = Resolver._vehicle
 
-    return patch.object(Unsaid, "vehicle", vehicle)
+    def vehicle(self: Any, found: Resolved) -> Any:
+        type = found.request.camera_type or found.lane.camera_type
+        if type is None and found.detection is not None:
+            type = found.detection.camera_type
+        said = dataclasses.replace(found.request, camera_type=type or DEFAULT_CAMERA_TYPE)
+        return right(self, replace(found, request=said))
+
+    return patch.object(Resolver, "_vehicle", vehicle)
 
 
 def let_in_twice() -> Planted:
-    enter = Gate._enter
-
-    def twice(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
-        return enter(self, now, request, vehicle, None)
-
-    return patch.object(Gate, "_enter", twice)
+    enter = zparkd.core.gate.gate._enter
+    return patch.object(
+        zparkd.core.gate.gate, "_enter", lambda found: enter(replace(found, held=None))
+    )
 
 
 def let_out_what_is_not_in() -> Planted:
-    def leave(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
-        stay = held.stay if held is not None else None
-        return self._record(now, Kind.EXIT, request, vehicle, stay=stay, forced=request.force)
+    def leave(found: Resolved) -> Record:
+        stay = found.held.stay if found.held is not None else None
+        return Record(Kind.EXIT, stay, found.request.force)
 
-    return patch.object(Gate, "_leave", leave)
+    return patch.object(zparkd.core.gate.gate, "_leave", leave)
 
 
 def a_force_calls_nothing_stale() -> Planted:
     """A forced entry names no stay, so the one that is open goes on."""
 
-    def enter(self: Any, now: Any, request: Any, vehicle: Any, held: Any) -> Any:
-        if held is not None and not request.force:
-            return enter_(self, now, request, vehicle, held)
-        return self._record(now, Kind.ENTRY, request, vehicle, forced=request.force)
+    right = zparkd.core.gate.gate._enter
 
-    enter_ = Gate._enter
-    return patch.object(Gate, "_enter", enter)
+    def enter(found: Resolved) -> Any:
+        decision = right(found)
+        return decision._replace(stay=None) if isinstance(decision, Record) else decision
+
+    return patch.object(zparkd.core.gate.gate, "_enter", enter)
 
 
 def anybody_may_force() -> Planted:
-    return patch.object(Gate, "_check_staff", lambda self, request: None)
+    return patch.object(zparkd.core.gate.gate, "_check_staff", lambda found: None)
 
 
 def open_for_what_was_seen_long_ago() -> Planted:
-    return patch.object(Gate, "_check_capture", lambda self, now, request, vehicle: None)
+    return patch.object(zparkd.core.gate.gate, "_too_late", lambda found: None)
 
 
 def speak_for_any_edge() -> Planted:
-    decide = Gate._decide
+    admit = Resolver._admit
 
-    def believed(self: Any, now: Any, request: Any, speaker: str) -> Any:
-        return decide(self, now, request, request.edge_id)
+    def believed(self: Any, now: Any, time: Any, request: Any) -> None:
+        admit(self, now, time, dataclasses.replace(request, speaker=None))
 
-    return patch.object(Gate, "_decide", believed)
+    return patch.object(Resolver, "_admit", believed)
 
 
 # --- what a request leaves out -------------------------------------------------------------------
 
 
 def forget_detections() -> Planted:
-    return patch.object(EdgeMemory, "detection", lambda self, *_: None)
+    return patch.object(EdgeStates, "detection", lambda self, *_: None)
 
 
 def always_an_entry() -> Planted:
-    def direction(self: Any, now: Any, request: Any, held: Any) -> Direction:
-        return request.direction or Direction.ENTRY
+    def direction(found: Resolved, held: Any) -> Direction:
+        return found.request.direction or Direction.ENTRY
 
-    return patch.object(Unsaid, "direction", direction)
+    return patch.object(zparkd.core.gate.resolve, "_direction", direction)
 
 
 def drop_what_a_detection_saw() -> Planted:
     """Neither view nor confidence of a detection come to be in the event."""
-    return patch.object(Unsaid, "filled", lambda self, now, request: request)
+
+    def as_said(found: Resolved) -> Any:
+        return found.request.plate_view, found.request.confidence
+
+    return patch.object(zparkd.core.gate.recording, "_as_seen", as_said)
 
 
 # --- retries -------------------------------------------------------------------------------------
 
 
 def retry_of_the_newest_record() -> Planted:
-    acts = Gate._acts
-    return patch.object(Gate, "_acts", lambda *given: acts(*given)[-1:])
+    recorded = Resolver._recorded
+
+    def newest(self: Any, acts: Any) -> Any:
+        return recorded(self, [it for it in acts if it.kind != Kind.SEEN][-1:])
+
+    return patch.object(Resolver, "_recorded", newest)
 
 
 def a_used_request_id_is_good() -> Planted:
     """Whatever is asked by the name of an old request is taken for it."""
 
-    def recorded(self: Any, now: Any, request: Any) -> Any:
-        acts = self._acts(request, (Kind.ENTRY, Kind.EXIT, Kind.MANUAL, Kind.CONFIRM))
-        own = [event for event in acts if event.position.origin == self._settings.id]
-        return (own or acts or [None])[0]
-
-    return patch.object(Gate, "_recorded", recorded)
+    return patch.object(zparkd.core.gate.gate, "_repeat", lambda found, event: Answer(event))
 
 
 def never_an_unnamed_retry() -> Planted:
-    return patch.object(EdgeMemory, "opened_lately", lambda self, *_: None)
+    return patch.object(EdgeStates, "opened_lately", lambda self, *_: None)
 
 
 def an_unnamed_retry_for_ever() -> Planted:
-    lately = EdgeMemory.opened_lately
+    lately = EdgeStates.opened_lately
 
     def ever(self: Any, edge_id: str, plate_id: str, camera_type: Any, mono_ms: int) -> Any:
         return lately(self, edge_id, plate_id, camera_type, -1)
 
-    return patch.object(EdgeMemory, "opened_lately", ever)
+    return patch.object(EdgeStates, "opened_lately", ever)
 
 
 def a_close_leaves_unnamed_opens() -> Planted:
-    closed = EdgeMemory.closed
+    closed = EdgeStates.closed
 
-    def keeping(self: Any, edge_id: str, mono_ms: int) -> Any:
+    def keeping(self: Any, edge_id: str) -> None:
         opens = dict(self._edges[edge_id].opens)
-        found = closed(self, edge_id, mono_ms)
+        closed(self, edge_id)
         self._edges[edge_id].opens.update(opens)
-        return found
 
-    return patch.object(EdgeMemory, "closed", keeping)
+    return patch.object(EdgeStates, "closed", keeping)
 
 
 def unnamed_opens_survive_a_rollback() -> Planted:
-    return patch.object(EdgeMemory, "forget_opens", lambda self, *_: None)
+    return patch.object(EdgeStates, "forget_opens", lambda self, *_: None)
 
 
 # --- closes --------------------------------------------------------------------------------------
 
 
 def a_close_says_nothing() -> Planted:
-    return patch.object(Gate, "_close", lambda self, *_: {"action": "NONE"})
+    return patch.object(zparkd.core.gate.gate, "_close", lambda found: Answer())
 
 
 def a_close_confirms_nothing() -> Planted:
@@ -199,14 +210,14 @@ def a_close_confirms_nothing() -> Planted:
 def a_close_after_an_exit_confirms() -> Planted:
     """What an edge opened before its last exit is still waiting for its close."""
 
-    def own_unconfirmed(self: Any, edge_id: str, opened: Any) -> Any:
+    def own_unconfirmed(self: Any, now: Any, edge_id: str) -> Any:
         for event in self._log.opens_of(edge_id, 64):
             held = self._log.stay_of(event.position) if event.kind == Kind.ENTRY else None
             if held is not None and not held.stay.confirmed:
                 return held
         return None
 
-    return patch.object(Gate, "_own_unconfirmed", own_unconfirmed)
+    return patch.object(Resolver, "_own_unconfirmed", own_unconfirmed)
 
 
 def a_superseded_id_is_dead() -> Planted:
@@ -233,7 +244,7 @@ def fee_lost_when_an_exit_names_another_entry() -> Planted:
 
 
 def passes_are_ignored() -> Planted:
-    return patch.object(Charges, "_pass", lambda self, *_: None)
+    return patch.object(Resolver, "_pass", lambda self, *_: None)
 
 
 def a_pass_is_for_ever() -> Planted:
@@ -245,29 +256,26 @@ def a_pass_is_for_ever() -> Planted:
 
 
 def always_the_built_in_tariff() -> Planted:
-    return patch.object(Charges, "_tariff", lambda self: BUILT_IN)
+    return patch.object(Resolver, "_tariff", lambda self: BUILT_IN)
 
 
 def what_was_quoted_is_forgotten() -> Planted:
-    return patch.object(EdgeMemory, "quote", lambda self, *_: None)
+    return patch.object(EdgeStates, "quote", lambda self, *_: None)
 
 
 def lost_tickets_are_free() -> Planted:
-    charge = Charges._charge
+    def lenient(*given: Any, lost_ticket: bool) -> Any:
+        return charge(*given)
 
-    def lenient(self: Any, *given: Any, lost_ticket: bool = False) -> Any:
-        return charge(self, *given)
-
-    return patch.object(Charges, "_charge", lenient)
+    return patch.object(zparkd.core.gate.recording, "charge", lenient)
 
 
 def unmatched_exits_pay() -> Planted:
-    of_unmatched = Charges.of_unmatched
+    def paid(quote: Any, vehicle: Any, stay: Any, *rest: Any, **more: Any) -> Any:
+        due = charge(quote, vehicle, stay, *rest, **more)
+        return due._replace(fee=5_000) if stay is None else due
 
-    def paid(self: Any, vehicle: VehicleKey) -> Any:
-        return of_unmatched(self, vehicle)._replace(fee=5_000)
-
-    return patch.object(Charges, "of_unmatched", paid)
+    return patch.object(zparkd.core.gate.recording, "charge", paid)
 
 
 # --- ids -----------------------------------------------------------------------------------------
@@ -309,10 +317,10 @@ def edges_answered_without_catching_up() -> Planted:
 def refusals_are_not_named() -> Planted:
     refusal = zparkd.core.gate.responses.refusal
 
-    def nameless(request_id: Any, *rest: Any) -> Any:
-        return refusal(None, *rest)
+    def nameless(no: Any, request_id: Any, *rest: Any) -> Any:
+        return refusal(no, None, *rest)
 
-    return patch.object(zparkd.core.gate.gate, "refusal", nameless)
+    return patch.object(zparkd.core.gate.responses, "refusal", nameless)
 
 
 GATE_MUTANTS = (

@@ -123,10 +123,10 @@ class Disk(Store):
     fails: str | None
     refusals: list[int]  # with which codes of SQLite the next commits are refused
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event, *, new_act: bool = False) -> None:
         self.machine.step("append")
         self.machine.appends(event)
-        super().append(event)
+        super().append(event, new_act=new_act)
         self.appended.append(event)
         if self.machine.judge is not None:
             self.machine.judge.appended(event.skeleton, event.sealed)
@@ -504,14 +504,14 @@ class Machine:
         held = self.disk.arrived()
         self.judge = judge = Judge(self.world, self.name, tuple(own), mono_ms, held)
         judge.configured(self.peers)
-        answer = central.gate.answer
+        answer = central.answer
 
-        def judged(now: Now, body: bytes, speaker: str | None = None, *who: Any) -> bytes:
+        def judged(now: Now, asked: FromEdge) -> bytes:
             stamp = central.clock.read(now)
             time = Time(stamp.ms, stamp.marked, now.mono_ms)
-            return judge.answers(lambda: answer(now, body, speaker, *who), body, speaker, time)
+            return judge.answers(lambda: answer(now, asked), asked.body, asked.speaker, time)
 
-        central.gate.answer = judged
+        central.answer = judged
 
     def drained(self, messages: list[Incoming]) -> None:
         """It takes these in now."""

@@ -23,8 +23,9 @@ from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, of
 from zparkd.core.clock import Clock
 from zparkd.core.events.event import Stream, read
 from zparkd.core.events.heads import HeadVector
-from zparkd.core.gate.edge_state import EdgeMemory
-from zparkd.core.gate.gate import Gate
+from zparkd.core.gate.edge_state import EdgeStates
+from zparkd.core.gate.recording import Recorder
+from zparkd.core.gate.resolve import Resolver
 from zparkd.core.replication.ingest import Intake
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.signatures import Signatures
@@ -103,26 +104,23 @@ def newest_wins() -> AbstractContextManager[Any]:
 
 @contextmanager
 def dedup_only_in_memory() -> Iterator[None]:
-    def acts(self: Any, request: Any, kinds: Any) -> list[Any]:
-        found = [
-            self._log.event(it)
-            for it in self._own_stream.__dict__.get("acts", {}).get(
-                (request.edge_id, request.request_id), []
-            )
-        ]
-        return [event for event in found if event is not None and event.kind in kinds]
+    def acts(self: Any, request: Any) -> list[Any]:
+        known = self._edges.__dict__.get("acts", {})
+        found = [self._log.event(it) for it in known.get((request.edge_id, request.request_id), [])]
+        return [event for event in found if event is not None]
 
-    record = Gate._record
+    append = Recorder._append
 
-    def remembered(self: Any, now: Any, kind: Any, request: Any, *rest: Any, **more: Any) -> Any:
-        event = record(self, now, kind, request, *rest, **more)
-        known = self._own_stream.__dict__.setdefault("acts", {})
-        known.setdefault((request.edge_id, request.request_id), []).append(event.position)
+    def remembered(self: Any, now: Any, found: Any, what: Any) -> Any:
+        event, request = append(self, now, found, what), found.request
+        if request.request_id is not None:
+            known = self._edges.__dict__.setdefault("acts", {})
+            known.setdefault((request.edge_id, request.request_id), []).append(event.position)
         return event
 
     with (
-        patch.object(Gate, "_acts", acts),
-        patch.object(Gate, "_record", remembered),
+        patch.object(Resolver, "_acts", acts),
+        patch.object(Recorder, "_append", remembered),
         patch.object(zparkd.core.stays, "repeated", lambda events: {}),
         patch.object(Projection, "_repeats", lambda self, event, number: None),
     ):
@@ -182,17 +180,17 @@ def remember_what_was_undone() -> AbstractContextManager[Any]:
 
 
 def order_is_the_clock() -> AbstractContextManager[Any]:
-    stamp = Gate._stamp
+    stamp = Recorder._stamp
 
     def flat(self: Any, now: Any, vehicle: Any) -> Any:
         made, _ = stamp(self, now, vehicle)
         return made, made.ms
 
-    return patch.object(Gate, "_stamp", flat)
+    return patch.object(Recorder, "_stamp", flat)
 
 
 def answer_retries_afresh() -> AbstractContextManager[Any]:
-    return patch.object(Gate, "_recorded", lambda self, now, request: None)
+    return patch.object(Resolver, "_recorded", lambda self, acts: None)
 
 
 def serve_only_own_events() -> AbstractContextManager[Any]:
@@ -231,13 +229,13 @@ class _Unbounded(OrderedDict[Any, Any]):
 
 
 def remember_every_edge() -> AbstractContextManager[Any]:
-    made = EdgeMemory.__init__
+    made = EdgeStates.__init__
 
     def init(self: Any) -> None:
         made(self)
         self._edges = _Unbounded()
 
-    return patch.object(EdgeMemory, "__init__", init)
+    return patch.object(EdgeStates, "__init__", init)
 
 
 def exits_end_the_stay_they_name() -> AbstractContextManager[Any]:

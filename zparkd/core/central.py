@@ -10,10 +10,7 @@ No socket, clock, thread or randomness is known here.
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-
-import orjson
 
 from zparkd import __version__
 from zparkd.core import limits
@@ -21,10 +18,13 @@ from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
 from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.gate.gate import Gate
-from zparkd.core.gate.old_stays import MovedIn
-from zparkd.core.gate.requests import Code, Refusal, read_object, request_id_of
-from zparkd.core.gate.responses import refusal
+from zparkd.core.gate.edge_state import EdgeStates
+from zparkd.core.gate.gate import decide, rests_on_what_is_inside
+from zparkd.core.gate.old_stays import OldStays
+from zparkd.core.gate.recording import Recorder
+from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
+from zparkd.core.gate.resolve import Resolver
+from zparkd.core.gate.responses import refusal, response
 from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
 from zparkd.core.members.changes import MemberChanges
@@ -159,8 +159,10 @@ class Central:
         self._own_stream = OwnStream(log, stream, secret)
         self.reference = ReferenceChanges(log, self._own_stream, self.clock)
         self.members = MemberChanges(log, self._own_stream, self.clock)
-        self.moved_in = MovedIn(log, self._own_stream)
-        self.gate = Gate(settings, log, self._own_stream, self.clock, self._incomplete)
+        self.old_stays = OldStays(log, self._own_stream)
+        self.edges = EdgeStates()
+        self._resolver = Resolver(settings, log, self.clock, self.edges)
+        self._recorder = Recorder(log, self._own_stream, self.clock, self.edges)
         self.duplicate_id = DuplicateId(stream, now)
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
@@ -183,7 +185,7 @@ class Central:
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""
         self.settings = settings
-        self.gate.configure(settings)
+        self._resolver.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._next_flush_ms = 0  # peers that came or went are written down at once
         self._next_beat_ms = 0  # and told at once, in the new rhythm
@@ -238,8 +240,7 @@ class Central:
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         self.duplicate_id.judge(self.clock, now)
         for request in requests:
-            said = self.gate.answer(now, request.body, request.speaker, request.by)
-            output.replies.append((request.token, said))
+            output.replies.append((request.token, self.answer(now, request)))
         self._publish(now, output)
         for peer_id, ask in self.peers.next_asks(self.log.heads, now):
             output.asks.append((peer_id, [self._header(now, ask)]))
@@ -259,13 +260,25 @@ class Central:
                 self.peers.measure(peer, now)
         self.clock.learn(now, self.peers.offsets(now))
 
+    def answer(self, now: Now, asked: FromEdge) -> bytes:
+        """What an edge is answered: its request is read, resolved, decided and recorded."""
+        try:
+            request = read_request(asked.body, asked.speaker, asked.by)
+            found = self._resolver.resolve(now, request)
+        except Refusal as no:
+            return refusal(no, no.request_id)
+        decision = decide(found)
+        event = self._recorder.record(now, found, decision)
+        incomplete: list[str] = []
+        if rests_on_what_is_inside(found, decision):
+            incomplete = self.peers.incomplete(self.log.heads, now.mono_ms)
+        return response(found, decision, event, incomplete, self.log)
+
     def refused(self, request: FromEdge) -> bytes:
         """The answer to a request that could not be recorded."""
-        request_id = None
-        with suppress(Refusal):
-            request_id = request_id_of(read_object(request.body))
         message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
-        return orjson.dumps(refusal(request_id, Code.STORAGE_UNAVAILABLE, message, []))
+        no = Refusal(Code.STORAGE_UNAVAILABLE, message)
+        return refusal(no, request_id_in(request.body))
 
     def forget(self, moved: Collection[Stream] | None = None) -> None:
         """The transaction of the last step was rolled back: forget what it noted of it.
@@ -275,7 +288,7 @@ class Central:
         self._own_stream.forget()
         self.admission.refresh()
         self.signatures.forget()
-        self.gate.memory.forget_opens(self.log.heads)
+        self.edges.forget_opens(self.log.heads)
         self.peers.forget(moved)
         self.duplicate_id.forget()
 
@@ -348,9 +361,6 @@ class Central:
     def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
         return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
 
-    def _incomplete(self, mono_ms: int) -> list[str]:
-        return self.peers.incomplete(self.log.heads, mono_ms)
-
     def note_peers(self, now: Now) -> None:
         """Write down, now and then, what each peer holds. In a transaction of its own."""
         self.peers.note_synced(self.log.heads)
@@ -368,15 +378,15 @@ class Central:
 
     def note_edges(self, now: Now, *, at_end: bool = False) -> None:
         """Write down, now and then, when edges were heard. In a transaction of its own."""
-        memory = self.gate.memory
-        every_ms = limits.EDGES_NEW_FLUSH_MS if memory.any_new() else limits.EDGES_FLUSH_MS
+        new = self.edges.any_new()
+        every_ms = limits.EDGES_NEW_FLUSH_MS if new else limits.EDGES_FLUSH_MS
         if not at_end and now.mono_ms - self._edges_flushed_ms < every_ms:
             return
         self._edges_flushed_ms = now.mono_ms  # first: a disk that is full is not tried all the time
-        seen = memory.unwritten()
+        seen = self.edges.unwritten()
         if seen:
             self.log.note_edges(seen)
-            memory.written(seen)
+            self.edges.written(seen)
 
     # --- what peers send ---------------------------------------------------------------------
 

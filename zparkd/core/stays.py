@@ -25,7 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey
+from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
 from zparkd.core.members.votes import counting
 
 # Raised with each change of what the same events come to: then all vehicles are folded again.
@@ -94,6 +94,11 @@ class Stay(Struct, frozen=True):
     def entry_key(self) -> SortKey:
         """The fold position of the entry that counts."""
         return SortKey(self.entry_order, *self.entry)
+
+    @property
+    def event_id(self) -> str:
+        """The readable id of the stay: that of the entry that counts."""
+        return event_id(self.entry.origin, self.entry_ms, self.vehicle.plate_id)
 
 
 def _opened(vehicle: VehicleKey, entry: Event) -> Stay:

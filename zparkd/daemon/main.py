@@ -168,7 +168,7 @@ def central_of(
     store.commit()
     central.peers.restore(store.peer_notes())
     lanes = (lane.id for lane in config.lanes)
-    central.gate.memory.restore(edges_seen.read(store.connection, lanes))
+    central.edges.restore(edges_seen.read(store.connection, lanes))
     return central
 
 

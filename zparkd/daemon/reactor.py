@@ -23,7 +23,7 @@ from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
 from zparkd.daemon.control.commands import Answer, Commands, Request
 from zparkd.daemon.control.edge_requests import Handed
-from zparkd.daemon.control.import_commands import moved_in_commands
+from zparkd.daemon.control.import_commands import import_commands
 from zparkd.daemon.control.member_commands import member_commands
 from zparkd.daemon.control.peer_files import write_peers
 from zparkd.daemon.control.peer_probe import peer_test
@@ -145,7 +145,7 @@ class Reactor:
             }
             | reference_commands(central, self._clocks)
             | member_commands(central, self._clocks)
-            | moved_in_commands(central, self._clocks),
+            | import_commands(central, self._clocks),
             self._committed,
         )
         self._external = ExternalData(central, lambda: bus.wake_fd.send(b"\0"))

@@ -111,7 +111,7 @@ def _edges(central: Central, now: Now) -> list[dict[str, Any]]:
     """Each configured edge, heard or not, and each other one that was heard in the last month."""
     settings = central.settings
     configured = {lane.id for lane in settings.lanes}
-    seen = dict(central.gate.memory.seen())
+    seen = dict(central.edges.seen())
     since_ms = central.clock.read(now).ms - limits.EDGE_SHOWN_MS
     shown = configured | {edge_id for edge_id, seen_ms in seen.items() if seen_ms > since_ms}
     return [

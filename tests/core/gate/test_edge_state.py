@@ -4,15 +4,15 @@ import pytest
 
 from zparkd.core import limits
 from zparkd.core.events.event import Position, VehicleKey
-from zparkd.core.gate.edge_state import Detection, EdgeMemory
+from zparkd.core.gate.edge_state import Detection, EdgeStates
 
 CAR = VehicleKey("car", "29A12345")
 BIKE = VehicleKey("motorbike", "29A12345")
 
 
 @pytest.fixture
-def memory() -> EdgeMemory:
-    memory = EdgeMemory()
+def memory() -> EdgeStates:
+    memory = EdgeStates()
     assert memory.heard("edge-1", 5_000, 0, 0)
     return memory
 
@@ -28,13 +28,13 @@ def seen(at_ms: int, plate_view: str = "29A-123.45") -> Detection:
 # --- edges ------------------------------------------------------------------------------------
 
 
-def test_each_edge_is_listed_with_when_it_was_last_heard(memory: EdgeMemory) -> None:
+def test_each_edge_is_listed_with_when_it_was_last_heard(memory: EdgeStates) -> None:
     memory.heard("edge-0", 6_000, 1_000, 0)
     memory.heard("edge-1", 7_000, 2_000, 0)
     assert memory.seen() == [("edge-0", 6_000), ("edge-1", 7_000)]
 
 
-def test_the_edge_that_was_silent_for_longest_is_forgotten_first(memory: EdgeMemory) -> None:
+def test_the_edge_that_was_silent_for_longest_is_forgotten_first(memory: EdgeStates) -> None:
     for i in range(2, limits.EDGES_REMEMBERED + 1):
         memory.heard(f"edge-{i}", 0, 0, 0)
     memory.heard("edge-1", 0, 1, 0)
@@ -45,7 +45,7 @@ def test_the_edge_that_was_silent_for_longest_is_forgotten_first(memory: EdgeMem
     assert "edge-2" not in edges
 
 
-def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: EdgeMemory) -> None:
+def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: EdgeStates) -> None:
     memory.restore([("edge-2", 1_000)])
     assert (memory.unwritten(), memory.any_new()) == ([("edge-1", 5_000)], True)
     memory.written(memory.unwritten())
@@ -59,53 +59,53 @@ def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: 
 # --- rate -------------------------------------------------------------------------------------
 
 
-def allowed(memory: EdgeMemory, per_s: float, *mono_ms: int) -> list[bool]:
+def allowed(memory: EdgeStates, per_s: float, *mono_ms: int) -> list[bool]:
     return [memory.heard("e", 0, at_ms, per_s) for at_ms in mono_ms]
 
 
 def test_a_burst_is_twice_what_a_second_allows() -> None:
-    assert allowed(EdgeMemory(), 3, *[0] * 7) == [True] * 6 + [False]
+    assert allowed(EdgeStates(), 3, *[0] * 7) == [True] * 6 + [False]
 
 
 def test_allowance_comes_back_at_the_rate_and_no_further_than_a_burst() -> None:
-    memory = EdgeMemory()
+    memory = EdgeStates()
     allowed(memory, 2, *[0] * 4)
     assert allowed(memory, 2, 0, 499, 500, 500) == [False, False, True, False]
     assert allowed(memory, 2, *[60_000] * 5) == [True] * 4 + [False]
 
 
 def test_a_rate_below_one_half_allows_one_request_at_a_time() -> None:
-    memory = EdgeMemory()
+    memory = EdgeStates()
     assert allowed(memory, 0.1, 0, 0, 9_999, 10_000, 10_000) == [True, False, False, True, False]
 
 
 def test_a_refused_request_costs_nothing() -> None:
-    memory = EdgeMemory()
+    memory = EdgeStates()
     allowed(memory, 1, 0, 0)
     assert allowed(memory, 1, *range(0, 1_000, 10)) == [False] * 100
     assert allowed(memory, 1, 1_000) == [True]
 
 
 def test_a_limit_that_is_lowered_counts_at_once() -> None:
-    memory = EdgeMemory()
+    memory = EdgeStates()
     allowed(memory, 100, 0)
     assert allowed(memory, 1, 0, 0, 0) == [True, True, False]
 
 
 def test_no_limit_is_no_limit() -> None:
-    assert all(allowed(EdgeMemory(), 0, *[0] * 10_000))
+    assert all(allowed(EdgeStates(), 0, *[0] * 10_000))
 
 
 # --- detections -------------------------------------------------------------------------------
 
 
-def test_a_detection_is_remembered_for_120_s(memory: EdgeMemory) -> None:
+def test_a_detection_is_remembered_for_120_s(memory: EdgeStates) -> None:
     memory.detected("edge-1", "29A12345", seen(1_000))
     assert memory.detection("edge-1", "29A12345", 121_000) == seen(1_000)
     assert memory.detection("edge-1", "29A12345", 121_001) is None
 
 
-def test_the_detections_of_an_edge_are_bounded_and_the_oldest_goes(memory: EdgeMemory) -> None:
+def test_the_detections_of_an_edge_are_bounded_and_the_oldest_goes(memory: EdgeStates) -> None:
     for i in range(limits.DETECTIONS_PER_EDGE):
         memory.detected("edge-1", f"PLATE{i}", seen(0))
     memory.detected("edge-1", "PLATE0", seen(1))
@@ -119,13 +119,13 @@ def test_the_detections_of_an_edge_are_bounded_and_the_oldest_goes(memory: EdgeM
 # --- opens without a request_id ---------------------------------------------------------------
 
 
-def test_an_unnamed_open_is_remembered_for_10_s(memory: EdgeMemory) -> None:
+def test_an_unnamed_open_is_remembered_for_10_s(memory: EdgeStates) -> None:
     memory.opened("edge-1", CAR, at(1), 1_000)
     assert memory.opened_lately("edge-1", "29A12345", "car", 11_000) == at(1)
     assert memory.opened_lately("edge-1", "29A12345", "car", 11_001) is None
 
 
-def test_an_open_that_names_no_type_repeats_the_plates_latest(memory: EdgeMemory) -> None:
+def test_an_open_that_names_no_type_repeats_the_plates_latest(memory: EdgeStates) -> None:
     memory.opened("edge-1", CAR, at(1), 0)
     memory.opened("edge-1", BIKE, at(2), 5)
     assert memory.opened_lately("edge-1", "29A12345", None, 10) == at(2)
@@ -135,7 +135,7 @@ def test_an_open_that_names_no_type_repeats_the_plates_latest(memory: EdgeMemory
 
 
 def test_the_unnamed_opens_of_an_edge_are_bounded_and_the_oldest_goes(
-    memory: EdgeMemory,
+    memory: EdgeStates,
 ) -> None:
     for i in range(limits.DETECTIONS_PER_EDGE):
         memory.opened("edge-1", VehicleKey("car", f"PLATE{i}"), at(i + 1), 0)
@@ -147,23 +147,23 @@ def test_the_unnamed_opens_of_an_edge_are_bounded_and_the_oldest_goes(
     assert memory.opened_lately("edge-1", "PLATE2", None, 2) == at(3)
 
 
-def test_an_open_of_a_vehicle_again_counts_from_then_on(memory: EdgeMemory) -> None:
+def test_an_open_of_a_vehicle_again_counts_from_then_on(memory: EdgeStates) -> None:
     memory.opened("edge-1", CAR, at(1), 0)
     memory.opened("edge-1", BIKE, at(2), 1_000)
     memory.opened("edge-1", CAR, at(3), 12_000)
     assert memory.opened_lately("edge-1", "29A12345", None, 12_000) == at(3)
 
 
-def test_a_close_of_the_edge_ends_them_and_of_another_does_not(memory: EdgeMemory) -> None:
+def test_a_close_of_the_edge_ends_them_and_of_another_does_not(memory: EdgeStates) -> None:
     memory.heard("edge-2", 0, 0, 0)
     memory.opened("edge-1", CAR, at(1), 0)
-    memory.closed("edge-2", 10)
+    memory.closed("edge-2")
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) == at(1)
-    memory.closed("edge-1", 10)
+    memory.closed("edge-1")
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) is None
 
 
-def test_opens_of_an_undone_turn_are_forgotten_and_detections_are_not(memory: EdgeMemory) -> None:
+def test_opens_of_an_undone_turn_are_forgotten_and_detections_are_not(memory: EdgeStates) -> None:
     memory.detected("edge-1", "29A12345", seen(0))
     memory.opened("edge-1", CAR, at(2), 0)
     memory.forget_opens({at(2).stream: 1})
@@ -171,35 +171,36 @@ def test_opens_of_an_undone_turn_are_forgotten_and_detections_are_not(memory: Ed
     assert memory.detection("edge-1", "29A12345", 10) is not None
 
 
-def test_opens_of_turns_before_the_undone_one_are_remembered(memory: EdgeMemory) -> None:
+def test_opens_of_turns_before_the_undone_one_are_remembered(memory: EdgeStates) -> None:
     """What an edge repeats was not undone because another edge's request could not be recorded."""
     memory.opened("edge-1", CAR, at(1), 0)
-    memory.raised("edge-1", at(1), 0)
+    memory.barrier_opened("edge-1", at(1), 0)
     memory.forget_opens({at(1).stream: 1})
     assert memory.opened_lately("edge-1", "29A12345", "car", 10) == at(1)
-    assert memory.closed("edge-1", 10) == at(1)
+    assert memory.last_open("edge-1", 10) == at(1)
 
 
 # --- what a close is about --------------------------------------------------------------------
 
 
-def test_a_close_is_about_what_the_edge_opened_last_once(memory: EdgeMemory) -> None:
+def test_a_close_is_about_what_the_edge_opened_last_once(memory: EdgeStates) -> None:
     memory.heard("edge-2", 0, 0, 0)
-    memory.raised("edge-1", at(1), 0)
-    memory.raised("edge-1", at(2), 1_000)
-    assert memory.closed("edge-2", 2_000) is None
-    assert memory.closed("edge-1", 2_000) == at(2)
-    assert memory.closed("edge-1", 2_000) is None
+    memory.barrier_opened("edge-1", at(1), 0)
+    memory.barrier_opened("edge-1", at(2), 1_000)
+    assert memory.last_open("edge-2", 2_000) is None
+    assert memory.last_open("edge-1", 2_000) == at(2)
+    memory.closed("edge-1")
+    assert memory.last_open("edge-1", 2_000) is None
 
 
-def test_a_close_is_about_what_was_opened_within_120_s(memory: EdgeMemory) -> None:
-    memory.raised("edge-1", at(1), 1_000)
-    assert memory.closed("edge-1", 121_000) == at(1)
-    memory.raised("edge-1", at(1), 1_000)
-    assert memory.closed("edge-1", 121_001) is None
+def test_a_close_is_about_what_was_opened_within_120_s(memory: EdgeStates) -> None:
+    memory.barrier_opened("edge-1", at(1), 1_000)
+    assert memory.last_open("edge-1", 121_000) == at(1)
+    memory.barrier_opened("edge-1", at(1), 1_000)
+    assert memory.last_open("edge-1", 121_001) is None
 
 
-def test_a_close_is_not_about_an_open_that_was_undone(memory: EdgeMemory) -> None:
-    memory.raised("edge-1", at(1), 0)
+def test_a_close_is_not_about_an_open_that_was_undone(memory: EdgeStates) -> None:
+    memory.barrier_opened("edge-1", at(1), 0)
     memory.forget_opens({})
-    assert memory.closed("edge-1", 10) is None
+    assert memory.last_open("edge-1", 10) is None

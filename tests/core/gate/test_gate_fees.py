@@ -8,7 +8,7 @@ from tests.core.events.test_payloads import DECEMBER, STAFF, import_passes, impo
 from tests.support.centrals import EDGE, HOUR_S, PLATE, Driven, code, meet, pair
 from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.core.events.event import Kind, Position
-from zparkd.core.gate.charges import reckoned
+from zparkd.core.gate.charges import computed_again
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 LOST = {"rate": [AIRPORT["rate"][0] | {"lost_ticket": 50_000}]}
@@ -30,8 +30,8 @@ def leave(driven: Driven, edge_id: str = EDGE, **fields: Any) -> Any:
     return answer
 
 
-def reckoned_again(driven: Driven) -> None:
-    """Each exit held says enough for its fee to be reckoned again."""
+def fees_compute_again(driven: Driven) -> None:
+    """Each exit held says enough for its fee to be computed again."""
     tariffs: dict[Position | None, Tariff] = {None: BUILT_IN}
     events = driven.events()
     held = driven.store.reference.tariff()
@@ -43,7 +43,7 @@ def reckoned_again(driven: Driven) -> None:
             named = event.facts.tariff
             tariff = tariffs[Position(*named) if named is not None else None]
             zone = driven.settings.zone
-            assert reckoned(event.facts, event.timestamp, tariff, zone) == event.facts.fee
+            assert computed_again(event.facts, event.timestamp, tariff, zone) == event.facts.fee
             lines = event.facts.breakdown or ()
             assert sum(int(line["amount"]) for line in lines) == event.facts.fee
 
@@ -60,7 +60,7 @@ def test_the_airport(minutes: int, fee: int) -> None:
     answer = leave(driven)
     assert (answer["fee"], answer["currency"]) == (fee, "VND")
     assert driven.history()[-1]["fee"] == fee
-    reckoned_again(driven)
+    fees_compute_again(driven)
 
 
 def test_the_city_centre() -> None:
@@ -83,7 +83,7 @@ def test_without_a_tariff_the_built_in_one_counts() -> None:
     facts = driven.last().facts
     assert facts is not None
     assert (facts.tariff, facts.tariff_version) == (None, None)
-    reckoned_again(driven)
+    fees_compute_again(driven)
 
 
 def test_the_currency_is_that_of_the_rate() -> None:
@@ -110,8 +110,8 @@ def test_a_tariff_set_at_one_central_prices_at_the_others() -> None:
     assert answer["fee"] == 300_000
     meet(one, other)
     assert leave(one, request_id="out")["fee"] == 300_000
-    reckoned_again(one)
-    reckoned_again(other)
+    fees_compute_again(one)
+    fees_compute_again(other)
 
 
 def test_an_exit_by_force_of_a_vehicle_that_never_came_costs_nothing() -> None:
@@ -143,12 +143,12 @@ def test_an_exit_soon_after_its_detection_is_charged_what_was_quoted() -> None:
     assert facts.tariff_version == 1
 
 
-def test_a_quote_that_is_reckoned_again_is_the_same() -> None:
+def test_a_quote_that_is_computed_again_is_the_same() -> None:
     driven = inside(59, AIRPORT)
     driven.detect()
     driven.wait(180)
     leave(driven)
-    reckoned_again(driven)
+    fees_compute_again(driven)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_lost_ticket_is_added_to_what_was_quoted() -> None:
     driven.detect()
     driven.wait(120)
     assert leave(driven, lost_ticket=True)["fee"] == 65_000
-    reckoned_again(driven)
+    fees_compute_again(driven)
 
 
 def test_a_lost_ticket_must_be_true_or_false() -> None:
@@ -217,7 +217,7 @@ def test_who_has_a_pass_leaves_without_paying() -> None:
     answer = leave(driven, lost_ticket=True)
     assert (answer["fee"], answer["pass"]) == (0, told)
     assert b"Nguy" not in driven.last().skeleton
-    reckoned_again(driven)
+    fees_compute_again(driven)
 
 
 def test_without_a_pass_there_is_none_in_the_answer() -> None:

@@ -25,7 +25,7 @@ def stay(
 
 
 def take(driven: Driven, *stays: OldStay) -> Taken:
-    taken = driven.central.moved_in.take(stays, ZONE)
+    taken = driven.central.old_stays.take(stays, ZONE)
     driven.central.sign()
     driven.store.commit()
     return taken

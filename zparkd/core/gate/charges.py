@@ -2,7 +2,7 @@
 
 A detection quotes what its vehicle would pay; an exit soon after, at the same edge and of the same
 stay, is charged just that, whatever hour began or tariff came in between. All that a charge was
-made from is kept with the exit, so any central can reckon it again.
+made from is kept with the exit, so any central can compute it again.
 """
 
 from datetime import tzinfo
@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from zparkd.core.clock import site_time
 from zparkd.core.events.event import Facts, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
-from zparkd.core.log import Log
 from zparkd.core.stays import Stay
-from zparkd.core.tariff.pricing import BUILT_IN, Line, Tariff, price
+from zparkd.core.tariff.pricing import Line, Tariff, price
 
 
 class Quote(NamedTuple):
-    """What was said at `at_ms` of the stay that began with `entry`; by which tariff or pass."""
+    """By what the stay that began with `entry` is charged; None for an exit without a stay.
 
-    entry: Position
-    at_ms: int
+    `at_ms` is up to when it is priced, None for up to its exit.
+    """
+
+    entry: Position | None
+    at_ms: int | None
     tariff: Tariff
     held_pass: Pass | None
 
@@ -38,62 +39,26 @@ class Charge(NamedTuple):
     held_pass: Pass | None = None
 
 
-class Charges:
-    """Prices stays on what the log holds now."""
-
-    def __init__(self, log: Log, zone: tzinfo) -> None:
-        """`zone` is the site's, which may change while it runs."""
-        self._log = log
-        self.zone = zone
-
-    def quote(self, stay: Stay, now_ms: int) -> Quote:
-        """What this stay would be charged by if it ended now."""
-        return Quote(stay.entry, now_ms, self._tariff(), self._pass(stay.vehicle, now_ms))
-
-    def quoted(self, quote: Quote, stay: Stay) -> Charge:
-        """What the stay would be charged for this quote."""
-        return self._charge(stay.vehicle, stay.entry_ms, quote.at_ms, quote)
-
-    def of_exit(
-        self, stay: Stay, exit_ms: int, quote: Quote | None, *, lost_ticket: bool
-    ) -> Charge:
-        """What an exit of this stay is charged; `quote` is the last of its edge for its plate."""
-        if quote is None or quote.entry != stay.entry:
-            quote = self.quote(stay, exit_ms)
-        elif quote.held_pass is None:
-            quote = quote._replace(held_pass=self._pass(stay.vehicle, exit_ms))
-        return self._charge(stay.vehicle, stay.entry_ms, exit_ms, quote, lost_ticket=lost_ticket)
-
-    def of_unmatched(self, vehicle: VehicleKey) -> Charge:
-        """What an exit is charged of which no entry is known: nothing."""
-        tariff = self._tariff()
-        return Charge(0, tariff.rate(vehicle.camera_type).currency, tariff, ())
-
-    def _charge(
-        self,
-        vehicle: VehicleKey,
-        entry_ms: int,
-        exit_ms: int,
-        quote: Quote,
-        *,
-        lost_ticket: bool = False,
-    ) -> Charge:
-        rate = quote.tariff.rate(vehicle.camera_type)
-        priced_ms = quote.at_ms if quote.at_ms != exit_ms else None
-        if quote.held_pass is not None:
-            line: Line = {"rule": "pass", "amount": 0, "valid_until": quote.held_pass.valid_until}
-            lines = (line,)
-            return Charge(0, rate.currency, quote.tariff, lines, priced_ms, quote.held_pass)
-        priced = price(rate, entry_ms, quote.at_ms, self.zone, lost_ticket=lost_ticket)
-        return Charge(priced.fee, priced.currency, quote.tariff, priced.breakdown, priced_ms)
-
-    def _tariff(self) -> Tariff:
-        held = self._log.reference.tariff()
-        return held.tariff if held is not None else BUILT_IN
-
-    def _pass(self, vehicle: VehicleKey, ms: int) -> Pass | None:
-        day = site_time(ms, self.zone)[:10]
-        return self._log.reference.pass_of(vehicle.plate_id, vehicle.camera_type, day)
+def charge(
+    quote: Quote,
+    vehicle: VehicleKey,
+    stay: Stay | None,
+    exit_ms: int,
+    zone: tzinfo,
+    *,
+    lost_ticket: bool = False,
+) -> Charge:
+    """What the exit of a vehicle at `exit_ms` pays; without a stay, nothing."""
+    rate = quote.tariff.rate(vehicle.camera_type)
+    if stay is None:
+        return Charge(0, rate.currency, quote.tariff, ())
+    until_ms = exit_ms if quote.at_ms is None else quote.at_ms
+    priced_ms = until_ms if until_ms != exit_ms else None
+    if quote.held_pass is not None:
+        line: Line = {"rule": "pass", "amount": 0, "valid_until": quote.held_pass.valid_until}
+        return Charge(0, rate.currency, quote.tariff, (line,), priced_ms, quote.held_pass)
+    priced = price(rate, stay.entry_ms, until_ms, zone, lost_ticket=lost_ticket)
+    return Charge(priced.fee, priced.currency, quote.tariff, priced.breakdown, priced_ms)
 
 
 def charged(facts: Facts, charge: Charge, *, lost_ticket: bool) -> Facts:
@@ -111,8 +76,8 @@ def charged(facts: Facts, charge: Charge, *, lost_ticket: bool) -> Facts:
     )
 
 
-def reckoned(facts: Facts, timestamp: int, tariff: Tariff, zone: tzinfo) -> int | None:
-    """The fee of an exit reckoned again from what it says; None for one that names no entry.
+def computed_again(facts: Facts, timestamp: int, tariff: Tariff, zone: tzinfo) -> int | None:
+    """The fee of an exit, computed from what it says; None for one that names no entry.
 
     `timestamp` is the exit's, `tariff` the one that it names, or the built-in one.
     """

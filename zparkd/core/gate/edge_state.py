@@ -40,7 +40,7 @@ class _Edge:
     last_open: tuple[Position, int] | None = None
 
 
-class EdgeMemory:
+class EdgeStates:
     """The edges heard last, up to a limit; the one silent for longest is forgotten first."""
 
     def __init__(self) -> None:
@@ -146,22 +146,22 @@ class EdgeMemory:
                 return position
         return None
 
-    def raised(self, edge_id: str, position: Position, mono_ms: int) -> None:
+    def barrier_opened(self, edge_id: str, position: Position, mono_ms: int) -> None:
         """Note the event for which the edge's barrier was opened here last."""
         self._edges[edge_id].last_open = position, mono_ms
 
-    def closed(self, edge_id: str, mono_ms: int) -> Position | None:
-        """The edge closed its barrier: the next open is a new act.
-
-        Returns the event for which it was opened here, where that was lately and no close came
-        since.
-        """
-        edge = self._edges[edge_id]
-        edge.opens.clear()
-        last_open, edge.last_open = edge.last_open, None
+    def last_open(self, edge_id: str, mono_ms: int) -> Position | None:
+        """That event, where the barrier was opened lately and no close came since."""
+        last_open = self._edges[edge_id].last_open
         if last_open is None or mono_ms - last_open[1] > limits.OPEN_AGE_MS:
             return None
         return last_open[0]
+
+    def closed(self, edge_id: str) -> None:
+        """The edge closed its barrier: the next open is a new act."""
+        edge = self._edges[edge_id]
+        edge.opens.clear()
+        edge.last_open = None
 
     def forget_opens(self, heads: Mapping[Stream, int]) -> None:
         """A transaction was undone: what is beyond these heads may come to be other events."""

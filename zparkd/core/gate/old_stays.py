@@ -91,7 +91,7 @@ def request_id(name: str, kind: Kind) -> str:
 _WAY = {Kind.ENTRY: "entry", Kind.EXIT: "exit"}
 
 
-class MovedIn:
+class OldStays:
     """Records old stays. All within the caller's transaction."""
 
     def __init__(self, log: Log, own_stream: OwnStream) -> None:

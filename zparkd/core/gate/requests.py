@@ -7,7 +7,7 @@ answer is, `gate` decides.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -41,16 +41,16 @@ class Code(StrEnum):
 
 
 class Refusal(Exception):
-    """A "no" to an edge: raised where a rule says it, made an answer in `gate` alone.
+    """A "no" to an edge: raised where a rule says it, made an answer in `responses` alone.
 
-    `incomplete` names the centrals whose events may be missing from the decision.
+    `request_id` is that of the request, where it could not be read or was not looked into.
     """
 
-    def __init__(self, code: Code, message: str, incomplete: list[str] | None = None) -> None:
+    def __init__(self, code: Code, message: str, request_id: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.incomplete = incomplete or []
+        self.request_id = request_id
 
 
 def bad(message: str) -> Refusal:
@@ -58,8 +58,7 @@ def bad(message: str) -> Refusal:
     return Refusal(Code.BAD_REQUEST, message)
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRef:
+class EntryRef(NamedTuple):
     """An `event_id` taken apart."""
 
     origin: str
@@ -71,7 +70,8 @@ class EntryRef:
 class Request:
     """One request of an edge. None stands for what it did not say.
 
-    `by` is who was proved to ask in its name, where it did not ask by itself.
+    `speaker` is the edge with whose key it came, None where no keys are in use. `by` is who was
+    proved to ask in its name, where it did not ask by itself.
     """
 
     type: RequestType
@@ -89,17 +89,44 @@ class Request:
     lost_ticket: bool = False
     reason: str | None = None
     event: EntryRef | None = None
+    speaker: str | None = None
     by: Principal | None = None
 
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in a request's frame. Raises Refusal where there is none."""
-    if len(body) > limits.EDGE_REQUEST_BYTES:
-        raise Refusal(
-            Code.TOO_LARGE,
-            f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
+    @property
+    def is_unnamed_open(self) -> bool:
+        """Whether it is an open of a vehicle with nothing by which its repetition is known."""
+        return (
+            self.type is RequestType.BARRIER_OPEN
+            and self.plate_id is not None
+            and self.request_id is None
+            and self.direction is None
         )
-    return _object(body)
+
+
+def read_request(body: bytes, speaker: str | None = None, by: Principal | None = None) -> Request:
+    """The request in a frame. Raises Refusal naming the first field at fault.
+
+    `speaker` and `by` as in `Request`, proved by whoever took it in.
+    """
+    try:
+        if len(body) > limits.EDGE_REQUEST_BYTES:
+            raise Refusal(
+                Code.TOO_LARGE,
+                f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
+            )
+        return _request(_object(body), speaker, by)
+    except Refusal as no:
+        no.request_id = request_id_in(body)
+        raise
+
+
+def request_id_in(body: bytes) -> str | None:
+    """The `request_id` in a frame, to be repeated in a refusal; None where it can't be found."""
+    try:
+        request_id = _object(body).get("request_id")
+    except Refusal:
+        return None
+    return request_id if isinstance(request_id, str) else None
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -112,22 +139,7 @@ def _object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def request_id_of(fields: dict[str, Any]) -> str | None:
-    """The `request_id` to repeat in an answer, also to a request that is refused."""
-    request_id = fields.get("request_id")
-    return request_id if isinstance(request_id, str) else None
-
-
-def request_id_in(body: bytes) -> str | None:
-    """The `request_id` in a frame that was refused unread; None where it can't be found."""
-    try:
-        return request_id_of(_object(body))
-    except Refusal:
-        return None
-
-
-def read_request(fields: dict[str, Any]) -> Request:
-    """The request that these fields make. Raises Refusal naming the first field at fault."""
+def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) -> Request:
     request_id = _text(fields, "request_id")
     if request_id == "":
         raise bad(
@@ -148,7 +160,7 @@ def read_request(fields: dict[str, Any]) -> Request:
         )
     kind = RequestType(name)
     if kind is RequestType.PING:
-        return Request(kind, edge_id, request_id)
+        return Request(kind, edge_id, request_id, speaker=speaker, by=by)
     request = Request(
         type=kind,
         edge_id=edge_id,
@@ -165,6 +177,8 @@ def read_request(fields: dict[str, Any]) -> Request:
         lost_ticket=_flag(fields, "lost_ticket"),
         reason=_text(fields, "reason"),
         event=_event_ref(fields) if kind is RequestType.BARRIER_CLOSE else None,
+        speaker=speaker,
+        by=by,
     )
     _check_whole(request)
     return request

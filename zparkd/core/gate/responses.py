@@ -3,55 +3,82 @@
 Which answer a request gets, `gate` decides; nothing here records an event or judges a request.
 """
 
-from datetime import tzinfo
+from collections.abc import Sequence
 from typing import Any
+
+import orjson
 
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Kind, Personal, event_id
-from zparkd.core.gate.charges import Charge
-from zparkd.core.gate.requests import Code
+from zparkd.core.gate.charges import charge
+from zparkd.core.gate.gate import Decision, Refuse
+from zparkd.core.gate.requests import Refusal, RequestType
+from zparkd.core.gate.resolve import Resolved
 from zparkd.core.log import Log
-from zparkd.core.stays import Stay
 from zparkd.core.tariff.pricing import duration_text
 
-Answer = dict[str, Any]
+_Fields = dict[str, Any]
 
 
-def refusal(request_id: str | None, code: Code, message: str, incomplete: list[str]) -> Answer:
+def response(
+    found: Resolved, decision: Decision, event: Event | None, incomplete: Sequence[str], log: Log
+) -> bytes:
+    """The answer to a request, as the bytes of a JSON object.
+
+    `event` is what it is made from, where there is one. `incomplete` names the centrals whose
+    events may be missing from the decision.
+    """
+    request_id = found.request.request_id
+    if isinstance(decision, Refuse):
+        return refusal(decision.refusal, request_id, incomplete)
+    answer: _Fields = {"success": True, "request_id": request_id}
+    if event is not None:
+        answer |= _of_event(event, log)
+    else:
+        answer |= _of_what_is_found(found, incomplete)
+    return orjson.dumps(answer)
+
+
+def refusal(no: Refusal, request_id: str | None, incomplete: Sequence[str] = ()) -> bytes:
     """The answer that says no."""
-    error: Answer = {"code": code.value, "message": message}
-    answer: Answer = {"success": False, "request_id": request_id, "error": error}
+    error: _Fields = {"code": no.code.value, "message": no.message}
+    answer: _Fields = {"success": False, "request_id": request_id, "error": error}
     if incomplete:
         error["incomplete"] = answer["incomplete"] = incomplete
-    return answer
+    return orjson.dumps(answer)
 
 
-def vehicle_info(
-    plate_id: str,
-    stay: Stay | None,
-    charge: Charge | None,
-    now_ms: int,
-    zone: tzinfo,
-    incomplete: list[str],
-) -> Answer:
+def _of_what_is_found(found: Resolved, incomplete: Sequence[str]) -> _Fields:
+    match found.request.type:
+        case RequestType.PING:
+            return {"central_id": found.settings.id, "time_ms": found.time.ms}
+        case RequestType.DETECTION:
+            return {"vehicle_info": _vehicle_info(found, incomplete)}
+    return {"action": "NONE"}
+
+
+def _vehicle_info(found: Resolved, incomplete: Sequence[str]) -> _Fields:
     """What a detection is told: whether the vehicle is inside, and what it would pay now."""
-    info: Answer = {"already_inside": stay is not None, "plate_id": plate_id}
-    if stay is not None and charge is not None:
+    held, quote, now_ms = found.held, found.quote, found.time.ms
+    info: _Fields = {"already_inside": held is not None, "plate_id": found.request.plate_id}
+    if held is not None and quote is not None:
+        stay, zone = held.stay, found.settings.zone
+        due = charge(quote, stay.vehicle, stay, now_ms, zone)
         info |= {
-            "event_id": stay_id(stay),
+            "event_id": stay.event_id,
             "entry_time": site_time(stay.entry_ms, zone),
             "source_central": stay.entry.origin,
-            "fee": charge.fee,
+            "fee": due.fee,
             "duration": duration_text(max(0, now_ms - stay.entry_ms) // 1000),
         }
-        if charge.held_pass is not None:
-            info["pass"] = _pass(charge.held_pass.holder, charge.held_pass.valid_until)
+        if due.held_pass is not None:
+            info["pass"] = _pass(due.held_pass.holder, due.held_pass.valid_until)
     if incomplete:
         info["incomplete"] = incomplete
-    return {"vehicle_info": info}
+    return info
 
 
-def answer_of(event: Event, log: Log) -> Answer:
+def _of_event(event: Event, log: Log) -> _Fields:
     """What the request that recorded this event is told, each time it asks.
 
     All of it comes from the event, but for the `history` id, which is the log's own.
@@ -83,9 +110,9 @@ def _history_id(event: Event, personal: Personal, log: Log) -> int | None:
     return belongs.id if belongs is not None else None
 
 
-def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> Answer:
+def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
     duration_s = facts.duration_s or 0
-    answer: Answer = {
+    answer: _Fields = {
         "action": "EXIT",
         "event_id": _named_id(facts, personal) if facts.names else event.event_id,
         "fee": facts.fee,
@@ -100,13 +127,8 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> Answer:
     return answer
 
 
-def _pass(holder: str | None, valid_until: str) -> Answer:
+def _pass(holder: str | None, valid_until: str) -> _Fields:
     return {"holder": holder, "valid_until": valid_until}
-
-
-def stay_id(stay: Stay) -> str:
-    """The readable id of a stay: that of the entry that counts."""
-    return event_id(stay.entry.origin, stay.entry_ms, stay.vehicle.plate_id)
 
 
 def _named_id(facts: Facts, personal: Personal) -> str:

@@ -18,7 +18,7 @@ _COUNTS = ("stays", "entries", "exits")
 _CLOCKS_DIFFER_S = 24 * 3600
 
 
-def moved_in_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
+def import_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
     """The table of them, for one central."""
 
     def take(request: Request) -> Answer:
@@ -30,7 +30,7 @@ def moved_in_commands(central: Central, now: Callable[[], Now]) -> dict[str, Com
         for stay in stays:
             if max(stay.entry_s, stay.exit_s or 0) > latest_s:
                 return no("bad_request", f"stays: a time of {stay.plate_id} is in the future")
-        return {"success": True, **central.moved_in.take(stays, central.settings.zone)._asdict()}
+        return {"success": True, **central.old_stays.take(stays, central.settings.zone)._asdict()}
 
     def done(request: Request) -> Answer:
         counts = {name: request.get(name) for name in _COUNTS}

@@ -16,7 +16,7 @@ from zparkd.cli.output import plural, print_json
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Position
 from zparkd.core.gate import old_stays
-from zparkd.core.gate.charges import reckoned
+from zparkd.core.gate.charges import computed_again
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 from zparkd.storage.readers.reference import end_of_stay, tariff_at
@@ -63,7 +63,7 @@ def _explained(file: Path, event_id: str, zone: ZoneInfo, *, as_json: bool) -> _
     tariff = _tariff(file, closer.facts, as_json=as_json)
     again = None
     if tariff is not None and closer.facts.edge_id != old_stays.EDGE:
-        again = reckoned(closer.facts, closer.timestamp, tariff, zone)
+        again = computed_again(closer.facts, closer.timestamp, tariff, zone)
     return _Explained(closer, closer.facts, tariff, again)
 
 
