@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -11,7 +10,7 @@ import zmq
 
 from zparkd.client import ControlClient
 from zparkd.config.load import load
-from zparkd.core.central import Central
+from zparkd.core.central import Central, FromEdge
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.daemon.reactor import Reactor, read_clocks, settings_of
@@ -40,7 +39,7 @@ class Running:
         stream = Stream("central-1", 7)
         settings = settings_of(config)
         self.central = Central(settings, store, stream, b"s" * 32, 0, read_clocks())
-        self.central.gate.answer = self._explode_on_poison(self.central.gate.answer)
+        self.central.answer = self._explode_on_poison(self.central.answer)
         self.reactor = Reactor(config, store, bus, self.central)
         self.ready.set()
         try:
@@ -51,9 +50,9 @@ class Running:
 
     @staticmethod
     def _explode_on_poison(answer):
-        def explode(now: Now, body: bytes, *more: Any) -> bytes:
-            given = answer(now, body, *more)
-            assert POISON.encode() not in body, "a rule is broken"
+        def explode(now: Now, asked: FromEdge) -> bytes:
+            given = answer(now, asked)
+            assert POISON.encode() not in asked.body, "a rule is broken"
             return given
 
         return explode

@@ -162,11 +162,11 @@ def test_an_event_that_a_central_fails_on_is_kept_and_stops_nothing() -> None:
     a, b, c = world.centrals
     add = Projection.add
 
-    def fails(self: Projection, event: Event, insert: Any) -> None:
+    def fails(self: Projection, event: Event, insert: Any, **more: Any) -> None:
         here = world.turning == b.name
         if here and event.personal is not None and event.personal.plate_id == "29A00013":
             raise ZeroDivisionError("a fault of this version")
-        add(self, event, insert)
+        add(self, event, insert, **more)
 
     with patch.object(Projection, "add", fails), world.running():
         start(world)

@@ -13,7 +13,7 @@ from nacl.signing import VerifyKey
 
 from tests.support.centrals import T0_MS, Driven, identity, meet, success
 from zparkd.core import limits
-from zparkd.core.central import FromBus, Incoming, SyncAnswer, SyncRequest
+from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.events.signing import StreamKey
 from zparkd.core.replication import forks
@@ -382,12 +382,8 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
         success(one.open(plate_id=plate))
     one.start()
     for number in range(9):  # one signature at the end
-        one.central.gate.answer(
-            one.now,
-            json.dumps(
-                {"type": "BARRIER_OPEN", "edge_id": "edge-1", "plate_id": f"29B0000{number}"}
-            ).encode(),
-        )
+        asked = {"type": "BARRIER_OPEN", "edge_id": "edge-1", "plate_id": f"29B0000{number}"}
+        one.central.answer(one.now, FromEdge((), json.dumps(asked).encode()))
     one.central.sign()
     one.store.commit()
     one.start()

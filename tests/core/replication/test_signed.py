@@ -15,7 +15,7 @@ from tests.support.centrals import (
     success,
 )
 from zparkd.core import limits
-from zparkd.core.central import FromBus, SyncAnswer
+from zparkd.core.central import FromBus, FromEdge, SyncAnswer
 from zparkd.core.events.event import (
     Facts,
     Kind,
@@ -84,7 +84,9 @@ def test_what_was_undone_leaves_no_signature() -> None:
     one = keyed(ONE)
     success(one.open(plate_id="29A11111"))
     before = one.store.signed.signed_head(Stream(ONE, 1), 0, 10**6)
-    one.central.gate.answer(one.now, b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A2222"}')
+    one.central.answer(
+        one.now, FromEdge((), b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A2222"}')
+    )
     one.store.rollback()
     one.central.forget()
     one.central.sign()
@@ -238,7 +240,9 @@ def test_a_message_of_an_honest_peer_carries_what_proves_it() -> None:
     one.step()
     output = one.central.step(one.now, [])
     assert not output.recorded
-    one.central.gate.answer(one.now, b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A22222"}')
+    one.central.answer(
+        one.now, FromEdge((), b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A22222"}')
+    )
     output = one.step()
     (frames,) = [frames for frames in output.published if frames[0] == TOPIC_EVENTS]
     data = read_message(frames[1:]).data
