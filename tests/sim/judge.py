@@ -4,6 +4,7 @@ What it holds is followed event by event, as bytes; what peers told it, message 
 rules are those of `tests.sim.oracle`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PEER_TIMEOUT_BEATS = 3
 CATCH_UP_MS = 2_000  # longest time a starting central answers no edges
+OF_ONE_MESSAGE = 4  # events that come with the one that uses up a quota
+OF_AN_IMPORT = 12  # the same where lists are imported
 LOST_MS = 250  # a request that is older may have been given up
 HELLO_MS = 500  # time a peer has to answer the first request of a start
 
@@ -73,6 +76,7 @@ class Judge:
         self._turns = 0
         self._paged: dict[str, int] = {}  # in which turn the last page of a peer came
         self._ready = False
+        self._taken: Counter[str] = Counter()  # events of each origin, in this run
         self._approved: dict[bytes, Said | None] = {}  # what its gate said in this turn
         self._new: list[Said] = []  # of the transaction under way
 
@@ -89,6 +93,26 @@ class Judge:
         event = self._read(skeleton, sealed)
         self.held.add(event)
         self._new.append(event)
+        self._taken[event.origin] += 1
+        self._within_its_quota(event.origin)
+
+    def _within_its_quota(self, origin: str) -> None:
+        """So much of one origin and not more is taken in, where the plan bounds that."""
+        bounds = self._world.plan.bounds
+        if "QUOTA_EVENTS_PER_H" not in bounds or origin == self._own[0]:
+            return
+        elapsed_h = (self._now_ms - self._started_ms) / 3_600_000
+        hours = bounds["QUOTA_CREDIT_H_MAX"] + elapsed_h
+        over = OF_AN_IMPORT if self._world.plan.changes else OF_ONE_MESSAGE
+        most = bounds["QUOTA_EVENTS_PER_H"] * hours + over
+        if self._taken[origin] > most:
+            self.breaks(f"quota: took {self._taken[origin]} events of {origin}, not {most:.0f}")
+
+    def _may_wait(self, origin: str) -> bool:
+        """Whether the quota of an origin may be used up."""
+        bounds = self._world.plan.bounds
+        burst = bounds.get("QUOTA_BURST_H", 1) * bounds.get("QUOTA_EVENTS_PER_H", 2**40)
+        return self._taken[origin] >= burst
 
     def committed(self) -> None:
         """All of it is on the disk."""
@@ -173,12 +197,13 @@ class Judge:
 
     def _may_answer(self, mono_ms: int) -> bool:
         """Whether edges may be answered: those peers that are there were asked what it missed."""
-        up_ms = mono_ms - self._started_ms
+        up_ms, vectors = mono_ms - self._started_ms, self._vectors.values()
         if up_ms >= CATCH_UP_MS:
             return True
         if up_ms < HELLO_MS and self._peers - self._vectors.keys():
             return False
-        return not any(self._ahead(heads or ()) for heads in self._vectors.values())
+        had = ((it for it in heads or () if not self._may_wait(it[0])) for heads in vectors)
+        return not any(map(self._ahead, had))
 
     # --- what it answers -------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ The centrals are judged by it afterwards. It sees each event as it is appended, 
 disk that is lost, and all that leaves a central for an edge or a peer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,10 +125,11 @@ class Ledger:
 
     # --- what leaves -------------------------------------------------------------------------
 
-    def told(self, act: int, by: str, answer: dict[str, Any], acts: list[Event]) -> None:
-        """A machine says yes to an edge; `acts` are the events it holds of that request."""
-        positions = tuple(event.position for event in acts)
-        self.acks.append(Ack(act, by, answer, positions))
+    def told(
+        self, act: int, by: str, answer: dict[str, Any], positions: Sequence[Position]
+    ) -> None:
+        """A machine says yes to an edge; the events that it holds of that request are there."""
+        self.acks.append(Ack(act, by, answer, tuple(positions)))
         for position in positions:
             if not self.on_disk(by, position):
                 self.breaks(f"told too early: {by} says yes before {position} is on its disk")

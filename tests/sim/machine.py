@@ -575,9 +575,10 @@ class Machine:
 
     def says_yes(self, act: int, answer: dict[str, Any], edge_id: str, request_id: str) -> None:
         """It answers an edge with an event."""
-        assert self.disk is not None
-        acts = [it for it in self.disk.acts(edge_id, request_id) if it.kind != Kind.SEEN]
-        self.world.ledger.told(act, self.name, answer, acts)
+        assert self.judge is not None
+        acts = self.judge.held.recorded.get((edge_id, request_id), ())
+        positions = [Position(*it.at) for it in acts if it.kind != Kind.SEEN]
+        self.world.ledger.told(act, self.name, answer, positions)
 
     def take(self, socket: str, message: Incoming) -> None:
         """Something arrives over the network."""

@@ -19,6 +19,7 @@ import zparkd.core.stays
 import zparkd.daemon.main
 import zparkd.storage.store
 from tests.sim.gate_mutants import GATE_MUTANTS
+from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
 from zparkd.core.clock import Clock
 from zparkd.core.events.event import Stream, read
@@ -311,5 +312,6 @@ MUTANTS = {
         Mutant(trust_everybody, "position reused|bytes differ|heads differ", liars),
         Mutant(commit_without_sync, "not on the disk", lambda plan: plan.files),
         *GATE_MUTANTS,
+        *MEMBER_MUTANTS,
     )
 }

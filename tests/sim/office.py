@@ -40,14 +40,14 @@ class Office:
         kind = draw.choice(["tariff.set", "tariff.set", "pass.import", "staff.import", "exit"])
         match kind:
             case "tariff.set":
-                _tell(machine, kind, document=draw.choice(TARIFFS))
+                tell(machine, kind, document=draw.choice(TARIFFS))
             case "pass.import":
                 few = draw.sample(self._plates, draw.randint(0, len(self._plates)))
-                _tell(machine, kind, entries=[self._pass(plate) for plate in few])
+                tell(machine, kind, entries=[self._pass(plate) for plate in few])
             case "staff.import":
                 names = [GUARD, *draw.sample(["nv02", "nv03", "nv04"], draw.randint(0, 3))]
                 staff = [{"staff_id": id, "name": draw.choice("AB")} for id in names]
-                _tell(machine, kind, entries=staff if draw.random() < 0.8 else [])
+                tell(machine, kind, entries=staff if draw.random() < 0.8 else [])
             case "exit":
                 fields = {"plate_id": draw.choice(self._plates), "direction": "EXIT"}
                 fields |= {"lost_ticket": draw.random() < 0.5}
@@ -68,7 +68,7 @@ class Office:
         return who | {"valid_from": since, "valid_until": day}
 
 
-def _tell(machine: "Machine", command: str, **fields: Any) -> None:
+def tell(machine: "Machine", command: str, **fields: Any) -> None:
     """As zparkctl would, if the central is there."""
     reactor = machine.reactor
     if reactor is None:

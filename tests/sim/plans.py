@@ -11,6 +11,7 @@ from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.sim.council import Council
 from tests.sim.gate_life import GateLife
 from tests.sim.network import Weather
 from tests.sim.office import Office
@@ -75,7 +76,7 @@ class Plan:
     heartbeat_ms: int = 1_000
     queue: int = 1_000
     weather: Weather = field(default_factory=Weather)
-    bounds: dict[str, int] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
     rogue: bool = False
     rogue_stays: bool = False
     twin: bool = False
@@ -84,6 +85,7 @@ class Plan:
     keys: bool = False
     files: bool = False
     changes: int = 0
+    votes: int = 0
 
     def configured(self, config: Config) -> Config:
         """A configuration with this plan's rhythm."""
@@ -99,6 +101,7 @@ class Plan:
             if getattr(self, name)
         ]
         parts += [f"{self.changes} changes"] if self.changes else []
+        parts += [f"{self.votes} votes"] if self.votes else []
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
         return ", ".join(parts)
@@ -122,6 +125,17 @@ BOUNDS = {
 }
 
 
+# Three events a second of each origin, and what a second and a bit come to at once.
+QUOTAS = {
+    "QUOTA_EVENTS_PER_H": 10_800,
+    "QUOTA_STREAMS_PER_H": 10_800,
+    "QUOTA_BURST_H": 4 / 10_800,
+    "QUOTA_CREDIT_H_MAX": 4 / 10_800,
+    "PAGE_EVENTS": 2,
+}
+STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
+QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
+VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
 ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
 ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
 ANYWHERE = tuple(kind for kind in Kind if kind not in ON_FILES)
@@ -166,7 +180,23 @@ def plan_of(seed: int) -> Plan:
         plan.bounds["SIGNED_EVENTS"] = (
             1 if {"PAGE_EVENTS", "PAGE_BYTES"} & plan.bounds.keys() else 5
         )
+    _members(plan)
     return plan
+
+
+def _members(plan: Plan) -> None:
+    """What becomes of the members; from a chance of its own."""
+    draw = Random(f"{plan.seed} members")
+    if draw.random() < VOTES_SHARE:
+        plan.votes = draw.randint(2, 12)
+    if draw.random() < STRANGERS_SHARE and not plan.rogue:
+        plan.bounds["STRANGERS"] = draw.choice([0, 1])
+    if draw.random() < QUOTAS_SHARE and not plan.rogue:
+        plan.bounds |= QUOTAS
+        plan.kinds = (Kind.DISK_LOST, *plan.kinds[:2])
+        plan.scenes = 45
+        if plan.keys:
+            plan.bounds["SIGNED_EVENTS"] = 1
 
 
 def weather(draw: Random) -> Weather:
@@ -203,6 +233,7 @@ def live(world: "World") -> None:
     for _ in range(plan.scenes):
         world.at(fate.randrange(plan.live_ms), gates.scene)
     Office(world, plan.plates).live(plan.changes)
+    Council(world).live(plan.votes)
     faults = Faults(world)
     for _ in range(plan.faults if plan.kinds else 0):
         kind = fate.choice(plan.kinds)

@@ -241,7 +241,10 @@ class Rogue:
         events = self._streams.setdefault(stream, [])
         if not self.tells_news:
             return events[-3:]
-        other, data, personal = self._lie() if random.random() < 0.4 else meaningless(random)
+        if self._world.plan.votes and stream.origin == ID and random.random() < 0.2:
+            other, data, personal = self._vote()
+        else:
+            other, data, personal = self._lie() if random.random() < 0.4 else meaningless(random)
         sealed = orjson.dumps(personal)
         prev = digest(events[-1][0]) if events else ""
         stamp_ms = self._world.true_ms()
@@ -273,6 +276,18 @@ class Rogue:
         order = max(stamp_ms, world.true_ms() + random.choice([0, 0, -3_000, 3_000]))
         skeleton = {"type": f"VEHICLE_{kind}", "timestamp": stamp_ms, "order": order}
         return skeleton, data, {**SALT, "plate_id": f"29A{random.randrange(6):05d}"}
+
+    def _vote(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """A word about a central, or about itself; heads of streams that there are, and others."""
+        random, now_ms = self._random, self._world.true_ms()
+        member = random.choice([*sorted(self._world.machines), ID, "nobody"])
+        streams = sorted(it for it in self._world.any_heads().items() if it[0].origin == member)
+        heads = [[stream.epoch, random.randint(1, head)] for stream, head in streams]
+        data = {"member": member, "heads": heads + random.choice([[], [[1, 9]], heads, [[0, 1]]])}
+        if streams and random.random() < 0.3:
+            data["whole_before"] = random.choice(streams)[0].epoch
+        kind = random.choice(["DISOWNED", "DISOWNED", "RESTORED", "ADMITTED"])
+        return {"type": f"MEMBER_{kind}", "timestamp": now_ms, "order": now_ms}, data, SALT
 
     def _forged(self) -> list[Wired]:
         """An event in the name of a central: at its next place with a wrong chain, or beyond it."""

@@ -26,3 +26,9 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
         if heard and re.search(mutant.says, heard[-1]):
             return
     raise AssertionError(f"{name} goes unnoticed on seeds {seeds}: heard {heard}")
+
+
+@pytest.mark.parametrize("name", sorted(MUTANTS))
+def test_what_a_mutant_replaces_is_there(name: str) -> None:
+    with MUTANTS[name].planted():
+        pass

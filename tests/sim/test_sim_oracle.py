@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.sim.oracle import events, prices, stays
+from tests.sim.oracle import events, members, prices, stays
 from tests.sim.oracle.events import Said
 from tests.sim.oracle.held import Held
 
@@ -128,3 +128,14 @@ def test_it_prices_as_the_published_vectors_say(number: int) -> None:
 @pytest.mark.parametrize("vector", VECTORS["durations"])
 def test_it_says_durations_as_the_published_vectors_do(vector: dict) -> None:
     assert stays.duration_words(vector["duration_s"]) == vector["duration"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["disowned"], ids=lambda it: it["name"])
+def test_it_disowns_whom_the_published_vectors_do(vector: dict) -> None:
+    words = [said({"timestamp": 0, "order": 0, **it}) for it in vector["words"]]
+    found = members.disowned(members.words_in(words))
+    wanted = {
+        member: members.Heads(dict(heads["heads"]), heads["whole_before"])
+        for member, heads in vector["disowned"].items()
+    }
+    assert found == wanted

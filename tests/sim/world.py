@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import zparkd.daemon.reactor
 from tests.sim.cameras import Cameras
+from tests.sim.council import admit_who_waits
 from tests.sim.judge import Reader
 from tests.sim.ledger import Heads, Ledger
 from tests.sim.machine import IN_MEMORY, ROGUE_ID, START_WALL_MS, Machine
@@ -288,6 +289,8 @@ class World:
                 self.equal_ms = self.now_ms
             if self.equal() and self.all_know() and self.cameras.open == 0:
                 break
+            for machine in self.centrals:
+                admit_who_waits(machine)
             self.run(LOOK_EVERY_MS)
         self.note("world", "all hold the same" if self.equal() else "they do NOT hold the same")
 

@@ -16,6 +16,9 @@ MANUAL = "BARRIER_MANUAL_OPEN"
 TARIFF = "TARIFF_SET"
 PASS = "PASS_CHANGED"
 STAFF = "STAFF_CHANGED"
+DISOWNED = "MEMBER_DISOWNED"
+RESTORED = "MEMBER_RESTORED"
+ADMITTED = "MEMBER_ADMITTED"
 OF_GATES = (ENTRY, CONFIRM, EXIT, SEEN, MANUAL)
 
 LAST_TIME_MS = 4_102_444_800_000  # 2100-01-01
@@ -143,6 +146,10 @@ def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
             return "plate_id" in who and _pass(data)
         case "STAFF_CHANGED":
             return "staff_id" in who and _flag(data, "removed")
+        case "MEMBER_DISOWNED":
+            return _text(data.get("member"), _CENTRAL) and _disowns(data)
+        case "MEMBER_RESTORED" | "MEMBER_ADMITTED":
+            return _text(data.get("member"), _CENTRAL)
     return False
 
 
@@ -213,6 +220,22 @@ def _gate_data(data: dict[str, Any]) -> bool:
         "edge_id" in data
         and all(right(data[name]) for name, right in forms.items() if name in data)
         and all(_flag(data, name) for name in flags)
+    )
+
+
+def _disowns(data: dict[str, Any]) -> bool:
+    heads = data.get("heads")
+    return (
+        isinstance(heads, list)
+        and len(heads) <= 800
+        and all(
+            isinstance(pair, list)
+            and len(pair) == 2
+            and _whole(pair[0], GREATEST, 1)
+            and _whole(pair[1], SEQ_MAX, 1)
+            for pair in heads
+        )
+        and ("whole_before" not in data or _whole(data["whole_before"], GREATEST, 1))
     )
 
 

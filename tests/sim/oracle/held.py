@@ -5,23 +5,31 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.sim.oracle.events import (
+    ADMITTED,
     CONFIRM,
+    DISOWNED,
     ENTRY,
     EXIT,
     MANUAL,
     OF_GATES,
     PASS,
+    RESTORED,
     STAFF,
     TARIFF,
     At,
     Said,
     Vehicle,
 )
+from tests.sim.oracle.members import Heads, Word, counts, disowned, words_in
 from tests.sim.oracle.stays import WAITING, Folded, Stay, fold
 
 
 class Held:
-    """A set of events. They come in any order, one at a time; each question is answered anew."""
+    """A set of events. They come in any order, one at a time; each question is answered anew.
+
+    `events` are all of them; one that does not count stands there as one that says nothing.
+    `recorded` are those of each act of an edge, also where they do not count.
+    """
 
     def __init__(self, events: Iterable[Said] = ()) -> None:
         """`events` in the order in which they came."""
@@ -31,6 +39,14 @@ class Held:
 
     def clear(self) -> None:
         """Hold nothing."""
+        self._words: list[Word] = []
+        self.disowned: dict[str, Heads] = {}
+        self._as_said: dict[At, Said] = {}  # in the order in which they came
+        self.recorded: dict[tuple[str, str], list[Said]] = defaultdict(list)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what the events come to."""
         self.events: dict[At, Said] = {}
         self.heads: dict[tuple[str, int], int] = {}
         self.acts: dict[tuple[str, str], list[Said]] = defaultdict(list)
@@ -47,6 +63,23 @@ class Held:
 
     def add(self, event: Said) -> None:
         """One more event."""
+        self._as_said[event.at] = event
+        if event.act is not None:
+            self.recorded[event.act].append(event)
+        words = words_in([event])
+        if words:
+            self._words += words
+            before, self.disowned = self.disowned, disowned(self._words)
+            if before != self.disowned:
+                self._forget()
+                for held in self._as_said.values():
+                    self._take(held)
+                return
+        self._take(event)
+
+    def _take(self, event: Said) -> None:
+        if not counts(event.at, self.disowned):
+            event = event._replace(data=None, personal=None)
         self.events[event.at] = event
         stream = event.at[:2]
         self.heads[stream] = max(event.at[2], self.heads.get(stream, 0))
@@ -54,7 +87,7 @@ class Held:
             return
         if event.kind in OF_GATES:
             self._add_of_gate(event)
-        else:
+        elif event.kind not in (DISOWNED, RESTORED, ADMITTED):
             self._add_reference(event)
 
     # --- gates -----------------------------------------------------------------------------------
@@ -175,7 +208,7 @@ class Held:
 
     def document(self, at: At | None) -> dict[str, Any] | None:
         """The tariff that was set there; None for the built-in one."""
-        return self.events[at].data["document"] if at is not None else None
+        return self._as_said[at].data["document"] if at is not None else None
 
     def passes(self) -> list[Said]:
         """The passes that there are."""
