@@ -1,5 +1,6 @@
 """Values of a file that people wrote are changed, and nothing else of it."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -45,15 +46,27 @@ def test_what_is_not_written_is_added_where_it_belongs(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     "text",
     [
-        'listen = { address = "127.0.0.1" }\n',
-        "listen.bus_port = 9000\n",
+        'listen = { address = "127.0.0.1" } # all of it\n',
+        'listen.bus_port = 9000\nlisten.address = "127.0.0.1"\n',
         '[listen]\naddress = """127.0.0.1"""\n',
-        "[listen]\naddress = [\n]\n",
+        "[central]\nid = 'a'\n\n[listen] # here\n'address' = [\n]\n\n[edges] # there\n",
     ],
 )
-def test_what_stands_there_otherwise_is_left_to_a_person(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match="only a person"):
+def test_it_is_changed_however_it_is_written(tmp_path: Path, text: str) -> None:
+    new = after(tmp_path, text, address="10.0.0.1")
+    wanted = tomllib.loads(text)
+    wanted["listen"]["address"] = "10.0.0.1"
+    assert tomllib.loads(new) == wanted
+    assert re.findall("#.*", new) == re.findall("#.*", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("listen = 3\n", "no section"), ("[listen\n", "can't be read")]
+)
+def test_what_is_no_section_is_left_to_a_person(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
         after(tmp_path, text, address="10.0.0.1")
+    assert (tmp_path / "zparkd.toml").read_text() == text
 
 
 @pytest.mark.parametrize("text", ['a"b\\c', "\x7f\x01\n", "Đường", "'''", "\ud800"])

@@ -5,14 +5,13 @@ written, each whole or not at all, and the configuration is read as after any ot
 Where that finds a fault, every file is put back as it was, and that is read again.
 """
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zparkd.config.atomic_file import replace_file, sync_folder
 from zparkd.config.load import Config
 from zparkd.config.schema import PEER_KEYS, SECTIONS, Key
 from zparkd.config.toml_edit import changed, flat
@@ -178,27 +177,9 @@ def _put(path: Path, content: bytes | None) -> None:
     """Have a file with this content, or none, in one step. Raises OSError."""
     if content is None:
         path.unlink(missing_ok=True)
+        sync_folder(path.parent)
     else:
         path.parent.mkdir(mode=0o770, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as opened:
-                opened.write(content)
-                opened.flush()
-                if path.exists():
-                    found = path.stat()
-                    os.fchmod(descriptor, found.st_mode & 0o777)
-                    with suppress(OSError):  # only the group that this user is of
-                        os.fchown(descriptor, -1, found.st_gid)
-                else:
-                    os.fchmod(descriptor, _FILE_MODE)
-                os.fsync(descriptor)
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with suppress(OSError):  # some file systems can't, and need not
-            os.fsync(folder)
-    finally:
-        os.close(folder)
+        there = path if path.exists() else None
+        mode = there.stat().st_mode & 0o777 if there is not None else _FILE_MODE
+        replace_file(path, content, mode=mode, group_of=there)

@@ -5,19 +5,18 @@ of a token, which is long and random, a plain one. It is written by `zparkd-web 
 Others than its owner and group may not read it.
 """
 
-import contextlib
 import hashlib
 import hmac
 import os
 import re
 import secrets
 import stat
-import tempfile
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from zparkd.config.atomic_file import replace_file
 from zparkd.core import limits
 
 FILE = "web-users.json"
@@ -113,18 +112,9 @@ def read(file: Path) -> Credentials:
 
 def write(file: Path, credentials: Credentials) -> None:
     """Make this the content of the file, in one step. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with open(descriptor, "wb") as opened:
-            opened.write(msgspec.json.format(msgspec.json.encode(credentials), indent=2) + b"\n")
-            opened.flush()
-            with contextlib.suppress(OSError):  # the gateway is of the group of its folder
-                os.fchown(descriptor, -1, file.parent.stat().st_gid)
-            os.fchmod(descriptor, 0o640)
-            os.fsync(descriptor)
-        os.replace(name, file)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    content = msgspec.json.format(msgspec.json.encode(credentials), indent=2) + b"\n"
+    # The gateway is of the group of its folder.
+    replace_file(file, content, mode=0o640, group_of=file.parent)
 
 
 def hashed(password: str) -> str:

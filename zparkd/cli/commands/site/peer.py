@@ -15,9 +15,10 @@ import click
 from zparkd.cli.commands.site.peer_probe import test
 from zparkd.cli.commands.upkeep.reload import PATIENCE_S
 from zparkd.cli.context import Exit, call, fail, fail_config, find_control, load_config
-from zparkd.cli.files import faults_with, make_folder, toml, write_new
+from zparkd.cli.files import faults_with, make_folder, write_new
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.client.control import DaemonUnreachable
+from zparkd.config.toml_edit import flat
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import CENTRAL_ID, Peer
 
@@ -133,9 +134,7 @@ peer.add_command(test)
 
 def peer_toml(peer_id: str, **written: str | int | None) -> bytes:
     """A peer file; what is None is left out and takes its default."""
-    values = {"id": peer_id, **{key: written.get(key) for key in _KEYS}}
-    lines = [f"{key} = {toml(value)}\n" for key, value in values.items() if value is not None]
-    return "".join(lines).encode()
+    return flat({"id": peer_id, **{key: written.get(key) for key in _KEYS}})
 
 
 def _fingerprints(peer: Peer) -> str | None:

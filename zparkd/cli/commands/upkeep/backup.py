@@ -5,7 +5,6 @@ A copy that is not whole never gets the name it was asked for.
 
 import os
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,8 +13,8 @@ import click
 
 from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
-from zparkd.cli.files import put
 from zparkd.cli.output import plural, print_json, table
+from zparkd.config.atomic_file import new_file
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.copies import CopyFailed, copy_to
 
@@ -93,15 +92,8 @@ def _refuse_existing(target: Path, *, as_json: bool) -> NoReturn:
 
 def _copied(connection: Connection, target: Path) -> dict[str, Any]:
     """Copy the database; what is in the copy. Raises CopyFailed or OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    copy = Path(name)
-    try:
-        held = copy_to(connection, copy)
-        os.fsync(descriptor)
-        put(copy, target)
-    finally:
-        os.close(descriptor)
-        copy.unlink(missing_ok=True)
+    with new_file(target) as opened:
+        held = copy_to(connection, Path(opened.name))
     heads = [
         {"central": central, "epoch": epoch, "head": head}
         for (central, epoch), head in held.heads.items()

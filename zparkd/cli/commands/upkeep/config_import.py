@@ -12,9 +12,10 @@ import click
 import orjson
 
 from zparkd.cli.context import Exit, fail
-from zparkd.cli.files import faults_with, make_folder, toml, write_new
+from zparkd.cli.files import faults_with, make_folder, write_new
 from zparkd.cli.output import print_json
 from zparkd.config.load import Fault
+from zparkd.config.toml_edit import toml_value
 from zparkd.core.site import CENTRAL_ID
 
 # The old field that a key of the new files comes from.
@@ -166,15 +167,15 @@ def _converted(file: Path, old: Path, site: str, said: dict[str, Any]) -> dict[P
     """The new files, by where they go; the main one last, so that it completes the whole."""
     new = {
         _peer_file(file, central): (
-            f"id = {toml(central['id'])}\naddress = {toml(central['ip'])}\n"
-            f"bus_port = {toml(central['p2p_port'])}\n"
+            f"id = {toml_value(central['id'])}\naddress = {toml_value(central['ip'])}\n"
+            f"bus_port = {toml_value(central['p2p_port'])}\n"
         ).encode()
         for central in said["peer_centrals"]
     }
     this = said["this_central"]
-    values = {field: toml(this[field]) for field in ("id", "ip", "p2p_port")}
+    values = {field: toml_value(this[field]) for field in ("id", "ip", "p2p_port")}
     name = "".join(char if char.isprintable() else "?" for char in old.name)
-    new[file] = _MAIN.format(old=name, site=toml(site), **values).encode(errors="replace")
+    new[file] = _MAIN.format(old=name, site=toml_value(site), **values).encode(errors="replace")
     return new
 
 

@@ -7,9 +7,8 @@ import csv
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +18,7 @@ import orjson
 from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import plural, print_json
+from zparkd.config.atomic_file import new_file
 from zparkd.storage.readers import exports
 from zparkd.storage.readers.connection import Connection
 
@@ -97,37 +97,20 @@ def _exported(
     return count
 
 
-class _NewFile:
-    """A file that gets its name once it is whole, never over another one."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> IO[bytes]:
-        if os.path.lexists(self._out):
-            raise _Cannot("exists, and is not overwritten; name another file")
-        descriptor, name = tempfile.mkstemp(prefix=f".{self._out.name}.", dir=self._out.parent)
-        self._file, self._fresh = open(descriptor, "wb"), Path(name)
-        return self._file
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        from zparkd.cli.files import put
-
-        try:
-            if kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                try:
-                    put(self._fresh, self._out)
-                except FileExistsError:
-                    raise _Cannot("exists, and is not overwritten; name another file") from None
-        finally:
-            self._file.close()
-            self._fresh.unlink(missing_ok=True)
+@contextmanager
+def _new_file(out: Path) -> Iterator[IO[bytes]]:
+    """A file that gets its name once it is whole. Raises _Cannot where one has it already."""
+    try:
+        if os.path.lexists(out):
+            raise FileExistsError
+        with new_file(out) as opened:
+            yield opened
+    except FileExistsError:
+        raise _Cannot("exists, and is not overwritten; name another file") from None
 
 
 def _target(out: Path | None) -> AbstractContextManager[IO[bytes]]:
-    return nullcontext(sys.stdout.buffer) if out is None else _NewFile(out)
+    return nullcontext(sys.stdout.buffer) if out is None else _new_file(out)
 
 
 def _bar(total: int, out: Path | None, *, as_json: bool) -> AbstractContextManager[Any]:

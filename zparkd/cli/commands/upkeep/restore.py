@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import click
 
 from zparkd.cli.context import Exit, fail, listens, load_config
-from zparkd.cli.files import sync_folder
 from zparkd.cli.output import NONE, plural, print_json, table
+from zparkd.config.atomic_file import sync_folder
 from zparkd.config.load import Config
 from zparkd.storage.readers.connection import UNREADABLE, read_only
 from zparkd.storage.readers.copies import Contents, CopyFailed, contents, whole
