@@ -21,7 +21,7 @@ import pytest
 from zparkd.camera.main import main as zparkd_camera
 from zparkd.cli.main import main as zparkctl
 from zparkd.core import limits
-from zparkd.core.central import Central, FromEdge
+from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import (
@@ -44,6 +44,7 @@ from zparkd.core.replication import peers, range_digests, wire
 from zparkd.core.site import Settings
 from zparkd.core.stays import ClosedBy, Projection, Remark, Verdict, project
 from zparkd.core.tariff import pricing
+from zparkd.core.turn import FromEdge
 from zparkd.daemon.main import main as zparkd
 from zparkd.storage.store import Store
 from zparkd.web.main import main as zparkd_web

@@ -17,10 +17,11 @@ from zoneinfo import ZoneInfo
 from tests.support.browser import Browser, Page, chromium
 from tests.support.gateway import Gateway
 from tests.support.harness import enter, leave, wait_connected, wait_events
-from zparkd.core.central import Central, FromEdge
+from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.site import Settings
+from zparkd.core.turn import FromEdge
 from zparkd.storage.store import Store
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, zparkctl
 

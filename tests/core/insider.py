@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.centrals import T0_MS, Driven, identity
-from zparkd.core.central import FromBus
 from zparkd.core.events.event import (
     Event,
     Facts,
@@ -25,6 +24,7 @@ from zparkd.core.replication.wire import (
     write_header,
     write_signed,
 )
+from zparkd.core.turn import FromBus
 
 _SALTS = itertools.count()
 

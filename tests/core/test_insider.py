@@ -10,7 +10,6 @@ from tests.core.insider import Insider, keyed
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, identity, meet
 from tests.support.tariffs import flat
 from zparkd.core import limits
-from zparkd.core.central import FromBus
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Personal, Stream
 from zparkd.core.events.payloads import Staff, StaffChanged, TariffSet
@@ -18,6 +17,7 @@ from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.words import MemberDisowned
 from zparkd.core.reference.changes import NotCounting, Outranked
 from zparkd.core.replication import wire
+from zparkd.core.turn import FromBus
 from zparkd.daemon.problems import problems_of_events, problems_of_quotas
 
 FAR_MS = limits.TIME_SHOWN_MS_MAX + 1

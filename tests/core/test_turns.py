@@ -5,7 +5,6 @@ import orjson
 from tests.support.centrals import Driven
 from tests.support.vehicles import Book
 from zparkd.core import limits
-from zparkd.core.central import FromBus, FromEdge
 from zparkd.core.events.event import Event
 from zparkd.core.events.heads import HeadVector
 from zparkd.core.replication.wire import (
@@ -17,6 +16,7 @@ from zparkd.core.replication.wire import (
     write_body,
 )
 from zparkd.core.replication.wire import write_header as header
+from zparkd.core.turn import FromBus, FromEdge
 
 
 def published(by: str, events: list[Event]) -> FromBus:

@@ -1,6 +1,6 @@
 """The external API in the loop: who looks when, and what becomes of what was brought."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ from tests.support.centrals import T0_MS, Driven
 from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.config.load import ExternalApi
 from zparkd.core import limits
-from zparkd.core.central import FromBus
 from zparkd.core.replication.wire import TOPIC_HEARTBEAT, Beat, write_header
+from zparkd.core.turn import FromBus
 from zparkd.daemon.external_data import ExternalData
 from zparkd.testbed.loopback import wait_for
 
@@ -26,23 +26,25 @@ class Fetching:
         self.server = server
         self.woken = 0
         self.disk_is_full = False
-        self.data = ExternalData(self.driven.central, self._wake)
+        self.data = ExternalData(self.driven.central, self)
         self.data.configure(ExternalApi(server.url, INTERVAL_S, 5, None))
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """As a bus is woken."""
         self.woken += 1
 
-    def _run(self, work: Callable[[], bool]) -> bool | None:
-        done = work()
+    def turn(self) -> None:
+        wanted = self.data.turn(self.driven.now)
+        if not wanted:
+            return
+        output = self.driven.central.step(self.driven.now, wanted)
         if self.disk_is_full:
             self.driven.store.rollback()
             self.driven.central.forget()
-            return None
-        self.driven.store.commit()
-        return done
-
-    def turn(self) -> None:
-        self.data.turn(self.driven.now, self._run)
+            self.data.undone()
+        else:
+            self.driven.store.commit()
+            self.data.recorded(output.outcomes)
 
     def look(self) -> None:
         """A turn that begins a look, and turns until all that it brought is dealt with."""
@@ -221,7 +223,7 @@ def test_when_it_was_last_whole_is_never_later_than_now_whatever_a_peer_says(sai
     beat = Beat("lot-a", "UTC", "0", T0_MS, ["central-1"], [], "", said)
     header = write_header("central-9", T0_MS, beat)
     us.step(FromBus("central-9", [TOPIC_HEARTBEAT, header]))
-    data = ExternalData(us.central, lambda: None)
+    data = ExternalData(us.central, None)
     data.configure(ExternalApi("http://127.0.0.1:1/x", 300, 10, None))
     state = data.state(us.now)
     assert state is not None

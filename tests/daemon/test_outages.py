@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.centrals import Driven, meet, pair, success
 from zparkd.core import limits
+from zparkd.core.turn import WriteNotes
 from zparkd.daemon.outages import Outages
 
 
@@ -113,8 +114,7 @@ def test_a_peer_that_is_removed_is_not_missed_any_more(site) -> None:
 
 def restarted(site: Noting, away_s: float) -> None:
     """End the run of the first central, and begin another after a while."""
-    site.one.central.note_peers_at_end(site.one.now)
-    site.one.store.commit()
+    site.one.step(WriteNotes(at_end=True))
     site.one.wait(away_s)
     site.two.wait(away_s)
     site.one.start()

@@ -10,9 +10,10 @@ import zmq
 
 from zparkd.client import ControlClient
 from zparkd.config.load import load
-from zparkd.core.central import Central, FromEdge
+from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
+from zparkd.core.turn import FromEdge
 from zparkd.daemon.reactor import Reactor, read_clocks, settings_of
 from zparkd.storage.store import Store
 from zparkd.testbed.loopback import LoopbackCentral, wait_for

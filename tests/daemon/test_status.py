@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.support.centrals import SITE_TIME, T0_MS, Driven, meet, pair
 from zparkd.cli.commands.look.status import screen
-from zparkd.core.central import FromBus, SyncAnswer
 from zparkd.core.events.heads import digest
 from zparkd.core.replication.wire import (
     TOPIC_HEARTBEAT,
@@ -22,6 +21,7 @@ from zparkd.core.replication.wire import (
     write_header,
 )
 from zparkd.core.site import Lane
+from zparkd.core.turn import FromBus, SyncAnswer, WriteNotes
 from zparkd.daemon.status import Faults, status
 from zparkd.storage import edges_seen
 
@@ -106,7 +106,7 @@ def test_when_a_peer_was_heard_is_told_by_the_clock_as_it_is_now() -> None:
 def test_a_peer_that_was_heard_in_an_earlier_run_was_not_never_heard() -> None:
     central = Driven("central-1", peers=["central-2"])
     beat(central, "central-1", held=60)
-    central.central.note_peers_at_end(central.now)
+    central.step(WriteNotes(at_end=True))
     central.start()
     central.central.peers.restore(central.store.peer_notes())
     assert state_of_peer(central) == ("not heard yet", False)
@@ -131,7 +131,7 @@ def test_when_an_edge_was_heard_is_known_after_a_restart() -> None:
     central.ask("PING", "gate-1")
     central.ask("PING", "hand-held")
     central.wait(5)
-    central.central.note_edges(central.now)
+    central.central.step(central.now, [WriteNotes()])
     central.store.commit()
     before = told(central)["edges"]
     central.start()
@@ -158,7 +158,7 @@ def test_edges_are_written_down_about_once_a_minute_and_only_where_one_was_heard
         central.wait(1)
         if second % 7 == 0 and second < 200:
             central.ask("PING", "gate-1")
-        central.central.note_edges(central.now)
+        central.central.step(central.now, [WriteNotes()])
         writes.append(central.store.commit())
     assert 3 <= sum(writes) <= 5
 
@@ -186,7 +186,7 @@ def test_a_disk_that_takes_nothing_is_not_tried_in_every_turn_for_when_edges_wer
     for _ in range(100):
         central.wait(0.1)
         try:
-            central.central.note_edges(central.now)
+            central.central.step(central.now, [WriteNotes()])
             central.store.commit()
         except sqlite3.OperationalError:
             tries += 1
@@ -195,7 +195,7 @@ def test_a_disk_that_takes_nothing_is_not_tried_in_every_turn_for_when_edges_wer
     assert 1 <= tries <= 3
     central.store.connection.execute("PRAGMA query_only = OFF")
     central.wait(60)
-    central.central.note_edges(central.now)
+    central.central.step(central.now, [WriteNotes()])
     assert edges_seen.read(central.store.connection, []) == [("gate-1", T0_MS)]
 
 
@@ -229,8 +229,7 @@ def test_status_is_told_and_shown_whatever_a_peer_says(
     page = Page("lot-a", request.id, wall_ms, error=fault)
     header = write_header("central-2", timestamp, page)
     central.step(SyncAnswer(peer_id, [header, b"[]"] if fault is None else [header]))
-    central.central.note_peers_at_end(central.now)
-    central.store.commit()
+    central.step(WriteNotes(at_end=True))
     answer = orjson.loads(orjson.dumps(told(central)))
     shown = click.unstyle(screen(answer, datetime.now(UTC)))
     assert max(map(len, shown.split("\n"))) <= 80

@@ -22,13 +22,14 @@ from zparkd.camera.sources.frigate import of_camera
 from zparkd.camera.sources.mapped import Mapping, place_of
 from zparkd.config.load import ConfigError, load
 from zparkd.core import limits
-from zparkd.core.central import FromBus, Incoming, Output, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import read
 from zparkd.core.tariff import fields
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.line_map import Form
+from zparkd.core.turn import FromBus, Incoming, Output, SyncAnswer, SyncRequest
 from zparkd.daemon.control.commands import Commands
+from zparkd.transport.bus import Asker
 
 CORPUS = Path(__file__).with_name("corpus")
 CAPTURED = Path(__file__).parents[1] / "camera" / "captured"
@@ -230,11 +231,14 @@ def events() -> Feed:
 def control() -> Feed:
     """A command on the control socket: always answered, and with JSON."""
     samples = json_of("control")
-    commands = Commands({"status": lambda _: {"success": True}}, lambda work: work())
+    commands = Commands({"status": lambda _: {"success": True}})
 
     def feed(chance: random.Random) -> None:
         for _ in range(BATCH):
-            answer = orjson.loads(commands.answer(hostile(chance, samples)))
+            asked = commands.read(hostile(chance, samples), Asker())
+            found = commands.begin(asked)
+            assert isinstance(found, dict)
+            answer = orjson.loads(commands.end(asked, found))
             assert isinstance(answer["success"], bool)
 
     return feed

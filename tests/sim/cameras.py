@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from zparkd.core.central import FromEdge
+from zparkd.core.turn import FromEdge
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

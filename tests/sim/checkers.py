@@ -26,7 +26,7 @@ from tests.sim.oracle.stays import (
 )
 from tests.sim.world import World
 from zparkd.core import limits
-from zparkd.core.central import FromEdge
+from zparkd.core.turn import FromEdge
 
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.

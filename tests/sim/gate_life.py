@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from tests.sim.office import GUARD
-from zparkd.core.central import FromEdge
+from zparkd.core.turn import FromEdge
 
 if TYPE_CHECKING:
     from tests.sim.world import World

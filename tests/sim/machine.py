@@ -5,6 +5,7 @@ made up (`Sockets`), the clocks, and the disk, which is a database in memory: th
 any step between receiving, committing and sending, and takes along what was not committed.
 """
 
+import functools
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -25,13 +26,14 @@ from tests.sim.judge import Judge
 from tests.sim.oracle.gate import Time
 from tests.sim.vfs import OK
 from zparkd.core import limits
-from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position, Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
-from zparkd.daemon.reactor import Reactor, StorageFailed
+from zparkd.core.turn import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
+from zparkd.daemon.reactor import Reactor
 from zparkd.daemon.status import status
+from zparkd.daemon.transactions import StorageFailed
 from zparkd.storage.damage import Damaged
 from zparkd.storage.store import Store
 from zparkd.transport.bus import Drained
@@ -285,9 +287,6 @@ class Sockets:
     def redial(self, peer_id: str) -> None:
         self._machine.world.note(self._machine.name, f"dials {peer_id} anew")
 
-    def of_several_keys(self) -> set[str]:
-        return set()
-
     def reconfigure(self, listen: Any, peers: tuple[Peer, ...], keys: Keys) -> None:
         wanted = {peer.id for peer in peers}
         for socket, peer_id in list(self.waiting):
@@ -438,7 +437,8 @@ class Machine:
             reactor = self.reactor
             assert self.judge is not None
             self.judge.configured(self.peers)
-            self.guarded(lambda: reactor._committed(lambda: reactor._apply(self._config(), Keys())))
+            apply = functools.partial(reactor._apply, self._config(), Keys())
+            self.guarded(lambda: reactor._transactions.run(apply))
 
     def clocks(self) -> Now:
         """What its clocks show now."""

@@ -6,7 +6,7 @@ A message is on its way between two machines from `carry` until it is put into a
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zparkd.core.central import Incoming
+from zparkd.core.turn import Incoming
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

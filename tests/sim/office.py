@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tests.support.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, flat
-from zparkd.core.central import FromEdge
+from zparkd.core.turn import FromEdge
+from zparkd.transport.bus import Asker, Control
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -74,4 +75,4 @@ def tell(machine: "Machine", command: str, **fields: Any) -> None:
     if reactor is None:
         return
     body = orjson.dumps({"v": 1, "id": 1, "command": command, **fields})
-    machine.guarded(lambda: reactor._commands.answer(body))
+    machine.guarded(lambda: reactor._command(Control((), body, Asker())))

@@ -18,7 +18,6 @@ from tests.sim.machine import ROGUE_ID as ID
 from tests.sim.machine import identity_of
 from tests.sim.plans import Kind, Topology
 from zparkd.core import limits
-from zparkd.core.central import FromBus, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream, digest
 from zparkd.core.events.signing import StreamKey
@@ -35,6 +34,7 @@ from zparkd.core.replication.wire import (
     write_header,
     write_signed,
 )
+from zparkd.core.turn import FromBus, Incoming, SyncAnswer, SyncRequest
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

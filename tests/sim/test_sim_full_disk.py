@@ -8,7 +8,7 @@ import pytest
 from tests.sim.machine import Disk
 from tests.sim.plans import Plan
 from tests.sim.world import World
-from zparkd.core.central import FromEdge
+from zparkd.core.turn import FromEdge
 
 OPEN = (
     b'{"type":"BARRIER_OPEN","edge_id":"e","direction":"ENTRY","plate_id":"29A%05d",'

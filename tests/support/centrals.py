@@ -15,19 +15,12 @@ import orjson
 import zmq
 from zmq.utils import z85
 
-from zparkd.core.central import (
-    Central,
-    FromBus,
-    FromEdge,
-    Incoming,
-    Output,
-    SyncAnswer,
-    SyncRequest,
-)
+from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position, Stream, read
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Lane, Peer, Settings
+from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, Output, SyncAnswer, SyncRequest
 from zparkd.storage.store import Store
 
 T0_MS = 1_764_646_200_000  # 2025-12-02 10:30:00 at the site
@@ -97,6 +90,7 @@ class Driven:
         )
         self.store = Store(Path(":memory:"), id, "lot-a", "Asia/Ho_Chi_Minh")
         self.epoch = epoch - 1
+        self.not_sent: list[Incoming] = []
         self.start()
 
     def start(self) -> None:
@@ -124,7 +118,8 @@ class Driven:
 
     def step(self, *batch: Incoming) -> Output:
         """One turn, committed. What it sends is the caller's to deliver."""
-        output = self.central.step(self.now, batch)
+        not_sent, self.not_sent = self.not_sent, []
+        output = self.central.step(self.now, [*not_sent, *batch])
         self.store.commit()
         beat = self.central.heartbeat(self.now)
         if beat is not None:
@@ -137,7 +132,7 @@ class Driven:
         """The answers to requests that came in one turn."""
         output = self.step(*(FromEdge((b"%d" % i,), body) for i, body in enumerate(bodies)))
         for peer_id, _ in output.asks:
-            self.central.peers.not_sent(peer_id)
+            self.not_sent.append(NotSent(peer_id))
         assert [token for token, _ in output.replies] == [(b"%d" % i,) for i in range(len(bodies))]
         return [orjson.loads(answer) for _, answer in output.replies]
 
@@ -208,7 +203,7 @@ def meet(*centrals: Driven, turns: int = 200) -> None:
                 if peer_id in inbox:
                     inbox[peer_id].append(SyncRequest((driven.id.encode(),), frames))
                 else:
-                    driven.central.peers.not_sent(peer_id)
+                    driven.not_sent.append(NotSent(peer_id))
             for request in output.to_serve:
                 page = driven.central.serve(driven.now, request)
                 asker = request.token[0].decode()

@@ -9,8 +9,8 @@ import zmq
 
 from zparkd.config.load import Listen, load
 from zparkd.core import limits
-from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.site import Peer
+from zparkd.core.turn import FromBus, FromEdge, Incoming, LinkState, SyncAnswer, SyncRequest
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.transport.bus import BindError, Bus
 
@@ -47,12 +47,13 @@ def other(tmp_path: Path) -> Listen:
 
 
 def received(bus: Bus, count: int = 1) -> list[Incoming]:
-    """The next messages of a bus."""
+    """The next messages of a bus, which says besides how its links are."""
     messages: list[Incoming] = []
 
     def enough() -> bool:
         bus.poll(50, edges=True)
-        messages.extend(bus.drain().messages)
+        drained = bus.drain().messages
+        messages.extend(message for message in drained if not isinstance(message, LinkState))
         return len(messages) >= count
 
     wait_for(f"{count} messages", enough)

@@ -9,9 +9,9 @@ from loguru import logger
 
 from zparkd.config.load import Listen, load
 from zparkd.core import limits
-from zparkd.core.central import FromEdge
 from zparkd.core.keys import fingerprint, key_bytes
 from zparkd.core.site import Lane, Peer
+from zparkd.core.turn import FromEdge
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.transport import listeners
 from zparkd.transport.bus import Bus

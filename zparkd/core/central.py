@@ -5,18 +5,18 @@ sent. The caller owes it an open transaction, and sends nothing before that is c
 
     begin → step → commit → replies, publications, requests → pages
 
-No socket, clock, thread or randomness is known here.
+Besides, `heartbeat` and `serve` say what is sent after a commit, and `forget` undoes a turn. No
+socket, clock, thread or randomness is known here.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
-from zparkd.core.events.event import Event, Stream
+from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.gate.edge_state import EdgeStates
 from zparkd.core.gate.gate import decide, rests_on_what_is_inside
@@ -29,7 +29,7 @@ from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
 from zparkd.core.members.changes import MemberChanges
 from zparkd.core.principal import Principal
-from zparkd.core.reference.changes import ReferenceChanges
+from zparkd.core.reference.changes import NotCounting, ReferenceChanges
 from zparkd.core.replication import wire
 from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.ingest import Intake, Parts, Taken
@@ -41,83 +41,31 @@ from zparkd.core.replication.serving import Serving
 from zparkd.core.replication.signatures import Signatures
 from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Message, Page
 from zparkd.core.site import Settings
-
-Frames = list[bytes]
-Token = tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FromEdge:
-    """A request of an edge; `token` is where its answer goes.
-
-    `speaker` is the edge whose key it came with, None where no keys are in use. `by` is who asked
-    in its name over the control socket.
-    """
-
-    token: Token
-    body: bytes
-    speaker: str | None = None
-    by: Principal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FromBus:
-    """What a peer published."""
-
-    peer_id: str
-    frames: Frames
-
-
-@dataclass(frozen=True, slots=True)
-class SyncAnswer:
-    """What a peer answered to our sync request."""
-
-    peer_id: str
-    frames: Frames
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRequest:
-    """What a peer asks us; `token` is where the page goes.
-
-    `speaker` is the central whose key it came with, None where no keys are in use.
-    """
-
-    token: Token
-    frames: Frames
-    speaker: str | None = None
-
-
-Incoming = FromEdge | FromBus | SyncAnswer | SyncRequest
-
-
-def one_of_each(batch: Sequence[Incoming]) -> list[Incoming]:
-    """A batch with one message of each peer before the second of any: none waits for another's."""
-    before: Counter[str] = Counter()
-    turns: list[tuple[int, Incoming]] = []
-    for message in batch:
-        match message:
-            case FromBus(peer_id) | SyncAnswer(peer_id):
-                turns.append((before[peer_id], message))
-                before[peer_id] += 1
-            case _:
-                turns.append((0, message))
-    return [message for _, message in sorted(turns, key=lambda turn: turn[0])]
-
-
-@dataclass(slots=True)
-class Output:
-    """What is to be sent once the turn is committed, in this order; `recorded` are our events.
-
-    `left` are messages of peers that the turn had no room for: they belong to the next one.
-    """
-
-    replies: list[tuple[Token, bytes]] = field(default_factory=list)
-    published: list[Frames] = field(default_factory=list)
-    asks: list[tuple[str, Frames]] = field(default_factory=list)
-    to_serve: list[SyncRequest] = field(default_factory=list)
-    recorded: list[Event] = field(default_factory=list)
-    left: list[FromBus | SyncAnswer] = field(default_factory=list)
+from zparkd.core.tariff.fields import BadDocument
+from zparkd.core.turn import (
+    Admit,
+    Change,
+    Disown,
+    Fetched,
+    Frames,
+    FromBus,
+    FromEdge,
+    ImportPasses,
+    ImportStaff,
+    Incoming,
+    LinkState,
+    NotSent,
+    Outcome,
+    Output,
+    Probe,
+    Restore,
+    SetTariff,
+    SyncAnswer,
+    SyncRequest,
+    TakeOver,
+    WriteNotes,
+    one_of_each,
+)
 
 
 @dataclass(slots=True)
@@ -129,7 +77,6 @@ class Counters:
     faults: int = 0
     unreadable: int = 0
     unprojected: int = 0
-    set_aside: int = 0
 
 
 class Central:
@@ -155,7 +102,7 @@ class Central:
         self.clock = Clock(last_ms, now)
         self.peers = Peers(settings.site, stream)
         self.counters = Counters()
-        self.fetched_ms: int | None = None  # of the external API; None where there is none
+        self.fetched_ms: int | None = None  # see `Fetched`
         self._own_stream = OwnStream(log, stream, secret)
         self.reference = ReferenceChanges(log, self._own_stream, self.clock)
         self.members = MemberChanges(log, self._own_stream, self.clock)
@@ -174,10 +121,8 @@ class Central:
         self._next_flush_ms = now.mono_ms
         self.signatures = Signatures(log, self._own_stream, settings.site)
         self.admission = Admission(log, settings.id)
-        self.peers.takes = self.admission.takes
-        self._intake = Intake(
-            log, self.peers, self.signatures, settings.site, self.admission, self.duplicate_id.took
-        )
+        self.peers.admission = self.admission
+        self._intake = Intake(log, self.peers, self.signatures, settings.site, self.admission)
         self.serving = Serving(log, self.peers, self.signatures)
         self.signatures.identify(settings, identity)
         self.configure(settings)
@@ -187,6 +132,7 @@ class Central:
         self.settings = settings
         self._resolver.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
+        self._changing_keys = {p.id for p in settings.peers if len(p.public_keys) > 1}
         self._next_flush_ms = 0  # peers that came or went are written down at once
         self._next_beat_ms = 0  # and told at once, in the new rhythm
 
@@ -222,30 +168,70 @@ class Central:
         """
         output = Output()
         self._intake.apart = apart
-        requests = []
         self._events_read = 0
+        self.peers.note_synced(self.log.heads)
         for message in one_of_each(batch):
-            match message:
-                case FromEdge():
-                    requests.append(message)
-                case SyncRequest():
-                    output.to_serve.append(message)
-                case _ if self._events_read >= limits.EVENTS_PER_TURN:
-                    output.left.append(message)
-                case FromBus():
-                    self._from_bus(now, message)
-                case SyncAnswer():
-                    self._sync_answer(now, message)
+            self._take_in(now, message, output)
         self._learn_the_time(now)
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         self.duplicate_id.judge(self.clock, now)
-        for request in requests:
-            output.replies.append((request.token, self.answer(now, request)))
+        for message in batch:
+            if isinstance(message, FromEdge):
+                output.replies.append((message.token, self.answer(now, message)))
+            elif isinstance(message, Change):
+                output.outcomes.append(self._change(now, message))
         self._publish(now, output)
         for peer_id, ask in self.peers.next_asks(self.log.heads, now):
             output.asks.append((peer_id, [self._header(now, ask)]))
+        output.redials = self.peers.out_of_touch(now.mono_ms, self._changing_keys)
+        output.notes_due = self._peers_due(now) or self._edges_due(now)
         self.counters.messages_sent += len(output.published) + len(output.asks)
         return output
+
+    def _take_in(self, now: Now, message: Incoming, output: Output) -> None:
+        """All but what edges and people want, which waits until the rest is known."""
+        match message:
+            case SyncRequest():
+                output.to_serve.append(message)
+            case FromBus() | SyncAnswer() if self._events_read >= limits.EVENTS_PER_TURN:
+                output.left.append(message)
+            case FromBus():
+                self._from_bus(now, message)
+            case SyncAnswer():
+                self._sync_answer(now, message)
+            case LinkState(peer_id, fault):
+                self.peers.link(peer_id, fault)
+            case NotSent(peer_id):
+                self.peers.not_sent(peer_id)
+            case Fetched(at_ms):
+                self.fetched_ms = at_ms
+            case WriteNotes(at_end):
+                self._note_peers(now, at_end=at_end)
+                self._note_edges(now, at_end=at_end)
+
+    def _change(self, now: Now, change: Change) -> Outcome:
+        """What a change comes to that people or the external API want."""
+        try:
+            match change:
+                case SetTariff(document, by):
+                    return self.reference.set_tariff(now, document, by)
+                case ImportPasses(passes, by):
+                    return self.reference.import_passes(now, passes, by)
+                case ImportStaff(staff, by):
+                    return self.reference.import_staff(now, staff, by)
+                case TakeOver(stays):
+                    return self.old_stays.take(stays, self.settings.zone)
+                case Disown(member, since_ms, by):
+                    self.members.disown(now, member, since_ms, by)
+                case Restore(member, by):
+                    self.members.restore(now, member, by)
+                case Admit(member, by):
+                    self.admit(now, member, by)
+                case Probe(peer_id):
+                    self.peers.probe(peer_id)
+        except (NotCounting, BadDocument) as refused:
+            return refused
+        return None
 
     def _learn_the_time(self, now: Now) -> None:
         """Judge the wall clock by those of the peers; where it was set just now, ask them anew."""
@@ -361,26 +347,27 @@ class Central:
     def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
         return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
 
-    def note_peers(self, now: Now) -> None:
-        """Write down, now and then, what each peer holds. In a transaction of its own."""
-        self.peers.note_synced(self.log.heads)
+    def _peers_due(self, now: Now) -> bool:
         first = any(peer.synced_ms and not peer.saved for peer in self.peers.states.values())
-        if now.mono_ms < self._next_flush_ms and not first:
+        return first or now.mono_ms >= self._next_flush_ms
+
+    def _note_peers(self, now: Now, *, at_end: bool) -> None:
+        """Write down what each peer holds, so that the next run knows it."""
+        if at_end:
+            self.peers.note_all()
+        elif not self._peers_due(now):
             return
         self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
         self.log.note_peers(self.peers.states, self.peers.notes(now), now.wall_ms)
 
-    def note_peers_at_end(self, now: Now) -> None:
-        """Write it down once more before this run ends, so that the next one knows it."""
-        self._next_flush_ms = now.mono_ms
-        self.peers.note_all()
-        self.note_peers(now)
-
-    def note_edges(self, now: Now, *, at_end: bool = False) -> None:
-        """Write down, now and then, when edges were heard. In a transaction of its own."""
+    def _edges_due(self, now: Now) -> bool:
         new = self.edges.any_new()
         every_ms = limits.EDGES_NEW_FLUSH_MS if new else limits.EDGES_FLUSH_MS
-        if not at_end and now.mono_ms - self._edges_flushed_ms < every_ms:
+        return now.mono_ms - self._edges_flushed_ms >= every_ms
+
+    def _note_edges(self, now: Now, *, at_end: bool) -> None:
+        """Write down when edges were heard."""
+        if not (at_end or self._edges_due(now)):
             return
         self._edges_flushed_ms = now.mono_ms  # first: a disk that is full is not tried all the time
         seen = self.edges.unwritten()
@@ -455,6 +442,8 @@ class Central:
         first = parts[: limits.PAGE_EVENTS]
         self._events_read += len(first)
         taken = self._intake.take(peer, first, signed, certificates, now)
+        for event in taken.events:
+            self.duplicate_id.took(event)
         self.counters.unreadable = self._intake.unreadable
         self.counters.unprojected = self._intake.unprojected
         for stream, why in taken.refused.items():

@@ -6,7 +6,7 @@ the data held goes on counting, and `status` says how old it is.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,13 +17,23 @@ from zparkd.config.load import ExternalApi
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.reference.changes import NotCounting
+from zparkd.core.reference.changes import Imported, NotCounting
 from zparkd.core.reference.fetch_turn import is_our_turn
+from zparkd.core.tariff.fields import BadDocument
+from zparkd.core.turn import (
+    Change,
+    Fetched,
+    ImportPasses,
+    ImportStaff,
+    Incoming,
+    Outcome,
+    SetTariff,
+)
 from zparkd.daemon.control.reference_commands import remedy
 from zparkd.logs.messages import Message, say
+from zparkd.transport.bus import Bus
 
 FEES, PASSES, STAFF = NAMES = ("fee-config", "subscriptions", "staff")
-Run = Callable[[Callable[[], bool]], bool | None]
 
 
 class Document(NamedTuple):
@@ -42,14 +52,14 @@ class Look(NamedTuple):
 
 @dataclass(slots=True)
 class ExternalData:
-    """What is known of the external API. `wake` ends the loop's wait, from any thread.
+    """What is known of the external API. `bus` is woken where a look ended.
 
     `known` are the good documents as they came last, `left` the names of those whose differences
     are not all recorded yet, and `held` is how often reference data had changed when all were.
     """
 
     central: Central
-    wake: Callable[[], object]
+    bus: Bus
     api: ExternalApi | None = None
     known: dict[str, Document] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
@@ -57,6 +67,7 @@ class ExternalData:
     failures: int = 0
     due_ms: int = 0
     held: int = -1
+    _news: list[Incoming] = field(default_factory=list)
     _thread: threading.Thread | None = None
     _brought: SimpleQueue[tuple[ExternalApi, Look]] = field(default_factory=SimpleQueue)
 
@@ -67,18 +78,45 @@ class ExternalData:
         self.api = api
         self.known, self.left, self.faults = {}, [], []
         self.failures, self.due_ms, self.held = 0, 0, -1
-        self.central.fetched_ms = 0 if api is not None else None
+        self._news = [Fetched(0 if api is not None else None)]
 
-    def turn(self, now: Now, run: Run) -> None:
-        """What there is to do in this turn of the loop; `run` does it so that it is on the disk."""
+    def turn(self, now: Now) -> list[Incoming]:
+        """Go on, and say what the central is to be told: at most one change of the site's data."""
         self._take(now)
-        if self.left and run(lambda: self._record(now)) is None:
-            self.left, self.held = [], -1  # the disk refused it: the next look brings it again
+        self._look(now)
+        told, self._news = self._news, []
+        return [*told, self._change()] if self.left else told
+
+    def _look(self, now: Now) -> None:
+        """Begin a look, where it is time."""
         if self.api is None or now.mono_ms < self.due_ms or not self._is_our_turn(now):
             return
         if self._thread is None or not self._thread.is_alive():
             self._begin(self.api)
             self.due_ms = now.mono_ms + self._pause_ms(self.api)
+
+    def _change(self) -> Change:
+        """What makes the site's data what was brought, as far as one turn goes."""
+        name = self.left[0]
+        value = self.known[name].value
+        if name == FEES:
+            return SetTariff(value)
+        return ImportPasses(value) if name == PASSES else ImportStaff(value)
+
+    def recorded(self, outcomes: Sequence[Outcome]) -> None:
+        """What the change came to that the last turn wanted; of none there is nothing to say."""
+        for outcome in outcomes:
+            if isinstance(outcome, NotCounting):
+                self.faults = [*self.faults, f"{outcome}; {remedy(outcome.outranked)}"]
+            elif isinstance(outcome, BadDocument):
+                self.faults = [*self.faults, str(outcome)]
+            if not (isinstance(outcome, Imported) and outcome.left):
+                self.left = self.left[1:]
+            self.held = self.central.log.reference.changes
+
+    def undone(self) -> None:
+        """The disk refused what the last turn wanted: the next look brings it again."""
+        self.left, self.held = [], -1
 
     def _is_our_turn(self, now: Now) -> bool:
         assert self.api is not None
@@ -99,7 +137,7 @@ class ExternalData:
 
             self._brought.put((api, look(api, known)))
             with suppress(OSError):  # the loop has ended, or its wake-up is full: it is awake
-                self.wake()
+                self.bus.wake()
 
         self._thread = threading.Thread(target=work, name="external-api", daemon=True)
         self._thread.start()
@@ -133,28 +171,9 @@ class ExternalData:
             if self.faults:
                 say(Message.EXTERNAL_API_BACK)
             self.failures = 0
-            self.central.fetched_ms = self.central.clock.read(now).ms
+            self._news.append(Fetched(self.central.clock.read(now).ms))
         self.faults = brought.faults
         self.due_ms = now.mono_ms + self._pause_ms(api)
-
-    def _record(self, now: Now) -> bool:
-        """Make the site's data what was brought, as far as one turn goes."""
-        changes, name = self.central.reference, self.left[0]
-        value = self.known[name].value
-        left = 0
-        if name == FEES:
-            try:
-                changes.set_tariff(now, value)
-            except NotCounting as fault:
-                self.faults = [*self.faults, f"{fault}; {remedy(fault.outranked)}"]
-        elif name == PASSES:
-            left = changes.import_passes(now, value).left
-        elif name == STAFF:
-            left = changes.import_staff(now, value).left
-        if not left:
-            self.left = self.left[1:]
-        self.held = self.central.log.reference.changes
-        return True
 
     # --- for status --------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
-from zparkd.daemon.reactor import Reactor, StorageFailed, read_clocks, security_keys, settings_of
+from zparkd.daemon.reactor import Reactor, read_clocks, security_keys, settings_of
+from zparkd.daemon.transactions import StorageFailed
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import complain, in_journal, show_times_in, start_log

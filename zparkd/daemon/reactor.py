@@ -10,18 +10,18 @@ import functools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from enum import Enum
-from typing import TypeVar
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from zparkd.config.load import Config, ConfigError, Fault, load, restart_faults, secret_key
 from zparkd.config.schema import SecurityMode
 from zparkd.core import limits
-from zparkd.core.central import Central, FromEdge, Incoming, Output, Token
+from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
-from zparkd.daemon.control.commands import Answer, Commands, Request
+from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, Token, WriteNotes
+from zparkd.daemon.control.commands import FAILED, Answer, Commands, Request, Wants
 from zparkd.daemon.control.edge_requests import Handed
 from zparkd.daemon.control.import_commands import import_commands
 from zparkd.daemon.control.member_commands import member_commands
@@ -35,42 +35,13 @@ from zparkd.daemon.outages import Outages
 from zparkd.daemon.status import Faults, SecurityState, status
 from zparkd.daemon.sync_queue import Waiting
 from zparkd.daemon.systemd import Notifier, status_text
+from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, Undone, Why, passes
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import show_times_in
-from zparkd.storage.damage import Damaged, is_damage
 from zparkd.storage.store import Store
-from zparkd.transport.bus import BindError, Bus
+from zparkd.transport.bus import BindError, Bus, Control
 from zparkd.transport.zap import Keys, identity_of, keys_of
-
-
-class Undone(Enum):
-    """Why a transaction was undone, and so what becomes of its messages."""
-
-    BLEW_UP = "one of them broke a rule: each is tried alone"
-    FULL = "the disk takes no more: each is tried alone, since some write nothing"
-    BUSY = "another process holds the database: all are refused, since each would wait"
-
-
-# After these nothing that the disk says can be believed.
-_FATAL = {
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOMEM,
-}
-# What a full or locked disk answers: the transaction is undone, and the next may do better.
-_PASSING = {
-    sqlite3.SQLITE_FULL: Undone.FULL,
-    sqlite3.SQLITE_READONLY: Undone.FULL,
-    sqlite3.SQLITE_BUSY: Undone.BUSY,
-    sqlite3.SQLITE_LOCKED: Undone.BUSY,
-}
-
-_Result = TypeVar("_Result")
-
-
-class StorageFailed(Exception):
-    """The disk failed in a way after which nothing can be promised: the daemon must stop."""
 
 
 def read_clocks() -> Now:
@@ -130,10 +101,11 @@ class Reactor:
         self._faults = Faults()
         self._to_serve = Waiting()
         self._left: list[Incoming] = []  # of peers, beyond what a turn does
+        self._not_sent: list[Incoming] = []
         self._changes = Changes(central)
         self._outages = Outages(central, store)
+        self._transactions = Transactions(config.storage_path, store, central, self._outages)
         self._notify = Notifier()
-        self._undone = Undone.FULL
         self._edges_answered = False
         self._file_due_ms = 0
         self._commands = Commands(
@@ -141,14 +113,13 @@ class Reactor:
                 "status": self._status,
                 "reload": self._reload_command,
                 "peers.write": self._write_peers,
-                "peer.test": lambda request: peer_test(request, self._central, self._clocks()),
+                "peer.test": lambda request: peer_test(request, central, self._clocks()),
             }
             | reference_commands(central, self._clocks)
-            | member_commands(central, self._clocks)
-            | import_commands(central, self._clocks),
-            self._committed,
+            | member_commands(central)
+            | import_commands(central, self._clocks)
         )
-        self._external = ExternalData(central, lambda: bus.wake_fd.send(b"\0"))
+        self._external = ExternalData(central, bus)
         self._external.configure(config.external_api)
         self._handed = Handed()  # the command `edge`, whose answers are the gate's
 
@@ -167,8 +138,7 @@ class Reactor:
             self.once()
         self._notify.stopping()
         now = read_clocks()
-        self._committed(lambda: self._central.note_peers_at_end(now))
-        self._committed(lambda: self._central.note_edges(now, at_end=True))
+        self._transactions.run(lambda: self._central.step(now, [WriteNotes(at_end=True)]))
 
     def once(self) -> None:
         """Wait for something to come in, and do all that follows from it."""
@@ -179,24 +149,20 @@ class Reactor:
         # Before anything is taken in: what a reload cuts off has its answers by now.
         if self._reload_asked or self._files_changed(now):
             self._reload_asked = False
-            self._committed(self._reload)
+            self._transactions.run(self._reload)
         edges = self._edges_answered
         self._bus.poll(self.wait_ms(now), edges)
         self._bus.await_company(limits.COMPANY_MS)
         left, self._left = self._left, []
         drained = self._bus.drain(peers=not left)
-        askers = {asked.token: asked.asker for asked in drained.controls}
-        commands = self._handed.take(
-            (asked.token, asked.body, asked.asker) for asked in drained.controls
-        )
-        self._turn([*left, *drained.messages, *self._handed.due(edges)])
-        for peer_id, fault in drained.link_faults.items():
-            self._central.peers.states[peer_id].link_fault = fault
-        for token, body in commands:
-            self._bus.answer_control(token, self._commands.answer(body, askers[token]))
+        commands = self._handed.take(drained.controls)
+        not_sent, self._not_sent = self._not_sent, []
+        self._turn([*left, *not_sent, *drained.messages, *self._handed.due(edges)])
+        for command in commands:
+            self._bus.answer_control(command.token, self._command(command))
         for token, body in self._handed.refused():
             self._bus.answer_control(token, body)
-        self._external.turn(now, self._committed)
+        self._fetch(now)
         self._notify.turned(now.mono_ms, self._state)
 
     def wait_ms(self, now: Now) -> int:
@@ -208,25 +174,31 @@ class Reactor:
 
     def _turn(self, batch: Sequence[Incoming]) -> None:
         now = self._clocks()
-        output = self._committed(lambda: self._central.step(now, batch))
-        if output is not None:
-            self._send(output)
-        else:
-            for message in batch:
-                if self._undone is Undone.BUSY:
-                    self._refuse(message)
-                else:
-                    self._alone(message)
-                self._beat()  # each of them may take its time
+        match self._step(now, batch):
+            case Committed(output):
+                if output.notes_due:
+                    self._step(now, [WriteNotes()])
+            case Undone(why):
+                for message in batch:
+                    if why is Why.BUSY:
+                        self._refuse(message)
+                    else:
+                        self._alone(message)
+                    self._beat()  # each of them may take its time
         self._beat()
-        self._committed(lambda: self._central.note_peers(now))
-        self._committed(lambda: self._central.note_edges(now))
-        self._committed(lambda: self._outages.note(now))
+        self._transactions.run(lambda: self._outages.note(now))
         self._serve(now)
-        for peer_id in self._central.peers.out_of_touch(now.mono_ms, self._bus.of_several_keys()):
-            self._bus.redial(peer_id)
         self._changes.look(now)
         self._look_at_file(now)
+
+    def _step(
+        self, now: Now, batch: Sequence[Incoming], *, apart: bool = False
+    ) -> Committed[Output] | Undone:
+        """Take in a batch; what comes of it is on the disk, and then sent."""
+        done = self._transactions.run(lambda: self._central.step(now, batch, apart=apart))
+        if isinstance(done, Committed):
+            self._send(done.result)
+        return done
 
     def _look_at_file(self, now: Now) -> None:
         """Once a second: what is written to a file that was moved away would be lost."""
@@ -234,40 +206,6 @@ class Reactor:
             self._file_due_ms = now.mono_ms + limits.FILE_LOOKED_AT_MS
             if not self._store.is_in_place():
                 raise StorageFailed(f"{self._config.storage_path} was moved away or replaced")
-
-    def _committed(self, work: Callable[[], _Result]) -> _Result | None:
-        """What `work` returns, once it is on the disk; None where it was undone instead."""
-        try:
-            result = work()
-            self._central.sign()
-            wrote = self._store.commit()
-        except Exception as fault:
-            self._undo(fault)
-            return None
-        if wrote and self._faults.storage is not None:
-            self._faults.storage = None
-            say(Message.STORAGE_BACK)
-        return result
-
-    def _undo(self, fault: Exception) -> None:
-        """Roll back. Raises StorageFailed or Damaged where nothing can be trusted any more."""
-        code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-        if isinstance(fault, sqlite3.Error) and is_damage(fault):
-            raise Damaged(self._config.storage_path, fault) from fault
-        if code in _FATAL:
-            raise StorageFailed(f"{self._config.storage_path}: {fault}") from fault
-        self._undone = _PASSING.get(code, Undone.BLEW_UP)
-        if self._undone is Undone.BLEW_UP:
-            say(Message.TURN_FAILED, fault)
-        elif self._faults.storage is None:
-            self._faults.storage = str(fault)
-            say(Message.STORAGE_FAILED, reason=fault)
-        try:
-            moved = self._store.rollback()
-        except sqlite3.Error as second:
-            raise StorageFailed(f"{self._config.storage_path}: {second}") from second
-        self._central.forget(moved)
-        self._outages.forget()
 
     def _beat(self) -> None:
         """Tell peers that we live, where it is time; of what is on the disk, and needing none."""
@@ -278,14 +216,13 @@ class Reactor:
     def _alone(self, message: Incoming) -> None:
         """One message of a batch that was undone: only the one at fault is refused."""
         now = self._clocks()
-        output = self._committed(lambda: self._central.step(now, [message], apart=True))
-        if output is not None:
-            self._send(output)
+        done = self._step(now, [message], apart=True)
+        if isinstance(done, Committed):
             return
-        if self._undone is Undone.BLEW_UP:
+        if done.why is Why.BLEW_UP:
             text = repr(message)[: limits.SET_ASIDE_CHARACTERS]
-            self._committed(lambda: self._store.set_aside(text, now.wall_ms))
-            self._central.counters.set_aside += 1
+            self._transactions.run(lambda: self._store.set_aside(text, now.wall_ms))
+            self._faults.set_aside += 1
         self._refuse(message)
 
     def _refuse(self, message: Incoming) -> None:
@@ -307,7 +244,9 @@ class Reactor:
             self._bus.publish(frames)
         for peer_id, frames in output.asks:
             if not self._bus.ask(peer_id, frames):
-                self._central.peers.not_sent(peer_id)
+                self._not_sent.append(NotSent(peer_id))
+        for peer_id in output.redials:
+            self._bus.redial(peer_id)
         self._to_serve.extend(output.to_serve)
         self._left += output.left
         if output.recorded:
@@ -317,16 +256,45 @@ class Reactor:
         """Answer what peers ask for: after the edges, and a few pages a turn."""
         for _ in range(min(len(self._to_serve), limits.PAGES_PER_TURN)):
             request = self._to_serve.popleft()
-            frames = self._committed(functools.partial(self._central.serve, now, request))
-            if frames is not None:
-                self._bus.answer_peer(request.token, frames)
+            done = self._transactions.run(functools.partial(self._central.serve, now, request))
+            if isinstance(done, Committed) and done.result is not None:
+                self._bus.answer_peer(request.token, done.result)
+
+    def _fetch(self, now: Now) -> None:
+        """Go on with the external API: what it brought is recorded as far as one turn goes."""
+        wanted = self._external.turn(now)
+        if wanted:
+            match self._step(now, wanted):
+                case Committed(output):
+                    self._external.recorded(output.outcomes)
+                case Undone():
+                    self._external.undone()
+
+    def _told_faults(self) -> Faults:
+        return replace(self._faults, storage=self._transactions.fault)
 
     def _state(self) -> str | None:
         """How it is, in a line."""
-        faults, now = self._faults, self._clocks()
-        return self._committed(lambda: status_text(self._central, self._store, faults, now))
+        faults, now = self._told_faults(), self._clocks()
+        done = self._transactions.run(lambda: status_text(self._central, self._store, faults, now))
+        return done.result if isinstance(done, Committed) else None
 
     # --- control --------------------------------------------------------------------------------
+
+    def _command(self, control: Control) -> bytes:
+        """The answer to a command: looked up, or what came of the change that it wants."""
+        command = self._commands.read(control.body, control.asker)
+        answer = FAILED
+        match self._transactions.run(lambda: self._commands.begin(command)):
+            case Committed(Wants(change, tell)):
+                done = self._step(self._clocks(), [change])
+                if isinstance(done, Committed):
+                    (outcome,) = done.result.outcomes
+                    told = self._transactions.run(lambda: tell(outcome))
+                    answer = told.result if isinstance(told, Committed) else FAILED
+            case Committed(dict(found)):
+                answer = found
+        return self._commands.end(command, answer)
 
     def _status(self, _: Request) -> Answer:
         now = self._clocks()
@@ -344,7 +312,7 @@ class Reactor:
             self._store,
             now,
             self._started,
-            self._faults,
+            self._told_faults(),
             security=security,
             external_api=external_api,
             catching_up=self._changes.catching_up,
@@ -393,7 +361,7 @@ class Reactor:
         except BindError as refused:
             return [wanted.fault(refused.key, str(refused))]
         except sqlite3.Error as fault:
-            if fault.sqlite_errorcode & 0xFF not in _PASSING:
+            if not passes(fault):
                 raise
             self._store.rollback()
             text = f"could not be written to the database: {fault}; mend that, then zparkctl reload"

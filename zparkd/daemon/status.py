@@ -39,6 +39,7 @@ class Faults:
 
     config: str | None = None
     storage: str | None = None
+    set_aside: int = 0  # messages that could not be handled, since the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +278,10 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
         )
     yield from problems_of_events(central)
     yield from problems_of_quotas(central, now)
-    if central.counters.set_aside:
+    if faults.set_aside:
         yield _problem(
             "SET_ASIDE",
-            f"{central.counters.set_aside} messages since the start could not be handled",
+            f"{faults.set_aside} messages since the start could not be handled",
             "they are in the table set_aside; report them with the log",
         )
     if central.signatures.unsigned:

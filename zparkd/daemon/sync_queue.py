@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from zparkd.core import limits
-from zparkd.core.central import SyncRequest, Token
+from zparkd.core.turn import SyncRequest, Token
 
 _Asker = str | Token
 

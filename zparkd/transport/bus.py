@@ -21,16 +21,17 @@ import zmq
 
 from zparkd.config.load import Listen
 from zparkd.core import limits
-from zparkd.core.central import (
+from zparkd.core.site import Peer
+from zparkd.core.turn import (
     Frames,
     FromBus,
     FromEdge,
     Incoming,
+    LinkState,
     SyncAnswer,
     SyncRequest,
     Token,
 )
-from zparkd.core.site import Peer
 from zparkd.transport.floods import Flood, Floods
 from zparkd.transport.listeners import BindError, Ports
 from zparkd.transport.peer_link import Link
@@ -68,7 +69,6 @@ class Drained:
 
     messages: list[Incoming] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
-    link_faults: dict[str, str | None] = field(default_factory=dict)
     signalled: bool = False
 
 
@@ -133,10 +133,6 @@ class Bus:
         self._hang_up(link)
         self._dial(link.peer, link.turn + 1)
 
-    def of_several_keys(self) -> set[str]:
-        """The peers that are changing their key: which one to dial with is found by trying."""
-        return {id for id, link in self._links.items() if len(link.peer.public_keys) > 1}
-
     def _connect(self, peers: tuple[Peer, ...]) -> None:
         wanted = {peer.id: peer for peer in peers}
         for link in list(self._links.values()):
@@ -179,6 +175,10 @@ class Bus:
             zmq.zmq_poll([it for it in self._poller.sockets if it[0] not in events], timeout_ms)
             self._ready = dict(self._poller.poll(0))
 
+    def wake(self) -> None:
+        """End a poll at once; from any thread."""
+        self.wake_fd.send(b"\0")
+
     def drain(self, *, peers: bool = True) -> Drained:
         """Take what is there off every socket, up to a limit each. Peers before edges.
 
@@ -194,7 +194,7 @@ class Bus:
         for id, link in self._links.items():
             if link.monitor in self._ready:
                 link.look()
-                drained.link_faults[id] = link.error
+                take(LinkState(id, link.error))
             if not peers:
                 continue
             for frames in self._received(link.sync):

@@ -14,8 +14,8 @@ from tests.support.centrals import (
     pair,
     success,
 )
-from zparkd.core.central import FromBus, FromEdge
 from zparkd.core.events.event import Kind
+from zparkd.core.turn import FromBus, FromEdge
 
 ENTRY_ID = f"central-1_{T0_MS}_{PLATE}"
 

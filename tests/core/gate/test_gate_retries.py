@@ -3,9 +3,9 @@
 import pytest
 
 from tests.support.centrals import EDGE, HOUR_S, PLATE, Answer, Driven, code, meet, pair, success
-from zparkd.core.central import FromEdge
 from zparkd.core.events.event import Kind
 from zparkd.core.site import Direction, Lane
+from zparkd.core.turn import FromEdge
 
 OTHER = "30F99999"
 DAY_S = 24 * HOUR_S

@@ -13,7 +13,6 @@ from nacl.signing import VerifyKey
 
 from tests.support.centrals import T0_MS, Driven, identity, meet, success
 from zparkd.core import limits
-from zparkd.core.central import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.events.signing import StreamKey
 from zparkd.core.replication import forks
@@ -27,6 +26,7 @@ from zparkd.core.replication.wire import (
     write_header,
     write_signed,
 )
+from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, SyncAnswer, SyncRequest
 
 ONE, TWO, THREE, LIAR = "central-1", "central-2", "central-3", "central-9"
 
@@ -46,7 +46,7 @@ def talk(*centrals: Driven, seconds: float = 10) -> None:
                 if peer_id in inbox:
                     inbox[peer_id].append(SyncRequest((driven.id.encode(),), frames))
                 else:
-                    driven.central.peers.not_sent(peer_id)
+                    driven.not_sent.append(NotSent(peer_id))
             for request in output.to_serve:
                 page = driven.central.serve(driven.now, request)
                 if page is not None:

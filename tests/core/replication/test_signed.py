@@ -15,7 +15,6 @@ from tests.support.centrals import (
     success,
 )
 from zparkd.core import limits
-from zparkd.core.central import FromBus, FromEdge, SyncAnswer
 from zparkd.core.events.event import (
     Facts,
     Kind,
@@ -39,6 +38,7 @@ from zparkd.core.replication.wire import (
     write_header,
     write_signed,
 )
+from zparkd.core.turn import FromBus, FromEdge, SyncAnswer
 
 ONE, TWO, THREE = "central-1", "central-2", "central-3"
 

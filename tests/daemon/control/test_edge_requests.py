@@ -6,7 +6,7 @@ import pytest
 from zparkd.core import limits
 from zparkd.core.principal import Principal
 from zparkd.daemon.control.edge_requests import Handed
-from zparkd.transport.bus import Asker
+from zparkd.transport.bus import Asker, Control
 
 TOKEN = (b"asker", b"")
 ROOT = Asker(0, 1)
@@ -19,7 +19,7 @@ def command(**fields: object) -> bytes:
 def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
     handed = Handed()
     request = {"type": "PING", "edge_id": "e"}
-    assert handed.take([(TOKEN, command(command="edge", request=request), ROOT)]) == []
+    assert handed.take([Control(TOKEN, command(command="edge", request=request), ROOT)]) == []
     assert handed.due(edges=False) == []
     [due] = handed.due(edges=True)
     assert orjson.loads(due.body) == request
@@ -38,15 +38,16 @@ def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
 
 def test_other_commands_and_garbage_are_passed_on() -> None:
     handed = Handed()
-    others = [(TOKEN, command(command="status")), (TOKEN, b"\xff"), (TOKEN, b"[]")]
-    assert handed.take([(*other, ROOT) for other in others]) == others
+    bodies = [command(command="status"), b"\xff", b"[]"]
+    others = [Control(TOKEN, body, ROOT) for body in bodies]
+    assert handed.take(others) == others
     assert handed.answered((b"edge", b""), b"{}") is None
 
 
 @pytest.mark.parametrize("request_", [None, 1, "PING", [], ["x"]])
 def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
     handed = Handed()
-    handed.take([(TOKEN, command(command="edge", request=request_), ROOT)])
+    handed.take([Control(TOKEN, command(command="edge", request=request_), ROOT)])
     assert handed.due(edges=True) == []
     [(token, answer)] = handed.refused()
     assert token == TOKEN
@@ -56,7 +57,7 @@ def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
 
 def test_only_so_many_wait() -> None:
     handed = Handed()
-    one = (TOKEN, command(command="edge", request={}), ROOT)
+    one = Control(TOKEN, command(command="edge", request={}), ROOT)
     handed.take([one] * (limits.HANDED_WAITING + 1))
     assert len(handed.due(edges=True)) == limits.HANDED_WAITING
     [(_, answer)] = handed.refused()
@@ -76,6 +77,6 @@ def test_only_so_many_wait() -> None:
 )
 def test_who_acts_is_whom_the_gateway_knows_else_the_account(said: object, by: Principal) -> None:
     handed = Handed()
-    handed.take([(TOKEN, command(command="edge", request={"type": "PING"}, by=said), ROOT)])
+    handed.take([Control(TOKEN, command(command="edge", request={"type": "PING"}, by=said), ROOT)])
     [due] = handed.due(edges=True)
     assert due.by == by

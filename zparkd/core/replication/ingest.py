@@ -8,7 +8,7 @@ Each stream is judged by itself: what is wrong with an event stops that stream t
 message, and nothing else. See `refusals`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zparkd.core.clock import Now
@@ -30,12 +30,12 @@ Parts = tuple[bytes, bytes]
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a message: how many events were stored, of which streams any came at all.
+    """What became of a message: the events that were stored, of which streams any came at all.
 
     `refused` says of which streams something was not taken, and why.
     """
 
-    count: int = 0
+    events: list[Event] = field(default_factory=list)
     sent: set[Stream] = field(default_factory=set)
     refused: dict[Stream, Refusal] = field(default_factory=dict)
 
@@ -63,9 +63,7 @@ class Intake:
         signatures: Signatures,
         site: str,
         admission: Admission,
-        took: Callable[[Event], None],
     ) -> None:
-        """`took` is told of each event that was appended."""
         self.quotas = Quotas()
         self._admission = admission
         self.unreadable = 0
@@ -75,7 +73,6 @@ class Intake:
         self._log = log
         self._peers = peers
         self._site = site
-        self._took = took
 
     def take(
         self,
@@ -241,18 +238,16 @@ class Intake:
         if not run:
             return
         if not self._signatures.required:
-            taken.count += sum(self._append(event) for event in run)
+            self._append(run, taken)
             return
         good, fault = self._signed(stream, run, heads, certificate)
         last = good[-1].position.seq - run[0].position.seq if good else -1
-        for event in run[: last + 1]:
-            self._append(event)
+        self._append(run[: last + 1], taken)
         if good:
             self._log.signed.certify(self._signatures.believed(stream))
             for head in good:
                 self._log.signed.sign(head)
             self._signatures.unsigned.discard(stream)
-        taken.count += last + 1
         if fault is not None:
             raise fault
 
@@ -322,16 +317,16 @@ class Intake:
         self._log.signed.forked(stream, at.seq, forks.write(proof))
         raise _Forked(at)
 
-    def _append(self, event: Event) -> int:
-        if event.personal is None:
-            self.unreadable += 1
-        if self.apart:
-            self.unprojected += not self._log.append_apart(event)
-        else:
-            self._log.append(event)
-        self._peers.took(event.position)
-        self._took(event)
-        return 1
+    def _append(self, run: Sequence[Event], taken: Taken) -> None:
+        for event in run:
+            if event.personal is None:
+                self.unreadable += 1
+            if self.apart:
+                self.unprojected += not self._log.append_apart(event)
+            else:
+                self._log.append(event)
+            self._peers.took(event.position)
+            taken.events.append(event)
 
 
 class _Forked(Exception):

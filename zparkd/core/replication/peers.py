@@ -4,7 +4,7 @@ One state of need a peer: at most one sync request is under way to each, and a s
 of one peer at a time. A peer that has an event serves it, whoever its origin is.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import Heads, HeadVector, count_missing, only_in
+from zparkd.core.members.admission import Admission
 from zparkd.core.reference.fetch_turn import Fetcher
 from zparkd.core.replication.peer_state import Asked, PeerNote, PeerState
 from zparkd.core.replication.refusals import Refusal, Refused, Why
@@ -37,7 +38,7 @@ class Peers:
     own: Stream
     timeout_ms: int = 0
     states: dict[str, PeerState] = field(default_factory=dict)
-    takes: Callable[[str], bool] = lambda _: True  # whether events of an origin are taken in
+    admission: Admission | None = None  # whose events are taken in; those of all where None
     _next_ask: int = 1
     _on_its_way: dict[Stream, tuple[int, int]] = field(default_factory=dict)
 
@@ -274,10 +275,18 @@ class Peers:
         if peer.replied_ms is not None and now.mono_ms - peer.replied_ms >= _MEASURE_EVERY_MS:
             peer.probed_ms = None
 
-    def probe(self, peer: PeerState) -> None:
-        """Ask this peer in the next turn, whatever it was asked or answered before."""
-        peer.probed_ms = None
-        peer.rest_until_ms = 0
+    def link(self, peer_id: str, fault: str | None) -> None:
+        """Why there is no connection to a peer; None where there is."""
+        peer = self.states.get(peer_id)
+        if peer is not None:
+            peer.link_fault = fault
+
+    def probe(self, peer_id: str) -> None:
+        """Ask this peer at once, whatever it was asked or answered before."""
+        peer = self.states.get(peer_id)
+        if peer is not None:
+            peer.probed_ms = None
+            peer.rest_until_ms = 0
 
     def not_sent(self, peer_id: str) -> None:
         """The request could not be sent: the peer is not there, and another one waits for it."""
@@ -364,7 +373,7 @@ class Peers:
         """Look whether a peer has more of a stream than the `held` that we do."""
         theirs = peer.heads.get(stream, 0) if peer.heads is not None else 0
         more = max(0, theirs - held) if stream != self.own else 0
-        if more and not self.takes(stream.origin):
+        if more and self.admission is not None and not self.admission.takes(stream.origin):
             more = 0
         peer.missing += more - peer.ahead.get(stream, 0)
         if more:

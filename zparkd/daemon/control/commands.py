@@ -2,7 +2,8 @@
 
 A request is a JSON object with `v`, `id`, `command` and the command's own fields; its answer
 repeats `v` and `id` and says `success`. Each command is one entry of a table: a function from
-the request to the answer, run inside the loop, so it must be quick.
+the request to the answer, run inside the loop, so it must be quick. One that changes something
+does not do it: it says what it wants, and how what comes of that is told.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,14 +13,24 @@ import msgspec
 import orjson
 
 from zparkd.core.principal import Principal
+from zparkd.core.turn import Change
 from zparkd.logs.messages import Message, say
 from zparkd.transport.bus import Asker
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
-Command = Callable[[Request], Answer]
 CommandId = str | int | None
 PROTOCOL_VERSION = 1
+
+
+class Wants(NamedTuple):
+    """A change that is to be made in a turn, and what to answer to what it comes to."""
+
+    change: Change
+    answer: Callable[[Any], Answer]
+
+
+Command = Callable[[Request], Answer | Wants]
 
 
 def principal(request: Request, asker: Asker) -> Principal:
@@ -42,6 +53,8 @@ class Asked(NamedTuple):
     id: CommandId
     name: str | None
     request: Request
+    by: Principal = Principal()
+    asker: Asker = Asker()
 
 
 def read(body: bytes) -> Asked:
@@ -63,39 +76,40 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
     return orjson.dumps({"v": PROTOCOL_VERSION, "id": id, **answer})
 
 
-_NOBODY = Asker()
 # All others may change something, and so are logged with who asked.
 READING = frozenset(
     {"status", "peer.test", "tariff.show", "pass.list", "staff.list", "member.list", "member.show"}
 )
 _IN_PARTS = frozenset({"import.stays"})  # logged once, with what ends them
+FAILED = no("failed", "the daemon's log says why")
 
 
 class Commands:
-    """The table of commands. `run` calls one so that what it wrote is on the disk, or undone."""
+    """The table of commands: each is read, begun and ended."""
 
-    def __init__(
-        self, table: Mapping[str, Command], run: Callable[[Callable[[], Answer]], Answer | None]
-    ) -> None:
+    def __init__(self, table: Mapping[str, Command]) -> None:
         self._table = table
-        self._run = run
 
-    def answer(self, body: bytes, asker: Asker = _NOBODY) -> bytes:
-        """The answer to one request, whatever its bytes are; `asker` is who sent it."""
+    def read(self, body: bytes, asker: Asker) -> Asked:
+        """The command in a request of this asker, whatever its bytes are."""
         asked = read(body)
-        by = principal(asked.request, asker)
-        command = self._table.get(asked.name) if asked.name is not None else None
+        return asked._replace(by=principal(asked.request, asker), asker=asker)
+
+    def begin(self, asked: Asked) -> Answer | Wants:
+        """The answer to a command, or what it wants changed."""
         if asked.name is None or asked.id is None:
-            answer = no("bad_request", "a command is a JSON object with v, id and command")
-        elif command is None:
-            answer = no("unknown_command", f"command {asked.name!r} is not known here")
-        else:
-            known = command
-            answer = self._run(lambda: known({**asked.request, "by": by})) or no(
-                "failed", "the daemon's log says why"
-            )
-            if asked.name not in READING | _IN_PARTS:
-                done = "done" if answer.get("success") is True else "refused"
-                who = f"{by.login}, through {asker}" if by.login is not None else asker
-                say(Message.COMMAND, command=asked.name, asker=who, outcome=done)
+            return no("bad_request", "a command is a JSON object with v, id and command")
+        command = self._table.get(asked.name)
+        if command is None:
+            return no("unknown_command", f"command {asked.name!r} is not known here")
+        return command({**asked.request, "by": asked.by})
+
+    def end(self, asked: Asked, answer: Answer) -> bytes:
+        """An answer as it is sent; one that may have changed something is logged."""
+        known = asked.id is not None and asked.name in self._table
+        if known and asked.name not in READING | _IN_PARTS:
+            done = "done" if answer.get("success") is True else "refused"
+            login = asked.by.login
+            who = f"{login}, through {asked.asker}" if login is not None else asked.asker
+            say(Message.COMMAND, command=asked.name, asker=who, outcome=done)
         return envelope(asked.id, answer)

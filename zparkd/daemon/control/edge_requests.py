@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import orjson
 
 from zparkd.core import limits
-from zparkd.core.central import FromEdge, Token
+from zparkd.core.turn import FromEdge, Token
 from zparkd.daemon.control.commands import Answer, CommandId, envelope, no, principal, read
-from zparkd.transport.bus import Asker
+from zparkd.transport.bus import Control
 
 COMMAND = "edge"
 
@@ -28,13 +28,13 @@ class Handed:
         self._number = 0
         self._refused: list[tuple[Token, bytes]] = []
 
-    def take(self, controls: Iterable[tuple[Token, bytes, Asker]]) -> list[tuple[Token, bytes]]:
+    def take(self, controls: Iterable[Control]) -> list[Control]:
         """Take up those commands that are an edge's request; the others."""
         others = []
-        for token, body, asker in controls:
-            asked = read(body)
+        for control in controls:
+            token, asked = control.token, read(control.body)
             if asked.name != COMMAND:
-                others.append((token, body))
+                others.append(control)
                 continue
             request = _frame(asked.request.get("request"))
             if request is None:
@@ -45,7 +45,7 @@ class Handed:
                 self._number += 1
                 mine = (b"handed", b"%d" % self._number)
                 self._askers[mine] = (token, asked.id)
-                by = principal(asked.request, asker)
+                by = principal(asked.request, control.asker)
                 self._waiting.append(FromEdge(mine, request, by=by))
         return others
 

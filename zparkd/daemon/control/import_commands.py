@@ -11,7 +11,8 @@ from collections.abc import Callable
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.gate.old_stays import BadStays, read_stays
-from zparkd.daemon.control.commands import Answer, Command, Request, no
+from zparkd.core.turn import TakeOver
+from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 from zparkd.logs.messages import Message, say
 
 _COUNTS = ("stays", "entries", "exits")
@@ -21,7 +22,7 @@ _CLOCKS_DIFFER_S = 24 * 3600
 def import_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
     """The table of them, for one central."""
 
-    def take(request: Request) -> Answer:
+    def take(request: Request) -> Answer | Wants:
         try:
             stays = read_stays(request.get("stays"))
         except BadStays as bad:
@@ -30,7 +31,7 @@ def import_commands(central: Central, now: Callable[[], Now]) -> dict[str, Comma
         for stay in stays:
             if max(stay.entry_s, stay.exit_s or 0) > latest_s:
                 return no("bad_request", f"stays: a time of {stay.plate_id} is in the future")
-        return {"success": True, **central.old_stays.take(stays, central.settings.zone)._asdict()}
+        return Wants(TakeOver(stays), lambda taken: {"success": True, **taken._asdict()})
 
     def done(request: Request) -> Answer:
         counts = {name: request.get(name) for name in _COUNTS}

@@ -15,18 +15,18 @@ from typing import Any
 
 from zparkd.core import limits
 from zparkd.core.central import Central
-from zparkd.core.clock import Now
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.members.votes import Voices
 from zparkd.core.site import CENTRAL_ID
-from zparkd.daemon.control.commands import Answer, Command, Request, no
+from zparkd.core.turn import Admit, Change, Disown, Restore
+from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 
 _NOBODY = Voices(frozenset(), frozenset())
 
 
-def member_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
+def member_commands(central: Central) -> dict[str, Command]:
     """The table of them, for one central."""
-    changes, log = central.members, central.log
+    log = central.log
 
     def of(member: str) -> dict[str, Any]:
         streams = [stream for stream in log.heads if stream.origin == member]
@@ -40,27 +40,26 @@ def member_commands(central: Central, now: Callable[[], Now]) -> dict[str, Comma
         streams = sorted(stream for stream in log.heads if stream.origin == member)
         return _yes({**of(member), "heads": [_stream(central, stream) for stream in streams]})
 
-    def said(work: Callable[[str, Request], object], request: Request, *, own: bool) -> Answer:
+    def said(request: Request, change: Callable[[str], Change]) -> Answer | Wants:
         member = request.get("member")
         if (refused := _unknown(central, member)) is not None:
             return refused
         assert isinstance(member, str)
-        if member == central.settings.id and not own:
+        if member == central.settings.id:
             return no("own", f"{member} is this central: what it says of itself does not count")
-        work(member, request)
-        return _yes(of(member))
+        return Wants(change(member), lambda _: _yes(of(member)))
 
-    def disown(request: Request) -> Answer:
+    def disown(request: Request) -> Answer | Wants:
         since = request.get("since_ms")
         if since is not None and not (isinstance(since, int) and 0 <= since <= limits.TIME_MS_MAX):
             return no("bad_request", "since_ms: must be a time in ms, or null")
-        return said(lambda id, it: changes.disown(now(), id, since, it["by"]), request, own=False)
+        return said(request, lambda member: Disown(member, since, request["by"]))
 
-    def restore(request: Request) -> Answer:
-        return said(lambda id, it: changes.restore(now(), id, it["by"]), request, own=False)
+    def restore(request: Request) -> Answer | Wants:
+        return said(request, lambda member: Restore(member, request["by"]))
 
-    def admit(request: Request) -> Answer:
-        return said(lambda id, it: central.admit(now(), id, it["by"]), request, own=False)
+    def admit(request: Request) -> Answer | Wants:
+        return said(request, lambda member: Admit(member, request["by"]))
 
     return {
         "member.list": lambda _: _yes({"members": [*_members(central)]}),

@@ -5,10 +5,11 @@ The command `peer.test` has the peer asked at once; told when that was, it says 
 
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.daemon.control.commands import Answer, Request, no
+from zparkd.core.turn import Probe
+from zparkd.daemon.control.commands import Answer, Request, Wants, no
 
 
-def peer_test(request: Request, central: Central, now: Now) -> Answer:
+def peer_test(request: Request, central: Central, now: Now) -> Answer | Wants:
     """`since_ms` is None to ask, and then the `asked_ms` of that answer to hear what came of it.
 
     The answer has `answered`; once that is true, `round_trip_ms`, and `error`, which is what is
@@ -20,8 +21,8 @@ def peer_test(request: Request, central: Central, now: Now) -> Answer:
         known = ", ".join(central.peers.states) or "none"
         return no("unknown_peer", f"{peer_id} is no configured peer; known are: {known}")
     if since_ms is None:
-        central.peers.probe(peer)
-        return {"success": True, "asked_ms": now.mono_ms, "answered": False}
+        asked = {"success": True, "asked_ms": now.mono_ms, "answered": False}
+        return Wants(Probe(peer.id), lambda _: asked)
     if not isinstance(since_ms, int):
         return no("bad_request", "since_ms: must be what asked_ms was")
     answered = peer.asked is None and peer.replied_ms is not None and peer.replied_ms >= since_ms

@@ -19,12 +19,12 @@ from zparkd.core.clock import Now
 from zparkd.core.reference.changes import Imported, NotCounting, Outranked
 from zparkd.core.reference.lists import read_passes, read_staff
 from zparkd.core.tariff.fields import BadDocument
-from zparkd.daemon.control.commands import Answer, Command, Request, no
+from zparkd.core.turn import ImportPasses, ImportStaff, SetTariff
+from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 
 
 def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
     """The table of them, for one central."""
-    changes = central.reference
     held = central.log.reference
 
     def missing() -> dict[str, Any]:
@@ -32,11 +32,11 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
         peers = central.peers.incomplete(central.log.heads, now().mono_ms)
         return {"incomplete": peers} if peers else {}
 
-    def set_tariff(request: Request) -> Answer:
-        document = request.get("document")
-        return _judged(
-            lambda: {"version": changes.set_tariff(now(), document, request["by"]), **missing()}
-        )
+    def set_tariff(request: Request) -> Wants:
+        def told(done: int | NotCounting | BadDocument) -> Answer:
+            return _yes({"version": done, **missing()}) if isinstance(done, int) else _refused(done)
+
+        return Wants(SetTariff(request.get("document"), request["by"]), told)
 
     def show_tariff(_: Request) -> Answer:
         tariff = held.tariff()
@@ -46,13 +46,19 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
         answer = {"version": tariff.tariff.version, "document": tariff.document}
         return _yes(answer | {"set_by": set_by and set_by[0], "set_ms": tariff.set_ms})
 
-    def import_passes(request: Request) -> Answer:
-        entries = request.get("entries")
-        return _imported(lambda: changes.import_passes(now(), read_passes(entries), request["by"]))
+    def import_passes(request: Request) -> Answer | Wants:
+        try:
+            entries = read_passes(request.get("entries"))
+        except BadDocument as bad:
+            return _refused(bad)
+        return Wants(ImportPasses(entries, request["by"]), _imported)
 
-    def import_staff(request: Request) -> Answer:
-        entries = request.get("entries")
-        return _imported(lambda: changes.import_staff(now(), read_staff(entries), request["by"]))
+    def import_staff(request: Request) -> Answer | Wants:
+        try:
+            entries = read_staff(request.get("entries"))
+        except BadDocument as bad:
+            return _refused(bad)
+        return Wants(ImportStaff(entries, request["by"]), _imported)
 
     return {
         "tariff.set": set_tariff,
@@ -68,26 +74,21 @@ def _yes(answer: dict[str, Any]) -> Answer:
     return {"success": True, **answer}
 
 
-def _imported(work: Callable[[], Imported]) -> Answer:
-    def imported() -> dict[str, Any]:
-        done = work()
-        return {**done._asdict(), "outranked": [_of(lost) for lost in done.outranked]}
-
-    return _judged(imported)
+def _imported(done: Imported | NotCounting | BadDocument) -> Answer:
+    if isinstance(done, Imported):
+        return _yes({**done._asdict(), "outranked": [_of(lost) for lost in done.outranked]})
+    return _refused(done)
 
 
-def _judged(work: Callable[[], dict[str, Any]]) -> Answer:
-    """What `work` answers, or what is wrong with the document that it was given."""
-    try:
-        return _yes(work())
-    except NotCounting as fault:
-        lost = fault.outranked
+def _refused(why: NotCounting | BadDocument) -> Answer:
+    """What is wrong with the document that was given, or who outranks it."""
+    if isinstance(why, NotCounting):
+        lost = why.outranked
         return no("outranked", f"{lost}; {remedy(lost)}") | {"outranked": [_of(lost)]}
-    except BadDocument as bad:
-        faults = [str(fault) for fault in bad.faults]
-        answer = no("bad_document", "; ".join(faults))
-        answer["error"]["faults"] = faults
-        return answer | {"faults": faults}
+    faults = [str(fault) for fault in why.faults]
+    answer = no("bad_document", "; ".join(faults))
+    answer["error"]["faults"] = faults
+    return answer | {"faults": faults}
 
 
 def remedy(lost: Outranked) -> str:
