@@ -61,9 +61,7 @@ def every_vehicle_is_a_car() -> Planted:
     right = Resolver._vehicle
 
     def vehicle(self: Any, found: Resolved) -> Any:
-        type = found.request.camera_type or found.lane.camera_type
-        if type is None and found.detection is not None:
-            type = found.detection.camera_type
+        type = zparkd.core.gate.resolve._camera_type(found)
         said = dataclasses.replace(found.request, camera_type=type or DEFAULT_CAMERA_TYPE)
         return right(self, replace(found, request=said))
 
@@ -106,12 +104,12 @@ def open_for_what_was_seen_long_ago() -> Planted:
 
 
 def speak_for_any_edge() -> Planted:
-    admit = Resolver._admit
+    resolve = Resolver.resolve
 
-    def believed(self: Any, now: Any, time: Any, request: Any) -> None:
-        admit(self, now, time, dataclasses.replace(request, speaker=None))
+    def believed(self: Any, now: Any, request: Any) -> Resolved:
+        return resolve(self, now, dataclasses.replace(request, speaker=None))
 
-    return patch.object(Resolver, "_admit", believed)
+    return patch.object(Resolver, "resolve", believed)
 
 
 # --- what a request leaves out -------------------------------------------------------------------
@@ -210,7 +208,7 @@ def a_close_confirms_nothing() -> Planted:
 def a_close_after_an_exit_confirms() -> Planted:
     """What an edge opened before its last exit is still waiting for its close."""
 
-    def own_unconfirmed(self: Any, now: Any, edge_id: str) -> Any:
+    def own_unconfirmed(self: Any, edge_id: str, last_open: Any) -> Any:
         for event in self._log.opens_of(edge_id, 64):
             held = self._log.stay_of(event.position) if event.kind == Kind.ENTRY else None
             if held is not None and not held.stay.confirmed:

@@ -250,9 +250,9 @@ class Central:
         """What an edge is answered: its request is read, resolved, decided and recorded."""
         try:
             request = read_request(asked.body, asked.speaker, asked.by)
-            found = self._resolver.resolve(now, request)
         except Refusal as no:
-            return refusal(no, no.request_id)
+            return refusal(no, request_id_in(asked.body))
+        found = self._resolver.resolve(now, request)
         decision = decide(found)
         event = self._recorder.record(now, found, decision)
         incomplete: list[str] = []

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream, VehicleKey
@@ -26,6 +27,15 @@ class Detection:
     plate_view: str | None
     confidence: float | None
     quote: Quote | None = None
+
+
+class Remembered(NamedTuple):
+    """What is remembered of an edge that bears on its request."""
+
+    detection: Detection | None = None  # what its camera lately said of the plate
+    quote: Quote | None = None  # what it was last told that the plate would pay
+    opened: Position | None = None  # the open that this one repeats, if neither names a request
+    last_open: Position | None = None  # for what its barrier was opened here last
 
 
 @dataclass(slots=True)
@@ -100,6 +110,23 @@ class EdgeStates:
             return False
         edge.allowance -= 1
         return True
+
+    def remembered(
+        self, edge_id: str, plate_id: str | None, camera_type: str | None, mono_ms: int
+    ) -> Remembered:
+        """What bears on a request of an edge that was just heard.
+
+        `camera_type` is the type of vehicle as far as request or lane say it.
+        """
+        last_open = self.last_open(edge_id, mono_ms)
+        if plate_id is None:
+            return Remembered(last_open=last_open)
+        detection = self.detection(edge_id, plate_id, mono_ms)
+        if camera_type is None and detection is not None:
+            camera_type = detection.camera_type
+        quote = self.quote(edge_id, plate_id, mono_ms)
+        opened = self.opened_lately(edge_id, plate_id, camera_type, mono_ms)
+        return Remembered(detection, quote, opened, last_open)
 
     def detected(self, edge_id: str, plate_id: str, detection: Detection) -> None:
         """Note what an edge saw."""

@@ -45,6 +45,7 @@ Decision = Refuse | Answer | Record
 def decide(found: Resolved) -> Decision:
     """What a request comes to."""
     try:
+        _check_speaker(found)
         if found.recorded is not None and found.request.request_id is not None:
             return _repeat(found, found.recorded)
         match found.request.type:
@@ -69,6 +70,26 @@ def rests_on_what_is_inside(found: Resolved, decision: Decision) -> bool:
         case Answer():
             return found.request.type is RequestType.DETECTION
     return False
+
+
+def _check_speaker(found: Resolved) -> None:
+    """Refuse one who asks too often, or in the name of another or of none."""
+    if not found.within_rate:
+        per_s = found.settings.edge_requests_per_s
+        raise Refusal(
+            Code.RATE_LIMITED, f"edge_id: more than {per_s:g} requests a second; ask again later"
+        )
+    edge_id, speaker = found.request.edge_id, found.speaker
+    if speaker != edge_id:
+        raise Refusal(
+            Code.FORBIDDEN,
+            f"edge_id: this connection has the key of {speaker}, which speaks for no other",
+        )
+    if not found.is_known:
+        raise Refusal(
+            Code.FORBIDDEN,
+            f"edge_id: {edge_id} is no edge of this central; it has no file in edges.d",
+        )
 
 
 # --- what came before ---------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Recorder:
     def record(self, now: Now, found: Resolved, decision: Decision) -> Event | None:
         """The event that the answer is made from, recorded now or before; None without one."""
         request = found.request
-        if request.type is RequestType.BARRIER_CLOSE:
+        if request.type is RequestType.BARRIER_CLOSE and found.may_ask:
             self._edges.closed(request.edge_id)
         match decision:
             case Record():
@@ -119,7 +119,7 @@ class Recorder:
 
 def _as_seen(found: Resolved) -> tuple[str | None, float | None]:
     """View and confidence of the plate, by the request, else by the detection before it."""
-    request, seen = found.request, found.detection
+    request, seen = found.request, found.remembered.detection
     if seen is None:
         return request.plate_view, request.confidence
     confidence = seen.confidence if request.confidence is None else request.confidence

@@ -41,16 +41,12 @@ class Code(StrEnum):
 
 
 class Refusal(Exception):
-    """A "no" to an edge: raised where a rule says it, made an answer in `responses` alone.
+    """A "no" to an edge: raised where a rule says it, made an answer in `responses` alone."""
 
-    `request_id` is that of the request, where it could not be read or was not looked into.
-    """
-
-    def __init__(self, code: Code, message: str, request_id: str | None = None) -> None:
+    def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.request_id = request_id
 
 
 def bad(message: str) -> Refusal:
@@ -108,16 +104,12 @@ def read_request(body: bytes, speaker: str | None = None, by: Principal | None =
 
     `speaker` and `by` as in `Request`, proved by whoever took it in.
     """
-    try:
-        if len(body) > limits.EDGE_REQUEST_BYTES:
-            raise Refusal(
-                Code.TOO_LARGE,
-                f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
-            )
-        return _request(_object(body), speaker, by)
-    except Refusal as no:
-        no.request_id = request_id_in(body)
-        raise
+    if len(body) > limits.EDGE_REQUEST_BYTES:
+        raise Refusal(
+            Code.TOO_LARGE,
+            f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes, not {len(body)}",
+        )
+    return _request(_object(body), speaker, by)
 
 
 def request_id_in(body: bytes) -> str | None:

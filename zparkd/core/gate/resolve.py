@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now, Stamp, site_time
-from zparkd.core.events.event import Event, Kind, VehicleKey
+from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
 from zparkd.core.gate.charges import Quote
-from zparkd.core.gate.edge_state import Detection, EdgeStates
-from zparkd.core.gate.requests import Code, Refusal, Request, RequestType
+from zparkd.core.gate.edge_state import EdgeStates, Remembered
+from zparkd.core.gate.requests import Request, RequestType
 from zparkd.core.log import HeldStay, Log
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction, Lane, Settings
 from zparkd.core.stays import Stay
@@ -26,22 +26,39 @@ _ANSWERED = (*OPENS, Kind.CONFIRM)
 class Resolved(Struct, frozen=True):
     """A request, with all that its answer and its event are made from.
 
-    Where `recorded` is there, nothing that stands after it is looked up.
+    Nothing is looked up for one who `may_ask` nothing, and where `recorded` is there, nothing that
+    stands after it.
     """
 
     request: Request
     settings: Settings
     time: Stamp  # when it came, as this central stamps events
     lane: Lane
-    new_act: bool  # no event of its request_id is held
-    may_force: bool
+    within_rate: bool  # who speaks asks no more often than is allowed
+    remembered: Remembered = Remembered()
+    new_act: bool = True  # no event of its request_id is held
+    may_force: bool = False
     recorded: Event | None = None  # what it recorded when it came before
     seen_before: bool = False  # its vehicle was recorded as seen when it came before
-    detection: Detection | None = None  # what its camera lately said of its plate
     vehicle: VehicleKey | None = None
     held: HeldStay | None = None  # the open stay of the vehicle; of a close, the one it is about
     direction: Direction | None = None
     quote: Quote | None = None  # by which a detection is told a fee, or an exit is charged
+
+    @property
+    def speaker(self) -> str:
+        """The edge that speaks: whose key it is, else the one that is named."""
+        return self.request.speaker or self.request.edge_id
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is such an edge; one that speaks for itself was let in as one."""
+        return self.request.by is None or self.settings.admits(self.request.edge_id)
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether it is answered at all, and not turned away for who speaks or how often."""
+        return self.within_rate and self.speaker == self.request.edge_id and self.is_known
 
 
 class Resolver:
@@ -59,21 +76,20 @@ class Resolver:
         self._lanes = {lane.id: lane for lane in settings.lanes}
 
     def resolve(self, now: Now, request: Request) -> Resolved:
-        """All that bears on a request. Raises Refusal where it may not be asked, or not now."""
-        time = self._clock.read(now)
-        self._admit(now, time, request)
-        lane = self._lanes.get(request.edge_id) or Lane(request.edge_id)
-        detection = self._detection(now, request)
+        """All that bears on a request."""
+        found = self._heard(now, request)
+        if not found.may_ask:
+            return found
+        edge_id, lane = request.edge_id, found.lane
+        camera_type = request.camera_type or lane.camera_type
+        remembered = self._edges.remembered(edge_id, request.plate_id, camera_type, now.mono_ms)
         acts = self._acts(request)
-        found = Resolved(
-            request,
-            self._settings,
-            time,
-            lane,
+        found = replace(
+            found,
+            remembered=remembered,
             new_act=not acts,
             may_force=not request.force or self._log.reference.is_staff(request.staff_id),
-            recorded=self._recorded(acts) or self._unnamed(now, request, lane, detection),
-            detection=detection,
+            recorded=self._recorded(acts) or self._unnamed(request, remembered),
         )
         if found.recorded is not None:
             return found
@@ -81,33 +97,18 @@ class Resolver:
             case RequestType.DETECTION:
                 return self._of_detection(found)
             case RequestType.BARRIER_OPEN if request.plate_id is not None:
-                return self._of_open(now, found, acts)
+                return self._of_open(found, acts)
             case RequestType.BARRIER_CLOSE:
-                return self._of_close(now, found)
+                return self._of_close(found)
         return found
 
-    def _admit(self, now: Now, time: Stamp, request: Request) -> None:
-        """Note who speaks, before anything is looked up for it."""
-        speaker, per_s = request.speaker or request.edge_id, self._settings.edge_requests_per_s
-        # Counted for who speaks, so that nobody uses up what is another's.
-        if not self._edges.heard(speaker, time.ms, now.mono_ms, per_s):
-            raise Refusal(
-                Code.RATE_LIMITED,
-                f"edge_id: more than {per_s:g} requests a second; ask again later",
-                request.request_id,
-            )
-        if speaker != request.edge_id:
-            raise Refusal(
-                Code.FORBIDDEN,
-                f"edge_id: this connection has the key of {speaker}, which speaks for no other",
-                request.request_id,
-            )
-        if request.by is not None and not self._settings.admits(request.edge_id):
-            raise Refusal(
-                Code.FORBIDDEN,
-                f"edge_id: {request.edge_id} is no edge of this central; it has no file in edges.d",
-                request.request_id,
-            )
+    def _heard(self, now: Now, request: Request) -> Resolved:
+        """Note who speaks: counted for that edge, so that nobody uses up what is another's."""
+        time, per_s = self._clock.read(now), self._settings.edge_requests_per_s
+        speaker = request.speaker or request.edge_id
+        lane = self._lanes.get(request.edge_id) or Lane(request.edge_id)
+        within_rate = self._edges.heard(speaker, time.ms, now.mono_ms, per_s)
+        return Resolved(request, self._settings, time, lane, within_rate)
 
     # --- what it repeats -----------------------------------------------------------------------
 
@@ -123,39 +124,26 @@ class Resolver:
         own = (event for event in answered if event.position.origin == self._settings.id)
         return next(own, None) or next(iter(answered), None)
 
-    def _unnamed(
-        self, now: Now, request: Request, lane: Lane, detection: Detection | None
-    ) -> Event | None:
+    def _unnamed(self, request: Request, remembered: Remembered) -> Event | None:
         """The same for an open that names no request: one of this vehicle a moment ago."""
-        if not request.is_unnamed_open:
+        if not request.is_unnamed_open or remembered.opened is None:
             return None
-        assert request.plate_id is not None
-        camera_type = _camera_type(request, lane, detection)
-        position = self._edges.opened_lately(
-            request.edge_id, request.plate_id, camera_type, now.mono_ms
-        )
-        return self._log.event(position) if position is not None else None
+        return self._log.event(remembered.opened)
 
     # --- what it is about ----------------------------------------------------------------------
-
-    def _detection(self, now: Now, request: Request) -> Detection | None:
-        if request.plate_id is None:
-            return None
-        return self._edges.detection(request.edge_id, request.plate_id, now.mono_ms)
 
     def _of_detection(self, found: Resolved) -> Resolved:
         vehicle, held = self._vehicle(found)
         quote = self._quote(found, held.stay, found.time.ms) if held is not None else None
         return replace(found, vehicle=vehicle, held=held, quote=quote)
 
-    def _of_open(self, now: Now, found: Resolved, acts: list[Event]) -> Resolved:
+    def _of_open(self, found: Resolved, acts: list[Event]) -> Resolved:
         vehicle, held = self._vehicle(found)
         seen_before = any(it.kind == Kind.SEEN and it.vehicle == vehicle for it in acts)
         direction = _direction(found, held)
         quote = None
         if direction is Direction.EXIT:
-            told = self._edges.quote(found.request.edge_id, vehicle.plate_id, now.mono_ms)
-            quote = self._exit_quote(found, held.stay if held is not None else None, told)
+            quote = self._exit_quote(found, held.stay if held is not None else None)
         return replace(
             found,
             vehicle=vehicle,
@@ -165,7 +153,7 @@ class Resolver:
             quote=quote,
         )
 
-    def _of_close(self, now: Now, found: Resolved) -> Resolved:
+    def _of_close(self, found: Resolved) -> Resolved:
         request = found.request
         if request.event is not None:
             entry = self._log.find(*request.event)
@@ -173,29 +161,28 @@ class Resolver:
         elif request.plate_id is not None:
             held = self._vehicle(found)[1]
         else:
-            held = self._own_unconfirmed(now, request.edge_id)
+            held = self._own_unconfirmed(request.edge_id, found.remembered.last_open)
         return replace(found, held=held, vehicle=held.stay.vehicle if held is not None else None)
 
     def _vehicle(self, found: Resolved) -> tuple[VehicleKey, HeldStay | None]:
         """The vehicle of a request that names a plate, and its open stay."""
         assert found.request.plate_id is not None
         inside = self._log.inside(found.request.plate_id)
-        camera_type = _camera_type(found.request, found.lane, found.detection)
+        camera_type = _camera_type(found)
         if camera_type is None and len(inside) == 1:
             camera_type = inside[0].stay.vehicle.camera_type
         vehicle = VehicleKey(camera_type or DEFAULT_CAMERA_TYPE, found.request.plate_id)
         return vehicle, next((held for held in inside if held.stay.vehicle == vehicle), None)
 
-    def _own_unconfirmed(self, now: Now, edge_id: str) -> HeldStay | None:
+    def _own_unconfirmed(self, edge_id: str, last_open: Position | None) -> HeldStay | None:
         """The stay of this edge's latest entry that no close came for yet.
 
         The latest is the one that came last to be held here: no time stamp is asked, since a
         clock may have been wrong. What was opened here just now goes before what came from
         another central meanwhile.
         """
-        last = self._edges.last_open(edge_id, now.mono_ms)
         opens = self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT)
-        mine = self._log.event(last) if last is not None else None
+        mine = self._log.event(last_open) if last_open is not None else None
         for event in opens if mine is None else [mine, *opens]:
             if event.kind == Kind.EXIT:
                 return None
@@ -206,8 +193,9 @@ class Resolver:
 
     # --- what it costs -------------------------------------------------------------------------
 
-    def _exit_quote(self, found: Resolved, stay: Stay | None, told: Quote | None) -> Quote:
-        """What the edge was `told` of this stay a moment ago, else by what it is charged now."""
+    def _exit_quote(self, found: Resolved, stay: Stay | None) -> Quote:
+        """What the edge was told of this stay a moment ago, else by what it is charged now."""
+        told = found.remembered.quote
         if stay is None or told is None or told.entry != stay.entry:
             return self._quote(found, stay, None)
         if told.held_pass is None:
@@ -228,16 +216,17 @@ class Resolver:
         return self._log.reference.pass_of(vehicle.plate_id, vehicle.camera_type, day)
 
 
-def _camera_type(request: Request, lane: Lane, detection: Detection | None) -> str | None:
+def _camera_type(found: Resolved) -> str | None:
     """The type of vehicle, where the request, its lane or its detection says one."""
-    if request.camera_type or lane.camera_type:
-        return request.camera_type or lane.camera_type
-    return detection.camera_type if detection is not None else None
+    camera_type, seen = found.request.camera_type or found.lane.camera_type, found.remembered
+    if camera_type is None and seen.detection is not None:
+        return seen.detection.camera_type
+    return camera_type
 
 
 def _direction(found: Resolved, held: HeldStay | None) -> Direction:
     """Which way a vehicle goes: as is said, as its camera saw, or as its open stay has it."""
-    direction = found.request.direction or found.lane.direction
-    if direction is None and found.detection is not None:
-        direction = found.detection.direction
+    direction, seen = found.request.direction or found.lane.direction, found.remembered
+    if direction is None and seen.detection is not None:
+        direction = seen.detection.direction
     return direction or (Direction.ENTRY if held is None else Direction.EXIT)
