@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.web.auth.caller import IN_SCOPE, Caller
-from zparkd.web.auth.credentials import Credentials, CredentialsError, Role, read
+from zparkd.web.auth.credentials import Credentials, CredentialsError, Role, User, read, write
 from zparkd.web.auth.sessions import Session, Sessions
 from zparkd.web.http.answers import Problem
 
@@ -88,6 +89,23 @@ class Access:
                     self.required = True
                 self.required = self.required or bool(self._known)
         return self._known
+
+    def renew(self, user: User, kept: str) -> User:
+        """Keep the same password in another form; that person's sessions go on.
+
+        Where the gateway may not write the file, or it says something else by now, nothing changes.
+        """
+        fresh = msgspec.structs.replace(user, password=kept)
+        try:
+            known = read(self._file)
+            if known.user(user.name) != user:
+                return user
+            write(self._file, known.with_user(fresh))
+        except (CredentialsError, OSError):
+            return user
+        self._known, self._stamp = known.with_user(fresh), self._stamped()
+        self.sessions.renew(user.name, user.password, kept)
+        return fresh
 
     def _stamped(self) -> tuple[int, int, int] | None:
         try:

@@ -68,8 +68,7 @@ def add(file: Path, name: str, role: str, staff_id: str | None) -> None:
     """
     place, known = _known(file)
     fresh = User(name, Role(role), hashed(_password()), staff_id)
-    others = tuple(one for one in known.users if one.name != name)
-    _write(place, Credentials((*others, fresh), known.tokens))
+    _write(place, known.with_user(fresh))
     click.echo(f"{name}: {role}, in {place}")
 
 

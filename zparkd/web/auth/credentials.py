@@ -1,8 +1,8 @@
 """Who may use the gateway: people with passwords and machines with tokens, in one file.
 
-`web-users.json` beside the configuration holds no secret in clear: of a password a scrypt hash,
-of a token, which is long and random, a plain one. It is written by `zparkd-web user` and `token`.
-Others than its owner and group may not read it.
+`web-users.json` beside the configuration holds no secret in clear: of a password an Argon2id
+hash, of a token, which is long and random, a plain one. It is written by `zparkd-web user` and
+`token`. Others than its owner and group may not read it.
 """
 
 import hashlib
@@ -15,6 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import nacl.exceptions
+import nacl.pwhash
+from nacl.pwhash import argon2id
 
 from zparkd.config.atomic_file import replace_file
 from zparkd.core import limits
@@ -24,9 +27,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TOKEN_PREFIX = "zpw_"
 PASSWORD_CHARACTERS = (10, 256)
 _FORBIDDEN = 0o037  # to others all, to the group all but reading
-_COST = 2**15  # with 8 blocks: 32 MiB and some tens of ms a try
-_BLOCKS = 8
-_MEMORY = 64 * 1024 * 1024
+_OPERATIONS, _MEMORY = 2, 64 * 1024 * 1024  # some tens of ms a try
+_NOBODYS = (  # of a password that nobody knows
+    "$argon2id$v=19$m=65536,t=2,p=1$"
+    "fF0ZzDx6ChR1HNK04J3CNg$T8MfkRS2HmJ5w3Vq/J7rty/k1Boe/rcwerrKSwoch3E"
+)
+_OLD_COST, _OLD_BLOCKS, _OLD_MEMORY = 2**15, 8, 64 * 1024 * 1024
+_OLD_FORM = f"scrypt${_OLD_COST}${_OLD_BLOCKS}$"
 
 
 class Role(StrEnum):
@@ -43,7 +50,8 @@ class Role(StrEnum):
 
 
 class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person. `password` is `scrypt$cost$blocks$salt$hash`, the last two in hex.
+    """A person. `password` is what `hashed` makes of it, or what earlier versions did:
+    `scrypt$cost$blocks$salt$hash`, the last two in hex.
 
     `staff_id` is who this is on the site's list of staff; the name where there is none.
     """
@@ -74,6 +82,16 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def user(self, name: str) -> User | None:
         """The person of this name."""
         return next((user for user in self.users if user.name == name), None)
+
+    @property
+    def some_old(self) -> bool:
+        """Whether the password of anybody is kept in the old form."""
+        return any(is_old(user.password) for user in self.users)
+
+    def with_user(self, fresh: User) -> "Credentials":
+        """The same with this person, who takes the place of any other of the name."""
+        others = (user for user in self.users if user.name != fresh.name)
+        return Credentials((*others, fresh), self.tokens)
 
     def token(self, secret: str) -> Token | None:
         """The machine that has this token."""
@@ -119,25 +137,54 @@ def write(file: Path, credentials: Credentials) -> None:
 
 def hashed(password: str) -> str:
     """What is kept of a password. Each time another."""
-    salt = secrets.token_bytes(16)
-    return f"scrypt${_COST}${_BLOCKS}${salt.hex()}${_scrypt(password, salt).hex()}"
+    kept = argon2id.str(_bytes(password), _OPERATIONS, _MEMORY)
+    return kept.decode()
 
 
-def fits(password: str, kept: str) -> bool:
-    """Whether this is the password. Takes some tens of ms, also where nothing was kept."""
-    _, _, rest = kept.partition(f"scrypt${_COST}${_BLOCKS}$")
-    salt, _, wanted = rest.partition("$")
+def is_old(kept: str) -> bool:
+    """Whether a password is kept in the form that earlier versions wrote."""
+    return kept.startswith(_OLD_FORM)
+
+
+def fits(password: str, kept: str, *, also_old: bool = False) -> bool:
+    """Whether this is the password; `kept` is empty where nobody is known.
+
+    Takes some tens of ms, the same whatever was kept: of both forms where `also_old` says that
+    somebody's is of the old one still.
+    """
+    old = is_old(kept)
+    right_old = (old or also_old) and _fits_old(password, kept)
+    right = (not old or also_old) and _fits(password, _NOBODYS if old or not kept else kept)
+    return bool(kept) and (right_old if old else right)
+
+
+def _fits(password: str, kept: str) -> bool:
+    try:
+        return nacl.pwhash.verify(kept.encode(), _bytes(password))
+    except (nacl.exceptions.CryptoError, ValueError):  # another one, or no hash at all
+        return False
+
+
+def _fits_old(password: str, kept: str) -> bool:
+    salt, _, wanted = kept.removeprefix(_OLD_FORM).partition("$")
     try:
         parts = bytes.fromhex(salt), bytes.fromhex(wanted)
     except ValueError:
         parts = b"", b""
-    tried = _scrypt(password, parts[0] or bytes(16))
+    tried = hashlib.scrypt(
+        _bytes(password),
+        salt=parts[0] or bytes(16),
+        n=_OLD_COST,
+        r=_OLD_BLOCKS,
+        p=1,
+        maxmem=_OLD_MEMORY,
+        dklen=32,
+    )
     return hmac.compare_digest(tried, parts[1])
 
 
-def _scrypt(password: str, salt: bytes) -> bytes:
-    text = password.encode(errors="replace")[: 4 * limits.TEXT_CHARACTERS]
-    return hashlib.scrypt(text, salt=salt, n=_COST, r=_BLOCKS, p=1, maxmem=_MEMORY, dklen=32)
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="replace")[: 4 * limits.TEXT_CHARACTERS]
 
 
 def new_token() -> tuple[str, str]:

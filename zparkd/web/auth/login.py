@@ -5,22 +5,26 @@ way in; a name that is not known takes as long as one that is.
 """
 
 import asyncio
+import functools
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.core import limits
 from zparkd.web.auth.access import COOKIE, Access, check_csrf
-from zparkd.web.auth.credentials import Role, fits
+from zparkd.web.auth.credentials import Role, fits, hashed, is_old
 from zparkd.web.auth.sessions import Attempts
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad
 
 _LOG = logging.getLogger("zparkd.web")
 _LANGUAGES = ("vi", "en")
+_Result = TypeVar("_Result")
 
 
 class Door:
@@ -32,14 +36,21 @@ class Door:
         self._thread = ThreadPoolExecutor(1, "password")
         self._waiting = 0
 
-    async def fits(self, password: str, kept: str) -> bool:
+    async def fits(self, password: str, kept: str, *, also_old: bool) -> bool:
         """Whether this is the password. Raises Problem where too many are tried at once."""
+        return await self._apart(functools.partial(fits, password, kept, also_old=also_old))
+
+    async def hashed(self, password: str) -> str:
+        """What is to be kept of it. Raises Problem likewise."""
+        return await self._apart(functools.partial(hashed, password))
+
+    async def _apart(self, work: Callable[[], _Result]) -> _Result:
         if self._waiting >= limits.WEB_LOGINS_WAITING:
             raise _too_often(5)
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, fits, password, kept)
+            return await loop.run_in_executor(self._thread, work)
         finally:
             self._waiting -= 1
 
@@ -88,13 +99,16 @@ async def login(request: Request) -> Response:
     # Counted before it is tried: many at once are no way around.
     door.by_address.failed(address)
     door.by_name.failed(name)
-    right = await door.fits(password, user.password if user is not None else "")
+    kept = user.password if user is not None else ""
+    right = await door.fits(password, kept, also_old=access.known.some_old)
     if user is None or not right:
         _LOG.warning("login refused: %a from %s", name, address)
         raise Problem(HTTPStatus.UNAUTHORIZED, "bad_login", "no such user, or another password")
     door.by_address.passed(address)
     door.by_name.passed(name)
     _LOG.info("login: %s from %s", name, address)
+    if is_old(user.password):
+        user = access.renew(user, await door.hashed(password))
     secret, opened = access.sessions.begin(user.name, user.password)
     response = answer({"success": True, "user": user.name, "role": user.role, "csrf": opened.csrf})
     response.set_cookie(

@@ -54,6 +54,12 @@ class Sessions:
         self._sessions.move_to_end(key)
         return session
 
+    def renew(self, user: str, before: str, now: str) -> None:
+        """The same password of a person is kept otherwise now."""
+        for session in self._sessions.values():
+            if session.user == user and session.password == before:
+                session.password = now
+
     def end(self, secret: str) -> None:
         """Forget a session."""
         self._sessions.pop(_key(secret), None)
