@@ -15,6 +15,7 @@ from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.gate.charges import Quote
 from zparkd.core.site import Direction
+from zparkd.core.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,7 @@ class _Edge:
     """One edge. Times in ms of the monotonic clock, but for `seen_ms`."""
 
     seen_ms: int
-    allowance: float
-    allowance_at_ms: int
+    rate: TokenBucket
     detections: OrderedDict[str, Detection]
     opens: OrderedDict[VehicleKey, tuple[Position, int]]
     last_open: tuple[Position, int] | None = None
@@ -65,7 +65,7 @@ class EdgeStates:
     def restore(self, seen: Iterable[tuple[str, int]]) -> None:
         """Take up when edges were heard in earlier runs, the one silent for longest first."""
         for edge_id, seen_ms in seen:
-            self._edges[edge_id] = _Edge(seen_ms, inf, 0, OrderedDict(), OrderedDict())
+            self._edges[edge_id] = _Edge(seen_ms, TokenBucket(inf, 0), OrderedDict(), OrderedDict())
             self._written[edge_id] = seen_ms
 
     def unwritten(self) -> list[tuple[str, int]]:
@@ -94,7 +94,7 @@ class EdgeStates:
         edge = self._edges.get(edge_id)
         burst = max(1, per_s * limits.RATE_BURST_S)
         if edge is None:
-            edge = _Edge(seen_ms, burst, mono_ms, OrderedDict(), OrderedDict())
+            edge = _Edge(seen_ms, TokenBucket(burst, mono_ms), OrderedDict(), OrderedDict())
             self._edges[edge_id] = edge
             self._any_new = True
             if len(self._edges) > limits.EDGES_REMEMBERED:
@@ -103,12 +103,9 @@ class EdgeStates:
         edge.seen_ms = seen_ms
         if per_s == 0:
             return True
-        earned = per_s * (mono_ms - edge.allowance_at_ms) / 1000
-        edge.allowance = min(burst, edge.allowance + earned)
-        edge.allowance_at_ms = mono_ms
-        if edge.allowance < 1:
+        if edge.rate.fill(mono_ms, per_s, burst) < 1:
             return False
-        edge.allowance -= 1
+        edge.rate.take()
         return True
 
     def remembered(

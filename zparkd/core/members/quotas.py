@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from zparkd.core import limits
 from zparkd.core.clock import Now
+from zparkd.core.token_bucket import TokenBucket
 
 _HOUR_MS = 3_600_000
 _NOTHING = 1e-9  # hours: what rounding leaves of nothing
@@ -16,12 +17,11 @@ _NOTHING = 1e-9  # hours: what rounding leaves of nothing
 
 @dataclass(slots=True)
 class _Left:
-    """What may be taken in now, as hours' worth of each quota; `at_ms` is monotonic."""
+    """What may be taken in now, as hours' worth of each quota."""
 
-    streams: float
-    events: float
-    bytes: float
-    at_ms: int
+    streams: TokenBucket
+    events: TokenBucket
+    bytes: TokenBucket
 
 
 class Quotas:
@@ -41,17 +41,12 @@ class Quotas:
         if newest_ms is not None:
             away = (now.wall_ms - newest_ms) / _HOUR_MS
             hours = min(max(away, limits.QUOTA_BURST_H), limits.QUOTA_CREDIT_H_MAX)
-        self._left[origin] = _Left(hours, hours, hours, now.mono_ms)
+        self._left[origin] = _Left(*(TokenBucket(hours, now.mono_ms) for _ in range(3)))
 
     def allows(self, origin: str, now: Now) -> bool:
         """Whether more of an origin may be taken in now."""
         left = self._left[origin]
-        earned = (now.mono_ms - left.at_ms) / _HOUR_MS
-        left.at_ms = now.mono_ms
-        left.streams = _earned(left.streams, earned)
-        left.events = _earned(left.events, earned)
-        left.bytes = _earned(left.bytes, earned)
-        if min(left.streams, left.events, left.bytes) > _NOTHING:
+        if min(_hours(it, now) for it in (left.streams, left.events, left.bytes)) > _NOTHING:
             return True
         self._over[origin] = now.mono_ms
         return False
@@ -59,9 +54,9 @@ class Quotas:
     def takes(self, origin: str, *, streams: int, events: int, size: int) -> None:
         """So much of an origin was taken in."""
         left = self._left[origin]
-        left.streams -= streams / limits.QUOTA_STREAMS_PER_H
-        left.events -= events / limits.QUOTA_EVENTS_PER_H
-        left.bytes -= size / limits.QUOTA_BYTES_PER_H
+        left.streams.take(streams / limits.QUOTA_STREAMS_PER_H)
+        left.events.take(events / limits.QUOTA_EVENTS_PER_H)
+        left.bytes.take(size / limits.QUOTA_BYTES_PER_H)
 
     def over(self, now: Now) -> list[str]:
         """The origins of which something waits, or did a moment ago."""
@@ -69,6 +64,6 @@ class Quotas:
         return sorted(id for id, at_ms in self._over.items() if now.mono_ms - at_ms <= shown_ms)
 
 
-def _earned(left: float, hours: float) -> float:
-    """What is left after some more time; what was there beyond the burst stays."""
-    return max(left, min(left + hours, limits.QUOTA_BURST_H))
+def _hours(left: TokenBucket, now: Now) -> float:
+    """How many hours' worth is left now; what was there beyond the burst stays."""
+    return left.fill(now.mono_ms, 1000 / _HOUR_MS, max(left.tokens, limits.QUOTA_BURST_H))

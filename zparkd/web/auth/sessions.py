@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from zparkd.core import limits
+from zparkd.core.token_bucket import TokenBucket
 
 
 @dataclass(slots=True)
@@ -76,26 +77,31 @@ class Attempts:
     def __init__(self, most: int) -> None:
         """`most` failures at once, and as many a minute."""
         self._most = most
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._left: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def wait_s(self, who: str) -> int:
         """How long `who` has to wait for the next try; 0 for not at all."""
-        left = self._now(who, time.monotonic())
+        bucket = self._left.get(who)
+        left = self._most if bucket is None else self._filled(bucket)
         return 0 if left >= 1 else max(1, round((1 - left) * 60 / self._most))
 
     def failed(self, who: str) -> None:
         """Count a failure."""
-        now_s = time.monotonic()
-        self._left[who] = (self._now(who, now_s) - 1, now_s)
+        bucket = self._left.setdefault(who, TokenBucket(self._most, _now_ms()))
+        self._filled(bucket)
+        bucket.take()
         self._left.move_to_end(who)
         if len(self._left) > limits.WEB_ATTEMPTS_REMEMBERED:
             self._left.popitem(last=False)
 
     def passed(self, who: str) -> None:
         """It was none after all."""
-        left, at_s = self._left.get(who, (float(self._most), time.monotonic()))
-        self._left[who] = (left + 1, at_s)
+        if who in self._left:
+            self._left[who].take(-1)
 
-    def _now(self, who: str, now_s: float) -> float:
-        left, at_s = self._left.get(who, (float(self._most), now_s))
-        return min(float(self._most), left + (now_s - at_s) * self._most / 60)
+    def _filled(self, bucket: TokenBucket) -> float:
+        return bucket.fill(_now_ms(), self._most / 60, self._most)
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)
