@@ -15,7 +15,7 @@ def postgres() -> Iterator[PostgresServer]:
     missing = missing_servers()
     if missing is not None:
         pytest.skip(missing)
-    server = PostgresServer().start()
+    server = PostgresServer(durable=False).start()
     yield server
     server.stop()
 

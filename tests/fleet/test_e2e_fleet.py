@@ -1,6 +1,7 @@
 """The main job of the fleet, with real centrals, NATS and PostgreSQL."""
 
 from tests.fleet.rig import Rig, camera, events_held, history
+from zparkd.testbed.loopback import wait_for
 
 
 def test_what_cameras_of_two_sites_record_is_in_the_fleet_as_each_site_shows_it(rig: Rig) -> None:
@@ -45,3 +46,40 @@ def test_a_central_that_dies_is_stood_in_for_and_nothing_is_lost_or_doubled(rig:
     rig.await_events("lot-a", 10)
     assert rig.stays("lot-a") == history(second)
     assert rig.rows("SELECT sender FROM sites") == [{"sender": "central-2"}]
+
+
+def test_status_shows_who_sends_and_what_the_fleet_lacks(rig: Rig) -> None:
+    central = rig.central("central-1")
+    assert central.status()["uplink"]["running"] is False
+    uplink = rig.uplink(central)
+    with camera(central) as edge:
+        assert edge.open_barrier("29A10001", direction="ENTRY")["success"]
+    wait_for("it runs", lambda: central.status()["uplink"]["running"])
+    problems = {it["code"]: it["message"] for it in central.status()["problems"]}
+    assert "the fleet does not answer" in problems["UPLINK"]
+    rig.fleet()
+    wait_for("the fleet has all", lambda: central.status()["uplink"]["lag"] == 0, 30)
+    state = central.status()["uplink"]
+    assert (state["sender"], state["sends"], state["problem"]) == ("central-1", True, None)
+    assert uplink.stop() == 0
+    wait_for("it is gone", lambda: central.status()["uplink"]["running"] is False)
+
+
+def test_what_is_not_to_be_told_is_not_sent(rig: Rig) -> None:
+    from zparkd.testbed.loopback import new_key
+
+    key = rig.folder / "pseudonyms.key"
+    new_key(key)
+    rig.fleet()
+    central = rig.central("central-1", personal="pseudonym", personal_key_file=str(key))
+    rig.uplink(central)
+    with camera(central) as edge:
+        for plate_id in ("29A10001", "29A10002"):
+            assert edge.open_barrier(plate_id, direction="ENTRY", plate_view="X")["success"]
+        assert edge.open_barrier("29A10001", direction="EXIT")["success"]
+    rig.await_events("lot-a", 3)
+    plates = {row["plate_id"] for row in rig.stays("lot-a")}
+    assert len(plates) == 2
+    assert not plates & {"29A10001", "29A10002"}
+    assert {row["plate_view"] for row in rig.stays("lot-a")} == {None}
+    assert rig.verify("lot-a")["site_equal"] is True

@@ -25,7 +25,7 @@ from zparkd.core.events.signing import Certificate, SignedHead
 from zparkd.core.site import Told
 
 VERSION = 1
-HEADS_EVERY_S = 10.0
+HEADS_EVERY_S = limits.UPLINK_EVERY_S
 SILENT_INTERVALS = 2  # after so many without a word of a lower central the next one sends
 _PSEUDONYM_CHARACTERS = 12  # as long as a plate may be: 60 bits
 _ROOM = 1 << 128

@@ -108,6 +108,7 @@ START_HELLO_MS = 500  # a peer that has not answered by then does not hold up th
 WAL_WARNED_BYTES = 96 * 1024 * 1024  # of commits that can't be taken over into the database
 DISK_LOW_BYTES = 512 * 1024 * 1024  # less that is free is a problem
 FILE_LOOKED_AT_MS = 1_000  # how often it is seen that the database is still in its place
+UPLINK_EVERY_S = 10.0  # between two words of the uplink
 OUTAGES_KEPT = 1_000  # the newest, with when a peer was lost and back
 OUTAGES_LOOKED_AT_MS = 100  # how often it is seen that a peer was lost or is back
 OUTAGES_RETRY_MS = 2_000  # after that could not be written

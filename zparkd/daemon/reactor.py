@@ -28,6 +28,7 @@ from zparkd.daemon.control.member_commands import member_commands
 from zparkd.daemon.control.peer_files import write_peers
 from zparkd.daemon.control.peer_probe import peer_test
 from zparkd.daemon.control.reference_commands import reference_commands
+from zparkd.daemon.control.uplink_report import UplinkReport
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.health import Changes
 from zparkd.daemon.log_lines import say_recorded
@@ -108,6 +109,7 @@ class Reactor:
         self._notify = Notifier()
         self._edges_answered = False
         self._file_due_ms = 0
+        self._uplink = UplinkReport(self._clocks)
         self._commands = Commands(
             {
                 "status": self._status,
@@ -118,6 +120,7 @@ class Reactor:
             | reference_commands(central, self._clocks)
             | member_commands(central)
             | import_commands(central, self._clocks)
+            | self._uplink.commands()
         )
         self._external = ExternalData(central, bus)
         self._external.configure(config.external_api)
@@ -315,6 +318,7 @@ class Reactor:
             self._told_faults(),
             security=security,
             external_api=external_api,
+            uplink=self._uplink.state(self._config),
             catching_up=self._changes.catching_up,
         )
 

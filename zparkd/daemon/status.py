@@ -17,6 +17,7 @@ from zparkd.core.keys import fingerprint
 from zparkd.core.replication.duplicate_id import overtaken_by
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.site import Peer
+from zparkd.daemon.control.uplink_report import problems_of_uplink
 from zparkd.daemon.problems import (
     Problem,
     problems_of_disk,
@@ -63,6 +64,7 @@ def status(
     security: SecurityState = SecurityState(),
     catching_up: Mapping[str, int] = MappingProxyType({}),
     external_api: dict[str, Any] | None = None,
+    uplink: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The whole answer to the command `status`.
 
@@ -99,10 +101,12 @@ def status(
             *_problems_of_store(store),
             *problems_of_disk(store.path),
             *_problems_of_api(external_api),
+            *problems_of_uplink(uplink),
             *_problems(central, now, faults),
         ],
         "reference": _reference(store),
         "external_api": external_api,
+        "uplink": uplink,
         "edges": _edges(central, now),
         "peers": rows,
     }

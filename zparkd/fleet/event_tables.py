@@ -25,11 +25,23 @@ _MEMBER_KINDS = "('MEMBER_DISOWNED', 'MEMBER_RESTORED', 'MEMBER_ADMITTED')"
 
 
 class Row(NamedTuple):
-    """An event to be stored; one that is not `meant` is kept and changes nothing."""
+    """An event to be stored; one that is not `meant` is kept and changes nothing.
+
+    `vehicle` and `act` are the numbers of `fold`; None where it has none.
+    """
 
     site: str
     sent: Sent
     meant: bool
+    vehicle: int | None
+    act: int | None
+
+
+def row(site: str, sent: Sent, meant: bool) -> Row:
+    """The row of an event."""
+    key = sent.event.vehicle
+    no = vehicle_number(site, key) if key is not None else None
+    return Row(site, sent, meant, no, act_number(no, sent.event) if no is not None else None)
 
 
 def load_words(
@@ -72,10 +84,8 @@ def copy_events(connection: Connection, rows: Iterable[Row]) -> None:
         connection.cursor() as run,
         run.copy(f"COPY events ({_EVENT_COLUMNS}) FROM STDIN") as copy,
     ):
-        for site, sent, meant in rows:
+        for site, sent, meant, no, act in rows:
             event = sent.event
-            key = event.vehicle
-            no = vehicle_number(site, key) if key is not None else None
             copy.write_row(
                 (
                     site,
@@ -84,7 +94,7 @@ def copy_events(connection: Connection, rows: Iterable[Row]) -> None:
                     event.timestamp,
                     event.order,
                     no,
-                    act_number(no, event) if no is not None else None,
+                    act,
                     meant,
                     sent.told.value,
                     event.skeleton,

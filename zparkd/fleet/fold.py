@@ -110,20 +110,15 @@ class Steps:
     judged: list[Judged] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event, no: int, act: int | None) -> None:
         """Advance by one event of a vehicle, in the order in which they are stored."""
-        key = event.vehicle
-        if key is None:
-            return
-        no = vehicle_number(self.site, key)
         if event.position in self.links:
             self.again |= self.links[event.position]
             self.again.add(no)
         if event.kind not in ACTS | NAMING or not self.verdicts.counts(event.position):
             return
         state = self.vehicles.get(no)
-        act = act_number(no, event)
-        if no in self.again or state is None or state.key != key or act in self.acts:
+        if no in self.again or state is None or state.key != event.vehicle or act in self.acts:
             self.again.add(no)
         elif self._next(event, state):
             self._step(event, no, state)

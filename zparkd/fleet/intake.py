@@ -60,10 +60,15 @@ class Taken:
     aside: list[Aside] = field(default_factory=list)
     certified: dict[Stream, Certificate] = field(default_factory=dict)
     pinned: list[tuple[str, bytes]] = field(default_factory=list)
+    problem: str | None = None
 
 
 class _Forged(Exception):
     """A signature is not by whom it should be. The text says why."""
+
+
+class _Stranger(Exception):
+    """A signature is by a key that is not known for its origin, and may be yet."""
 
 
 def sort_out(
@@ -134,6 +139,10 @@ def _covered(held: Held, run: list[Waiting], taken: Taken) -> int:
         except _Forged as fault:
             taken.aside.append(Aside(one.message, str(fault)))
             break
+        except _Stranger as fault:  # it waits, with all that it covers
+            held.signs = True
+            taken.problem = str(fault)
+            continue
         good = n + 1
     else:
         n = len(run)
@@ -155,9 +164,9 @@ def _judge(held: Held, sent: Sent, taken: Taken) -> None:
         pinned = held.pinned.get(stream.origin, set())
         allowed = held.keys.get(stream.origin) or pinned
         if allowed and certificate.identity_key not in allowed:
-            raise _Forged(
-                f"is signed by a key that is not one of {stream.origin}; where it has a new one,"
-                " name that in the file of --keys"
+            raise _Stranger(
+                f"an event is signed by a key that is not one of {stream.origin}; where it has a"
+                " new one, name that in the file of --keys"
             )
         if not is_certified(held.site, certificate):
             raise _Forged(f"has a certificate that {stream.origin} did not make")

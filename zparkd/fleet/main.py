@@ -207,7 +207,7 @@ def rebuild(ctx: click.Context, /, *, site: str, postgres: str | None) -> None:
         if site not in site_tables.sites(connection):
             _fail(EXIT_NO, f"no site {site} was ever heard of; `zparkd-fleet status` names them")
         with connection.transaction():
-            site_tables.lock_against_turns(connection, site)
+            site_tables.lock_against_turns(connection, [site])
             count = fold_anew(connection, Turns(connection), site, always=True)
     click.echo(f"{site}: {count} vehicles folded anew")
 

@@ -166,6 +166,7 @@ class Service:
                 for site in sorted(taken):
                     turns.forget(site)
                     await self._in_thread(partial(fold_anew, connection, turns, site))
+                    await self._in_thread(partial(turns.resume, site))
                     await self._begin_site(connection, consumers, site)
             await consumers.ask()
             messages, replies = consumers.next(MESSAGES_A_TURN)

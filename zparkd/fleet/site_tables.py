@@ -4,7 +4,7 @@ Every function works in the caller's transaction.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -92,19 +92,31 @@ def cursor(connection: Connection, site: str) -> Cursor:
     return Cursor(*(row.fetchone() or (None, 0)))
 
 
-def lock_against_turns(connection: Connection, site: str) -> None:
-    """Let no turn of a site commit before this transaction."""
-    connection.execute("SELECT 1 FROM sites WHERE site = %s FOR UPDATE", (site,))
-
-
-def write_cursor(
-    connection: Connection, site: str, at: Cursor, pending: int, problem: str | None
-) -> None:
-    """Write down how far they were taken now, and what is wrong."""
+def lock_against_turns(connection: Connection, sites: Iterable[str]) -> None:
+    """Let no other turn of these sites commit before this transaction."""
     connection.execute(
-        "UPDATE sites SET stream_made = %s, stream_seq = %s, pending = %s, problem = %s,"
-        " taken_ms = %s WHERE site = %s",
-        (*at, pending, problem, now_ms(), site),
+        "SELECT 1 FROM sites WHERE site = ANY(%s) ORDER BY site FOR UPDATE", ([*sites],)
+    )
+
+
+class Progress(NamedTuple):
+    """How far the messages of a site were taken now, how many wait, and what is wrong."""
+
+    site: str
+    at: Cursor
+    pending: int
+    problem: str | None
+
+
+def write_progress(connection: Connection, made: Sequence[Progress]) -> None:
+    """Write that down."""
+    rows = [(site, *at, pending, problem) for site, at, pending, problem in made]
+    connection.execute(
+        "UPDATE sites s SET stream_made = n.made, stream_seq = n.seq, pending = n.pending,"
+        " problem = n.problem, taken_ms = %s FROM unnest(%s::text[], %s::text[], %s::bigint[],"
+        " %s::bigint[], %s::text[]) AS n(site, made, seq, pending, problem)"
+        " WHERE s.site = n.site",
+        (now_ms(), *([*part] for part in zip(*rows, strict=True))),
     )
 
 
@@ -144,36 +156,40 @@ def load_held(connection: Connection, site: str, keys: Mapping[str, frozenset[by
     return held
 
 
-def write_held(
-    connection: Connection,
-    held: Held,
-    streams: Iterable[Stream],
-    certified: Mapping[Stream, Certificate],
-    pinned: Iterable[tuple[str, bytes]],
-) -> None:
-    """Write down the heads of these streams, and whose keys were believed."""
-    rows = [
-        (held.site, *stream, *held.heads[stream], *(certified.get(stream) or (None,) * 4)[1:])
-        for stream in streams
-    ]
-    with connection.cursor() as run:
-        run.executemany(
-            "INSERT INTO streams VALUES (%s,%s,%s,%s,%s,%s,%s,%s)"
-            " ON CONFLICT (site, origin, epoch) DO UPDATE SET head = excluded.head,"
-            " head_hash = excluded.head_hash,"
-            " stream_key = coalesce(excluded.stream_key, streams.stream_key),"
-            " identity_key = coalesce(excluded.identity_key, streams.identity_key),"
-            " certified = coalesce(excluded.certified, streams.certified)",
-            rows,
-        )
-        run.executemany(
-            "INSERT INTO identities VALUES (%s,%s,%s) ON CONFLICT DO NOTHING",
-            [(held.site, origin, key) for origin, key in pinned],
-        )
-    if held.signs:
+class Moved(NamedTuple):
+    """A stream whose head moved: its head and hash, and its certificate where that is new."""
+
+    site: str
+    stream: Stream
+    head: int
+    hash: str
+    certificate: Certificate | None
+
+
+def write_heads(connection: Connection, moved: Sequence[Moved]) -> None:
+    """Write down the heads of streams of several sites."""
+    rows = []
+    for site, stream, head, hash, certificate in moved:
+        rows.append((site, *stream, head, hash, *(certificate or (None,) * 4)[1:]))
+    connection.execute(
+        "INSERT INTO streams SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[],"
+        " %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::bytea[])"
+        " ON CONFLICT (site, origin, epoch) DO UPDATE SET head = excluded.head,"
+        " head_hash = excluded.head_hash,"
+        " stream_key = coalesce(excluded.stream_key, streams.stream_key),"
+        " identity_key = coalesce(excluded.identity_key, streams.identity_key),"
+        " certified = coalesce(excluded.certified, streams.certified)",
+        [[*part] for part in zip(*rows, strict=True)],
+    )
+
+
+def write_keys(connection: Connection, site: str, pinned: Iterable[tuple[str, bytes]]) -> None:
+    """Write down whose keys were believed; from then on the site signs."""
+    for origin, key in pinned:
         connection.execute(
-            "UPDATE sites SET signs = true WHERE site = %s AND NOT signs", (held.site,)
+            "INSERT INTO identities VALUES (%s,%s,%s) ON CONFLICT DO NOTHING", (site, origin, key)
         )
+    connection.execute("UPDATE sites SET signs = true WHERE site = %s AND NOT signs", (site,))
 
 
 def waiting(

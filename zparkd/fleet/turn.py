@@ -24,13 +24,12 @@ from zparkd.fleet.fold import (
     Judged,
     Steps,
     Vehicles,
-    act_number,
     fold_again,
     kept_ids,
     vehicle_number,
 )
 from zparkd.fleet.intake import Held, Taken, Waiting, sort_out, take
-from zparkd.fleet.site_tables import Connection, Cursor
+from zparkd.fleet.site_tables import Connection, Cursor, Moved, Progress
 
 _log = logging.getLogger("zparkd.fleet")
 Keys = Mapping[str, Mapping[str, frozenset[bytes]]]  # of sites, of origins
@@ -65,6 +64,7 @@ class Turns:
         self._keys = keys or {}
         self._sites: dict[str, _Site] = {}
         self._vehicles = Vehicles()
+        self._moved: list[Moved] = []
 
     def forget(self, site: str | None = None) -> None:
         """Remember nothing of a site, or of any: somebody else may fold it from now on."""
@@ -93,25 +93,49 @@ class Turns:
             _log.exception("an event of %s is kept and changes nothing", messages[0].site)
             return self._take(messages, apart=True)
 
-    def _take(self, messages: Sequence[Message], *, apart: bool) -> int:
-        by_site: dict[str, list[Message]] = {}
+    def resume(self, site: str) -> int:
+        """Take what waits of a site and can be taken by now: other keys may be named."""
+        self.forget(site)
+        try:
+            return self._take([], apart=False, resumed=[site])
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except Exception:
+            _log.exception("what waits of %s is kept and changes nothing", site)
+            self.forget(site)
+            return self._take([], apart=True, resumed=[site])
+
+    def _take(
+        self, messages: Sequence[Message], *, apart: bool, resumed: Sequence[str] = ()
+    ) -> int:
+        by_site: dict[str, list[Message]] = {site: [] for site in resumed}
         for message in messages:
             by_site.setdefault(message.site, []).append(message)
         with self._connection.transaction():
-            for site in sorted(by_site):
-                site_tables.lock_against_turns(self._connection, site)
+            site_tables.lock_against_turns(self._connection, by_site)
+            self._moved = []
             taken = {site: self._intake(site, some) for site, some in by_site.items()}
             rows = [
-                Row(site, sent, not apart) for site, got in taken.items() for sent in got.events
+                event_tables.row(site, sent, not apart)
+                for site, got in taken.items()
+                for sent in got.events
             ]
             acts = self._look_up(rows)
             event_tables.copy_events(self._connection, rows)
             if not apart:
                 self._fold(rows, acts, taken)
+            if self._moved:
+                site_tables.write_heads(self._connection, self._moved)
+            made = []
             for site, some in by_site.items():
+                if not some:
+                    continue
                 last = max(some, key=lambda message: message.at.seq)
-                problem = taken[site].aside[-1].why if taken[site].aside else None
-                site_tables.write_cursor(self._connection, site, last.at, last.pending, problem)
+                aside, problem = taken[site].aside, taken[site].problem
+                problem = aside[-1].why if aside else problem
+                made.append(Progress(site, last.at, last.pending, problem))
+            if made:
+                site_tables.write_progress(self._connection, made)
         self._vehicles.tidy()
         return len(rows)
 
@@ -131,6 +155,8 @@ class Turns:
         taken = Taken()
         pairs = [(message.subject, message.data) for message in messages]
         streams = sort_out(held, pairs, taken)
+        if not pairs:
+            streams = {stream: [] for stream in list(held.waits)}
         moved = set()
         for stream, offered in streams.items():
             head = held.heads.get(stream, (0, ""))[0]
@@ -143,10 +169,15 @@ class Turns:
                 if head + 1 not in held.waits.get(stream, ()):
                     break
                 waited = True
-                take(held, stream, self._waited(held, stream), taken)
+                here = [one for one in taken.waiting if one.sent.event.position.stream == stream]
+                take(held, stream, [*self._waited(held, stream), *here], taken)
             if waited:
                 site_tables.wait_no_more(self._connection, site, stream, head)
-        site_tables.write_held(self._connection, held, moved, taken.certified, taken.pinned)
+        for stream in moved:
+            certificate = taken.certified.get(stream)
+            self._moved.append(Moved(site, stream, *held.heads[stream], certificate))
+        if taken.pinned:
+            site_tables.write_keys(self._connection, site, taken.pinned)
         still = [
             one
             for one in taken.waiting
@@ -176,16 +207,13 @@ class Turns:
         """Remember the vehicles of events; which of their acts are held already."""
         keys: dict[int, VehicleKey] = {}
         acts: dict[int, list[int]] = {}
-        for site, sent, _ in rows:
-            key = sent.event.vehicle
-            if key is None:
+        for _, sent, _, no, act in rows:
+            if no is None:
                 continue
-            no = vehicle_number(site, key)
-            act = act_number(no, sent.event)
             if act is not None:
                 acts.setdefault(no, []).append(act)
-            if self._vehicles.get(no) is None:
-                keys[no] = key
+            if self._vehicles.get(no) is None and sent.event.vehicle is not None:
+                keys[no] = sent.event.vehicle
         found, known = stay_tables.load_vehicles(self._connection, keys)
         for no, vehicle in found.items():
             self._vehicles.put(no, vehicle)
@@ -203,8 +231,21 @@ class Turns:
                 vehicle = event_tables.erase(self._connection, site, sent.event.position)
                 if vehicle is not None:
                     steps[site].again.add(vehicle)
-        for site, sent, _ in rows:
-            steps[site].take(sent.event)
+        for site, sent, _, no, act in rows:
+            if no is not None:
+                steps[site].take(sent.event, no, act)
+        self._write_stays(steps)
+        tariffs = [
+            (row.site, row.sent.event)
+            for row in rows
+            if isinstance(row.sent.event.reference, TariffSet)
+        ]
+        if tariffs:
+            verdicts = {site: self._sites[site].verdicts for site in taken}
+            event_tables.write_tariffs(self._connection, tariffs, verdicts)
+
+    def _write_stays(self, steps: Mapping[str, Steps]) -> None:
+        """Store what the steps of all sites came to, and what had to be folded again."""
         written: list[tuple[object, ...]] = []
         replaced: list[tuple[str, Stay]] = []
         judged: list[Judged] = []
@@ -233,13 +274,6 @@ class Turns:
             stay_tables.copy_stays(self._connection, written)
         if judged:
             stay_tables.write_verdicts(self._connection, judged)
-        tariffs = [
-            (row.site, row.sent.event)
-            for row in rows
-            if isinstance(row.sent.event.reference, TariffSet)
-        ]
-        verdicts = {site: self._sites[site].verdicts for site in taken}
-        event_tables.write_tariffs(self._connection, tariffs, verdicts)
 
     def _stored(self, no: int, id: int, stay: Stay) -> None:
         """A stay has its row: remember its number where it is open."""
@@ -282,7 +316,8 @@ class Turns:
         events, seen, links = component(self._connection, site, known.links, vehicles)
         for position, nos in links.items():
             known.links.setdefault(position, set()).update(nos)
-        event_tables.write_links(self._connection, site, links)
+        if links:
+            event_tables.write_links(self._connection, site, links)
         folded = fold_again(site, events.values(), known.verdicts)
         before = stay_tables.drop_fold(self._connection, site, seen)
         ids = kept_ids(before, folded)

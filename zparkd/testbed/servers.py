@@ -96,8 +96,10 @@ class NatsServer(_Server):
 class PostgresServer(_Server):
     """`postgres` with a cluster of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        """One that is not `durable` outlives the death of its processes, not of the machine."""
         super().__init__()
+        self._fsync = "on" if durable else "off"
         programs = _postgres_bin()
         assert programs is not None
         self._programs = programs
@@ -129,7 +131,7 @@ class PostgresServer(_Server):
                 *(*self._as, str(self._programs / "postgres"), "-D", str(self._data)),
                 *("-p", str(self.port), "-c", "listen_addresses=127.0.0.1"),
                 *("-c", "unix_socket_directories=", "-c", "max_wal_size=2GB"),
-                *("-c", "restart_after_crash=off"),
+                *("-c", "restart_after_crash=off", "-c", f"fsync={self._fsync}"),
             ],
             self.folder / "log.txt",
         )

@@ -49,6 +49,7 @@ _log = logging.getLogger("zparkd.uplink")
 _T = TypeVar("_T")
 WINDOW = 400  # messages that are not acknowledged yet
 STILL_ANSWERS = 3  # of the fleet, in which a head does not move: then what was sent is sent again
+STILL_ANSWERS_MOST = 60  # each time twice as many, up to this
 _ACK_S = 10.0
 _LOOK_S = 0.1
 _AGAIN_S = 1.0
@@ -78,6 +79,7 @@ class Sender:
         self._lower: tuple[float, str] | None = None  # when a lower central was heard, and which
         self._confirmed: dict[Stream, int] | None = None
         self._still: dict[Stream, int] = {}  # answers in which a head did not move
+        self._patience: dict[Stream, int] = {}  # after how many it is sent again
         self._sent: dict[Stream, int] = {}
         self._no = 0
         self._rewound = True
@@ -186,10 +188,13 @@ class Sender:
             moved = head > before.get(stream, 0)
             if sent <= head or moved or answer.pending > 0:
                 self._still.pop(stream, None)
+                if moved:
+                    self._patience.pop(stream, None)
                 self._sent[stream] = max(sent, head)
                 continue
             self._still[stream] = self._still.get(stream, 0) + 1
-            if self._still[stream] >= STILL_ANSWERS:
+            if self._still[stream] >= self._patience.get(stream, STILL_ANSWERS):
+                self._patience[stream] = min(STILL_ANSWERS_MOST, 2 * self._still[stream])
                 _log.warning("%s/%s is sent again from %d on", *stream, head + 1)
                 del self._still[stream]
                 self._sent[stream], self._rewound = head, True

@@ -80,7 +80,8 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
 READING = frozenset(
     {"status", "peer.test", "tariff.show", "pass.list", "staff.list", "member.list", "member.show"}
 )
-_IN_PARTS = frozenset({"import.stays"})  # logged once, with what ends them
+# Logged once, with what ends them; and what comes every few seconds.
+_IN_PARTS = frozenset({"import.stays", "uplink.report"})
 FAILED = no("failed", "the daemon's log says why")
 
 

@@ -97,6 +97,22 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
         "Events that no other central has yet.",
         _one(status["only_here"]),
     )
+    uplink = status.get("uplink") or {}
+    yield _family(
+        "uplink_up", "gauge", "Whether zparkd-uplink runs here.", _one(uplink.get("running"))
+    )
+    yield _family(
+        "uplink_lag_events",
+        "gauge",
+        "Events of the site that the fleet lacks; where this central sends them.",
+        _one(uplink.get("lag")),
+    )
+    yield _family(
+        "uplink_events_sent_total",
+        "counter",
+        "Events sent to the fleet, since the start of zparkd-uplink.",
+        _one(uplink.get("events_sent")),
+    )
     for way in ("sent", "received"):
         name, help = f"messages_{way}_total", f"Messages {way}, since the daemon's start."
         yield _family(name, "counter", help, _one(status[f"messages_{way}"]))

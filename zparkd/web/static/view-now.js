@@ -117,7 +117,16 @@ function summary(status, old) {
       number(status.events),
       status.only_here ? t("now.card.only_here", { count: number(status.only_here) }) : null,
     ),
+    ...(status.uplink ? [card(t("now.card.uplink"), uplink(status.uplink))] : []),
   ];
+}
+
+/** How far the fleet of many sites is, by who sends to it. */
+function uplink(state) {
+  if (!state.running) return mark("warn", t("now.uplink.gone"));
+  if (!state.sends) return t("now.uplink.by", { central: state.sender ?? "?" });
+  if (state.lag === null) return mark("warn", t("now.uplink.unanswered"));
+  return state.lag ? t("now.uplink.lag", { count: number(state.lag) }) : t("now.uplink.level");
 }
 
 /** All is well only where nothing is wrong and nothing waits for a person. */

@@ -192,7 +192,21 @@ def _reference(answer: Mapping[str, Any], now: datetime) -> list[str]:
         whole = _ago(api.get("last_good"), now)
         by = "by this central" if api.get("fetches") else "by another central"
         lines.append(f"external API: last whole {whole}, asked {by}")
+    if (uplink := answer.get("uplink")) is not None:
+        lines.append(f"uplink: {_uplink(uplink)}")
     return ["\n".join(output.paragraph(line, rest="  ") for line in lines)] if lines else []
+
+
+def _uplink(uplink: Mapping[str, Any]) -> str:
+    """Who sends to the fleet, and how far that is."""
+    if not uplink.get("running"):
+        return "not running"
+    if not uplink.get("sends"):
+        return f"stands by, {uplink.get('sender') or UNKNOWN} sends"
+    lag = uplink.get("lag")
+    return "sends; the fleet " + (
+        "has not answered" if lag is None else f"lacks {output.count(lag)} events"
+    )
 
 
 def _problems(answer: Mapping[str, Any]) -> str:
