@@ -75,7 +75,7 @@ async def hello(nc: nats.NATS, sites: list[SimulatedSite]) -> None:
                 await nc.request(heads_subject(site.name), write_heads(said), timeout=1)
                 break
             except (nats.errors.Error, TimeoutError):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
 
 
 def copied(dsn: str) -> float:
