@@ -91,6 +91,8 @@ class Reactor:
     ) -> None:
         """`watch` says when the files changed; without one they are read again only if asked."""
         self._config = config
+        self._keys = bus.keys  # with which it was applied
+        self._half_applied = False  # whether another one was, and could not be written down
         self._watch = watch
         self._store = store
         self._bus = bus
@@ -373,19 +375,19 @@ class Reactor:
         return faults
 
     def _apply(self, wanted: Config, keys: Keys) -> None:
-        if wanted == self._config and keys == self._bus.keys:
+        if (wanted, keys) == (self._config, self._keys) and not self._half_applied:
             return
-        before = self._bus.keys
         self._store.set_timezone(wanted.timezone)
         try:
             self._bus.reconfigure(wanted.listen, wanted.peers, keys)
         except BindError:
             self._store.set_timezone(self._config.timezone)
             raise
-        renewed = keys.own != before.own
+        renewed = keys.own != self._keys.own
+        self._half_applied = True
         self._central.configure(settings_of(wanted))
         show_times_in(ZoneInfo(wanted.timezone))
         self._external.configure(wanted.external_api)
         if renewed:
             self._central.identify(identity_of(keys))
-        self._config = wanted
+        self._config, self._keys, self._half_applied = wanted, keys, False
