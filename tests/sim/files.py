@@ -5,15 +5,30 @@ synced, and some of the rest.
 """
 
 import sqlite3
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.sim.vfs import disks
 from zparkd.storage import commit_record
 
 FLIPPED = 3  # bytes, where a disk rots
 PAGE = 4_096
+
+
+class Found(NamedTuple):
+    """What is on the disk of a machine that is off, as SQLite and the mark say it.
+
+    `damage` is what SQLite finds wrong with the database. `marked` is the newest event of its own
+    that the mark beside it knows of, as epoch and seq, `held` how much is here of that epoch;
+    None where the mark is of another database, or there is none.
+    """
+
+    damage: str | None
+    marked: tuple[int, int] | None = None
+    held: int = 0
 
 
 class Files:
@@ -25,6 +40,41 @@ class Files:
         self.folder = disks().watch(folder)
         self._others: list[sqlite3.Connection] = []
         self._mark: bytes | None = None
+
+    def marked(self) -> tuple[str, int, int] | None:
+        """What the mark says: of which database, and its newest event as epoch and seq."""
+        try:
+            words = commit_record.path_of(self.path).read_text().split()
+        except OSError:
+            return None
+        return (words[2], int(words[3]), int(words[4])) if len(words) == 6 else None
+
+    def look(self, central: str) -> Found:
+        """Look at a copy, so that nothing is touched."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy.db"
+            for end in ("", "-wal"):
+                path = self.path.with_name(f"{self.path.name}{end}")
+                if path.exists():
+                    copy.with_name(f"copy.db{end}").write_bytes(path.read_bytes())
+            with closing(sqlite3.connect(copy)) as connection:
+                try:
+                    return self._found(connection, central)
+                except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
+                    return Found(str(fault))
+
+    def _found(self, connection: sqlite3.Connection, central: str) -> Found:
+        said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            return Found(said)
+        (identity,) = connection.execute("SELECT value FROM meta WHERE key='database'").fetchone()
+        mark = self.marked()
+        if mark is None or mark[0] != identity:
+            return Found(None)
+        row = connection.execute(
+            "SELECT head FROM streams WHERE origin=? AND epoch=?", (central, mark[1])
+        ).fetchone()
+        return Found(None, mark[1:], row[0] if row is not None else 0)
 
     def put(self, image: bytes) -> None:
         """The database becomes this one; the mark of the last stays, as beside a restored copy."""
@@ -70,11 +120,17 @@ class Files:
             self._others.pop().close()
 
     def flip(self, chance: Random) -> None:
-        """Some bytes of the database become others."""
-        if not self.path.exists():
+        """Some bytes of the database, or of its log of commits, become others."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        path = chance.choice([self.path, log])
+        if not path.exists() or not path.stat().st_size:
+            path = self.path
+        if not path.exists():
             return  # it never ran
-        data = bytearray(self.path.read_bytes())
+        data = bytearray(path.read_bytes())
         for _ in range(FLIPPED):
             at = chance.randrange(len(data))
-            data[at] ^= chance.randrange(1, 256)
-        self.path.write_bytes(data)
+            if chance.random() < 0.5:
+                at = at - at % PAGE + chance.randrange(12)  # what says how a page is made
+            data[min(at, len(data) - 1)] ^= chance.randrange(1, 256)
+        path.write_bytes(data)

@@ -57,7 +57,9 @@ class Judge:
         self._name = name
         self._own = own
         self._read = world.read
-        self._on_disk = [self._read(*event) for event in held]
+        older = world.machines[name].older
+        self._unknown = older.unknown if older is not None else frozenset()
+        self._on_disk = [self._meant(*event) for event in held]
         self.held = Held(self._on_disk)
         limits = world.plan.bounds
         bounds = Bounds(
@@ -86,11 +88,16 @@ class Judge:
             return
         self._world.ledger.breaks(f"{self._name}: {what}")
 
+    def _meant(self, skeleton: bytes, sealed: bytes) -> Said:
+        """An event as the version of this machine reads it."""
+        event = self._read(skeleton, sealed)
+        return event._replace(data=None, personal=None) if event.kind in self._unknown else event
+
     # --- what it holds ---------------------------------------------------------------------------
 
     def appended(self, skeleton: bytes, sealed: bytes) -> None:
         """An event comes to be held, if the transaction ends well."""
-        event = self._read(skeleton, sealed)
+        event = self._meant(skeleton, sealed)
         self.held.add(event)
         self._new.append(event)
         self._taken[event.origin] += 1

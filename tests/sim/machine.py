@@ -9,6 +9,7 @@ import functools
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -21,9 +22,10 @@ from zmq.utils import z85
 import zparkd.daemon.main
 import zparkd.daemon.reactor
 import zparkd.storage.store
-from tests.sim.files import Files
+from tests.sim.files import Files, Found
 from tests.sim.judge import Judge
 from tests.sim.oracle.gate import Time
+from tests.sim.versions import Older
 from tests.sim.vfs import OK
 from zparkd.core import limits
 from zparkd.core.clock import Now
@@ -145,6 +147,7 @@ class Disk(Store):
             self.machine.world.ledger.committed(self.machine.name, appended, self.heads)
             if self.machine.judge is not None:
                 self.machine.judge.committed()
+            self.machine.marked()
             if self.fails == "after":
                 raise _io_error()
             self.machine.step("committed")
@@ -317,11 +320,13 @@ class Machine:
         self.sockets = Sockets(self, world.plan.queue)
         self.runs = 0
         self.turns = 0
+        self.older: Older | None = None  # the version of its code; None for the newest
         self.pace_ms = (1, 3)
         self.paused_until_ms = 0
         self.rotten = False
         self.sync_ms = 0  # what a sync takes
         self.steps_left: int | None = None
+        self._mark_before = (0, 0)
         self._said_only_here: int | None = None
         self._wakes_ms: int | None = None
         self._booted_ms = 0
@@ -336,6 +341,10 @@ class Machine:
     def start(self) -> None:
         """Switch it on."""
         assert self.reactor is None
+        with self._code():
+            self._start()
+
+    def _start(self) -> None:
         world = self.world
         self.runs += 1
         self._booted_ms = world.now_ms - world.chance.randrange(MONOTONIC_AT_BOOT_MS)
@@ -346,6 +355,8 @@ class Machine:
             self._config(), self.disk, self.clocks(), world.chance.getrandbits, self._identity()
         )
         world.ledger.opens(self.name, central.peers.own)
+        if self.rotten:  # where the end of the log rots, what it held is gone
+            world.ledger.disk_replaced(self.name, dict(self.disk.heads), None)
         world.ledger.starts(self.name, self.disk.heads)
         world.ledger.committed(self.name, [], self.disk.heads)
         self.reactor = Reactor(self._config(), self.disk, self.sockets, central, clocks=self.clocks)
@@ -359,15 +370,45 @@ class Machine:
             return Disk.opened(self, self.on_disk)
         if not self.files.path.exists():
             self.files.put(self.on_disk)
+        here = self.files.look(self.id)
         try:
-            return Disk.on_file(self, self.files.path)
+            disk = Disk.on_file(self, self.files.path)
+            self._looked_well(disk, here)
+            return disk
         except Damaged as found:
             self.world.note(self.name, f"finds its disk damaged: {found}"[:200])
             if not self.rotten:
-                self.world.ledger.breaks(f"{self.name} calls a sound disk damaged: {found}")
+                raise AssertionError(f"{self.name} calls a sound disk damaged: {found}") from None
             self.files.clear()
             self.replace_disk(self.first_disk, {})
             return self._opened_disk()
+
+    def _looked_well(self, disk: Disk, here: Found) -> None:
+        """It opened a database: it noticed what is wrong with it, and what it lacks."""
+        breaks = self.world.ledger.breaks
+        if here.damage is not None:
+            breaks(f"{self.name} opens a damaged database: {here.damage}"[:200])
+        missing = disk.missing()
+        told = (missing.epoch, missing.seq, missing.held) if missing is not None else None
+        lacks = here.marked is not None and here.held < here.marked[1]
+        if lacks and self.rotten:
+            breaks(f"{self.name} opens a damaged database: it lacks the end of its log")
+        if here.marked is not None and not self.rotten:
+            right = (*here.marked, here.held) if lacks else None
+            if told != right:
+                breaks(f"{self.name} says that it lacks {told}, by its mark it is {right}")
+        self._mark_before = (here.marked or (0, 0)) if here.damage is None else (0, 0)
+
+    def marked(self) -> None:
+        """It committed: the mark beside its database says so, and no more than that."""
+        if self.files is None or self.reactor is None or self.disk is None or self.rotten:
+            return
+        heads = self.disk.heads.items()
+        own = [(stream.epoch, head) for stream, head in heads if stream.origin == self.id]
+        right = max([self._mark_before, *own])
+        said = self.files.marked()
+        if right[1] and (said is None or said[1:] != right):
+            self.world.ledger.breaks(f"{self.name}: its mark says {said}, not {right}")
 
     def rot(self, chance: Random) -> None:
         """While it is off, bytes of its database become others."""
@@ -478,11 +519,26 @@ class Machine:
             else:
                 self.wake(max(1, reactor.wait_ms(self.clocks())))
 
+    def _code(self) -> AbstractContextManager[None]:
+        """The version of the code that it has is the one that runs."""
+        return self.older.at_work() if self.older is not None else nullcontext()
+
+    def upgrade(self) -> None:
+        """It gets the newest version, and is started anew."""
+        if self.older is None:
+            return
+        if self.answers:
+            self.stop()
+        self.older = None
+        self.world.note(self.name, "is upgraded")
+        self.start()
+
     def guarded(self, work: Callable[[], Any]) -> None:
         """Do something that may end in a power cut."""
         self.world.turning = self.name
         try:
-            work()
+            with self._code():
+                work()
         except PowerCut:
             self._fell()
         except (StorageFailed, Damaged) as failed:

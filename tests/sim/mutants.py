@@ -18,6 +18,7 @@ import zparkd.core.replication.sync_pages
 import zparkd.core.stays
 import zparkd.daemon.main
 import zparkd.storage.store
+from tests.sim.disk_mutants import DISK_MUTANTS
 from tests.sim.gate_mutants import GATE_MUTANTS
 from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
@@ -313,5 +314,6 @@ MUTANTS = {
         Mutant(commit_without_sync, "not on the disk", lambda plan: plan.files),
         *GATE_MUTANTS,
         *MEMBER_MUTANTS,
+        *DISK_MUTANTS,
     )
 }

@@ -15,6 +15,7 @@ from tests.sim.council import Council
 from tests.sim.gate_life import GateLife
 from tests.sim.network import Weather
 from tests.sim.office import Office
+from tests.sim.versions import LATER_KINDS, Older
 from tests.sim.vfs import IOERR_FSYNC
 from zparkd.config.load import Config
 
@@ -86,6 +87,8 @@ class Plan:
     files: bool = False
     changes: int = 0
     votes: int = 0
+    older: int = 0  # centrals that begin with an older version, upgraded one by one
+    unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
 
     def configured(self, config: Config) -> Config:
         """A configuration with this plan's rhythm."""
@@ -102,6 +105,7 @@ class Plan:
         ]
         parts += [f"{self.changes} changes"] if self.changes else []
         parts += [f"{self.votes} votes"] if self.votes else []
+        parts += [f"{self.older} know no {sorted(self.unknown)}"] if self.older else []
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
         return ", ".join(parts)
@@ -133,6 +137,7 @@ QUOTAS = {
     "QUOTA_CREDIT_H_MAX": 4 / 10_800,
     "PAGE_EVENTS": 2,
 }
+OLDER_SHARE = 0.12  # of the seeds begin with some older version
 STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
 QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
@@ -189,6 +194,9 @@ def _members(plan: Plan) -> None:
     draw = Random(f"{plan.seed} members")
     if draw.random() < VOTES_SHARE:
         plan.votes = draw.randint(2, 12)
+    if draw.random() < OLDER_SHARE:
+        plan.older = draw.randint(1, plan.count)
+        plan.unknown = frozenset(draw.sample(LATER_KINDS, draw.randint(0, len(LATER_KINDS))))
     if draw.random() < STRANGERS_SHARE and not plan.rogue:
         plan.bounds["STRANGERS"] = draw.choice([0, 1])
     if draw.random() < QUOTAS_SHARE and not plan.rogue:
@@ -221,6 +229,10 @@ def live(world: "World") -> None:
     world.network.weather = plan.weather
     if plan.wrong_from_start:
         Faults(world).strike(Kind.CLOCK_STEPS)
+    draw = Random(f"{plan.seed} upgrades")
+    for machine in draw.sample(world.centrals, min(plan.older, len(world.centrals))):
+        machine.older = Older(plan.unknown)
+        world.at(draw.randrange(plan.live_ms), machine.upgrade)
     late = world.centrals[-1] if plan.late else None
     for machine in world.centrals:
         if machine is not late:

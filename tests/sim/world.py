@@ -261,6 +261,7 @@ class World:
             else:
                 machine.start()
             machine.wake()
+            machine.upgrade()
         for machine in self.centrals:
             if machine.rotten:  # a person looked, and put an empty disk in
                 machine.stop()
