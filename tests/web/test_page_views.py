@@ -94,7 +94,7 @@ def test_a_part_of_a_plate_leads_to_the_story_of_a_vehicle(told: Gateway, open_p
     page.see("Không ở trong bãi", "h2")
     page.see("central-2 mở cho vào; central-1 mở cho ra", ".facts")
     lines = texts(page, ".story li")
-    assert [line.split("\n")[1].strip() for line in lines] == ["Xe vào", "Đã vào hẳn", "Xe ra"]
+    assert [line.split("\n")[1].strip() for line in lines] == ["Xe vào", "Xác nhận xe vào", "Xe ra"]
     assert "in-1 nhìn thấy, central-2 quyết định" in lines[0]
     assert "out-1 nhìn thấy, central-1 quyết định" in lines[2]
     assert "25.000" in lines[2]
@@ -179,5 +179,5 @@ def test_a_camera_that_never_called_is_shown_as_such(make_site: MakeSite, open_p
 def test_a_conflict_is_listed_with_what_it_means(told: Gateway, open_page: Open) -> None:
     page = open_page(told, "conflicts")
     page.see("30F00009", "main table")
-    page.see("Kết thúc cưỡng bức", "main table")
-    page.see("cho vào hoặc cho ra cưỡng bức", ".meanings")
+    page.see("Kết thúc do mở thủ công", "main table")
+    page.see("mở thủ công cho xe vào hoặc ra", ".meanings")

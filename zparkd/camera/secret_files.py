@@ -33,7 +33,7 @@ def read_secret(file: Path) -> Secret:
     except UnicodeDecodeError:
         raise ValueError(f"{file}: no text; write the secret into it, in one line") from None
     except OSError as fault:
-        raise ValueError(f"{file}: can't be read: {fault.strerror}; mend it") from None
+        raise ValueError(f"{file}: can't be read: {fault.strerror}; fix that") from None
     user, colon, password = text.partition(":")
     if not text.isprintable() or not (password if colon else text):
         raise ValueError(f"{file}: has no line with a secret; write password, or user:password")

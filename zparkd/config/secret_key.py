@@ -50,7 +50,7 @@ def read_secret_key(file: Path, *, private: bool = True) -> bytes:
             " or use sudo"
         ) from None
     except OSError as fault:
-        raise ValueError(f"{file}: can't be read: {fault.strerror}; mend it") from None
+        raise ValueError(f"{file}: can't be read: {fault.strerror}; fix that") from None
     try:
         zmq.curve_public(key)
     except (ValueError, zmq.ZMQError):

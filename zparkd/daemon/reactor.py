@@ -370,7 +370,7 @@ class Reactor:
             if not passes(fault):
                 raise
             self._store.rollback()
-            text = f"could not be written to the database: {fault}; mend that, then zparkctl reload"
+            text = f"could not be written to the database: {fault}; fix that, then zparkctl reload"
             return [wanted.fault("central.timezone", text)]
         return faults
 

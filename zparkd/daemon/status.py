@@ -146,7 +146,7 @@ def _problems_of_api(state: dict[str, Any] | None) -> Iterator[Problem]:
         yield _problem(
             "EXTERNAL_API",
             f"{state['last_fault']}; what it gives {age}, and what is held goes on counting",
-            "mend the server or its documents, or external_api in zparkd.toml",
+            "correct the server or its documents, or external_api in zparkd.toml",
         )
 
 
@@ -236,7 +236,7 @@ def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
         yield _problem(
             "KEY_REFUSED",
             f"{refused}; it was turned away",
-            "if it belongs here, compare fingerprints (zparkctl peer list) and mend its file in"
+            "if it belongs here, compare fingerprints (zparkctl peer list) and correct its file in"
             " peers.d or edges.d; else find out who it is",
         )
 
@@ -252,13 +252,13 @@ def _problems(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
         yield _problem(
             "STORAGE_UNAVAILABLE",
             f"the database can't be written: {faults.storage}; edges are refused",
-            "free space on its disk, or mend it",
+            "free space on its disk, or replace it",
         )
     if faults.config is not None:
         yield _problem(
             "BAD_CONFIG",
             faults.config,
-            "mend the file: it is read again by itself; the last good one runs",
+            "correct the file: it is read again by itself; the last good one runs",
         )
     if central.clock.corrected:
         yield _problem(

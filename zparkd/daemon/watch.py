@@ -40,7 +40,7 @@ _HEARD: list[type[events.FileSystemEvent]] = [
 _Stamp = tuple[int, int, int]  # device, inode, time of the last change in ns; zero where nothing is
 
 
-class _Ear(events.FileSystemEventHandler):
+class _FileEvents(events.FileSystemEventHandler):
     """Called in a thread of watchdog: raises flags, and does nothing else."""
 
     def __init__(self, main: str) -> None:
@@ -67,7 +67,7 @@ class Watch:
         """Note what is there now; made before the files are first loaded, it misses nothing."""
         self._main = main
         self._folders = (main.parent, main.parent / "peers.d", main.parent / "edges.d")
-        self._ear = _Ear(main.name)
+        self._events = _FileEvents(main.name)
         self._observer: BaseObserver | None = None
         self._alone = False
         self._armed: list[tuple[int, int]] = []
@@ -97,8 +97,8 @@ class Watch:
         if mono_ms >= self._stamps_due_ms:
             self._stamps_due_ms = mono_ms + STAMPS_EVERY_MS
             self._look()
-        if self._ear.touched:
-            self._ear.touched = False
+        if self._events.touched:
+            self._events.touched = False
             self._last_ms = mono_ms
             if self._first_ms is None:
                 self._first_ms = mono_ms
@@ -120,9 +120,9 @@ class Watch:
         stamps = [_stamp(path) for path in self._known]
         if stamps != self._stamps:
             self._stamps = stamps
-            self._ear.touched = True
-        if self._ear.moved or self._there() != self._armed:
-            self._ear.touched = True
+            self._events.touched = True
+        if self._events.moved or self._there() != self._armed:
+            self._events.touched = True
             self._arm()
 
     def _there(self) -> list[tuple[int, int]]:
@@ -131,7 +131,7 @@ class Watch:
 
     def _arm(self) -> None:
         """Watch the directories that are there now, and no others."""
-        self._ear.moved = False
+        self._events.moved = False
         self._armed = self._there()
         if self._alone:
             return
@@ -143,7 +143,7 @@ class Watch:
                 if folder.is_dir():
                     # A link itself would be watched, and not what it points to.
                     place = os.path.realpath(folder)
-                    self._observer.schedule(self._ear, place, event_filter=_HEARD)
+                    self._observer.schedule(self._events, place, event_filter=_HEARD)
         except (FileNotFoundError, NotADirectoryError):
             self._armed = []  # gone this moment: once more in half a second
         except (OSError, RuntimeError) as fault:  # a limit: of watches, instances, threads

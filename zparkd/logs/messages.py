@@ -63,7 +63,7 @@ class Message(Enum):
     STORAGE_FAILED = Entry(
         "4f72bad4bf68407c981852ce63f200ad",
         "ERROR",
-        "the database can't be written: {reason}; free space or mend the disk",
+        "the database can't be written: {reason}; free space or replace the disk",
     )
     STORAGE_BACK = Entry(
         "acda7d1e7e144da0995e772a2b861924",

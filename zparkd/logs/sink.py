@@ -37,7 +37,7 @@ _FIELD = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _TELLING = re.compile(r"\S{40,}|\b(?=\w*\d)\w{3,}\b")
 _TEXT_BYTES = 48 * 1024  # of one field; the socket takes some 200 KiB, and nobody reads as much
 _PATIENCE_S = 0.1  # with a journal whose queue is full: the loop must turn
-_SULK_S = 1.0
+_RETRY_S = 1.0  # after the journal did not take an entry in time
 
 _journal: "Journal | None" = None
 _zone: tzinfo | None = None  # None: the machine's own
@@ -124,7 +124,7 @@ class Journal:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.settimeout(_PATIENCE_S)
         self._lost = 0
-        self._sulk_until = 0.0
+        self._retry_at_s = 0.0
 
     def write(self, message: "loguru.Message") -> None:
         """What loguru calls."""
@@ -137,7 +137,7 @@ class Journal:
 
     def tell(self, text: str, level: str, more: Mapping[str, object]) -> None:
         """Send an entry. A journal that does not take it in time loses it, and the next ones."""
-        if self._lost and time.monotonic() < self._sulk_until:
+        if self._lost and time.monotonic() < self._retry_at_s:
             self._lost += 1
             return
         try:
@@ -149,7 +149,7 @@ class Journal:
             self._send(datagram(text, level, more))
         except TimeoutError:
             self._lost += 1
-            self._sulk_until = time.monotonic() + _SULK_S
+            self._retry_at_s = time.monotonic() + _RETRY_S
         except OSError:
             print(text, file=sys.stderr)  # a stream to the journal too, but without the fields
 

@@ -141,7 +141,7 @@ class PeerLine:
     def _judge(self, source: str, answer: Page | Digests) -> None:
         site = self._config.site
         if source != self._peer.id:
-            raise NoUse("another_central", f"answers as {source}; mend id or address in peers.d")
+            raise NoUse("another_central", f"answers as {source}; correct id or address in peers.d")
         if answer.site != site:
             raise NoUse("another_site", f"is of site {answer.site}; this central is of {site}")
         if answer.error is not None:

@@ -83,7 +83,7 @@ def build(site: Site, access: Access, place: Place) -> ASGIApp:
     app.state.site = site
     app.state.access = access
     app.state.port = place.port
-    app.state.door = login.Door()
+    app.state.logins = login.Logins()
     app.state.daemon = Daemon(site)
     app.state.database = Database(site.config.storage_path)
     app.state.stream = Stream(app.state.daemon, app.state.database, site)
@@ -99,7 +99,7 @@ async def _living(app: Starlette) -> AsyncIterator[None]:
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
-        app.state.door.close()
+        app.state.logins.close()
         app.state.daemon.close()
         app.state.database.close()
 

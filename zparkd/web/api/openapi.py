@@ -92,9 +92,9 @@ _HISTORY = (
     _query(
         "limit",
         {"type": "integer", "minimum": 0, "maximum": limits.WEB_ROWS, "default": 50},
-        f"At most so many; 0 for as many as there may be, {limits.WEB_ROWS}.",
+        f"At most this many; 0 for the most there may be, {limits.WEB_ROWS}.",
     ),
-    _query("offset", {"type": "integer", "minimum": 0}, "Pass over so many."),
+    _query("offset", {"type": "integer", "minimum": 0}, "Skip this many."),
     _FROM,
     _TO,
     _query("central", _TEXT, "Only what came in or left at this central."),
@@ -210,7 +210,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
             _query(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
-                "At most so many.",
+                "At most this many.",
             ),
         )
     },

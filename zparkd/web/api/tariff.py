@@ -1,6 +1,6 @@
 """`/api/tariff`: what the site charges; see it, try it, set it.
 
-What a stay costs is reckoned by the rules that the gates use; a tariff becomes the site's by the
+What a stay costs is calculated by the rules that the gates use; a tariff becomes the site's by the
 daemon alone.
 """
 
@@ -73,10 +73,10 @@ async def quote(request: Request) -> Response:
         raise bad("toml: must be the text of a tariff")
     rate = Tariff(0, rates).rate(camera_type)
 
-    def reckoned() -> Price:
+    def priced_stay() -> Price:
         return price(rate, entry_ms, exit_ms, zone, lost_ticket=lost_ticket)
 
-    priced = await asyncio.get_running_loop().run_in_executor(None, reckoned)
+    priced = await asyncio.get_running_loop().run_in_executor(None, priced_stay)
     return answer({"success": True, **priced._asdict()})
 
 

@@ -27,8 +27,8 @@ _LANGUAGES = ("vi", "en")
 _Result = TypeVar("_Result")
 
 
-class Door:
-    """Where logins are tried."""
+class Logins:
+    """Checks passwords one at a time, and counts the failures of each address and name."""
 
     def __init__(self) -> None:
         self.by_address = Attempts(limits.WEB_LOGINS_A_MINUTE)
@@ -85,30 +85,30 @@ async def login(request: Request) -> Response:
     """Begin a session."""
     state = request.app.state
     access: Access = state.access
-    door: Door = state.door
+    logins: Logins = state.logins
     fields = await asked.fields(request)
     name, password = fields.get("user"), fields.get("password")
     if not isinstance(name, str) or not isinstance(password, str):
         raise bad("user, password: must both be there, as strings")
     address = request.client.host if request.client is not None else ""
     name = name[: limits.TEXT_CHARACTERS]
-    wait_s = max(door.by_address.wait_s(address), door.by_name.wait_s(name))
+    wait_s = max(logins.by_address.wait_s(address), logins.by_name.wait_s(name))
     if wait_s:
         raise _too_often(wait_s)
     user = access.known.user(name)
     # Counted before it is tried: many at once are no way around.
-    door.by_address.failed(address)
-    door.by_name.failed(name)
+    logins.by_address.failed(address)
+    logins.by_name.failed(name)
     kept = user.password if user is not None else ""
-    right = await door.fits(password, kept, also_old=access.known.some_old)
+    right = await logins.fits(password, kept, also_old=access.known.some_old)
     if user is None or not right:
         _LOG.warning("login refused: %a from %s", name, address)
         raise Problem(HTTPStatus.UNAUTHORIZED, "bad_login", "no such user, or another password")
-    door.by_address.passed(address)
-    door.by_name.passed(name)
+    logins.by_address.passed(address)
+    logins.by_name.passed(name)
     _LOG.info("login: %s from %s", name, address)
     if is_old(user.password):
-        user = access.renew(user, await door.hashed(password))
+        user = access.renew(user, await logins.hashed(password))
     secret, opened = access.sessions.begin(user.name, user.password)
     response = answer({"success": True, "user": user.name, "role": user.role, "csrf": opened.csrf})
     response.set_cookie(

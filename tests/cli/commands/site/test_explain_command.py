@@ -1,4 +1,4 @@
-"""`zparkctl tariff explain`: a fee with its parts, reckoned again from the database alone."""
+"""`zparkctl tariff explain`: a fee with its parts, calculated again from the database alone."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def test_a_fee_is_explained_and_comes_to_the_same_again(central: Central) -> Non
         "1 x 30 min from minute 60, 5,000 each   5,000\n"
         "VND                                    20,000\n"
         "\n"
-        "reckoned again: the same\n",
+        "calculated again: the same\n",
     )
     answer = json.loads(central.run("tariff", "explain", event_id, "--json").stdout)
     assert (answer["fee"], answer["fee_again"], answer["tariff_version"]) == (20_000, 20_000, 1)
@@ -73,7 +73,7 @@ def test_a_fee_that_is_not_what_it_should_be_is_found(central: Central) -> None:
     written(central, driven)
     result = central.run("tariff", "explain", event_id)
     assert result.exit_code == 1
-    assert "reckoned again: 7, which is not what was charged" in result.output
+    assert "calculated again: 7, which is not what was charged" in result.output
 
 
 def test_a_tariff_that_is_not_here_is_said_to_be_missing(central: Central) -> None:

@@ -37,7 +37,7 @@ def _plate_id(_ctx: click.Context, _option: click.Parameter, text: str | None) -
     type=click.IntRange(min=0),
     default=50,
     show_default=True,
-    help="At most so many stays; 0 for all.",
+    help="Show at most this many stays; 0 for all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array with all columns.")
 @click.pass_obj

@@ -76,7 +76,7 @@ class Incident:
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="The newest so many; 0 for all.",
+    help="Show only this many, the newest; 0 for all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj

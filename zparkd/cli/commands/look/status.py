@@ -213,7 +213,7 @@ def _problems(answer: Mapping[str, Any]) -> str:
     problems = list(answer.get("problems") or [])
     fault = answer.get("config_error")
     if fault and not any(problem.get("code") == "BAD_CONFIG" for problem in problems):
-        hint = "mend the file; it is read again by itself"
+        hint = "correct the file; it is read again by itself"
         problems.append({"code": "BAD_CONFIG", "message": fault, "hint": hint})
     if not problems:
         return f"problems: {NONE}"

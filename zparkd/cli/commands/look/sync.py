@@ -76,7 +76,7 @@ class _Look(NamedTuple):
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
-    help="Give up waiting after so many seconds.",
+    help="Give up waiting after this many seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

@@ -33,7 +33,7 @@ from zparkd.verify.self_check import own_digests, own_log, own_stays
 from zparkd.verify.stays import stray_stays
 from zparkd.verify.workers import Shares, shares
 
-_LONG_EVENTS = 200_000  # from so many on people wonder what it does
+_PROGRESS_EVENTS = 200_000  # a check of more takes long enough to say that it runs
 _NOT_ASKED = Said("not compared", [])
 _AFTER_LOG = Said("not compared: the log differs", [])
 
@@ -140,7 +140,7 @@ def _look_at_stays(
     found: _Found,
     stays_known: "Future[Digests | None]",
 ) -> None:
-    if found.events > _LONG_EVENTS and sys.stderr.isatty():
+    if found.events > _PROGRESS_EVENTS and sys.stderr.isatty():
         click.echo("the log is sound; the stays take longer", err=True)
     log = StoredLog(connection)
     digests = own_digests(work, log) if found.peers else iter(())

@@ -34,7 +34,7 @@ class _Explained(NamedTuple):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def explain(file: Path, event_id: str, as_json: bool) -> None:
-    """Say how the fee of a stay came about, and reckon it again; exit 1 where it differs.
+    """Say how the fee of a stay came about, and calculate it again; exit 1 where it differs.
 
     EVENT_ID is that of the stay, as `zparkctl history --json` has it.
     """
@@ -111,11 +111,11 @@ def _screen(found: _Explained, zone: ZoneInfo) -> str:
         lines.append(f"{said}{quoted}: {plural(minutes, 'minute')}")
     lines += ["", table_of(facts.breakdown or (), facts.fee or 0, str(facts.currency)), ""]
     if facts.edge_id == old_stays.EDGE:
-        lines.append("reckoned again: not possible, the earlier system charged it")
+        lines.append("calculated again: not possible, the earlier system charged it")
     elif found.fee_again is None:
-        lines.append("reckoned again: not possible here, what it names is missing")
+        lines.append("calculated again: not possible here, what it names is missing")
     elif found.fee_again == facts.fee:
-        lines.append("reckoned again: the same")
+        lines.append("calculated again: the same")
     else:
-        lines.append(f"reckoned again: {found.fee_again:,}, which is not what was charged")
+        lines.append(f"calculated again: {found.fee_again:,}, which is not what was charged")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """`zparkctl tariff`: the site's tariff, checked, shown, set, and tried on a stay.
 
-What a stay costs is reckoned by the rules that the gates use.
+What a stay costs is calculated by the rules that the gates use.
 """
 
 from datetime import datetime, tzinfo
