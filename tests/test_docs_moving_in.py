@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from tests.cli.old_database import write_old
 from tests.support.centrals import Driven
+from tests.support.old_database import write_old
 from zparkd.storage.old_history import old_history
 from zparkd.storage.store import Store
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.insider import Insider, keyed
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, identity, meet
+from tests.support.insider import Insider, keyed
 from tests.support.tariffs import flat
 from zparkd.core import limits
 from zparkd.core.clock import Now

@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.cli.old_database import inside_of, old_rows, sums_of, write_old
 from tests.e2e.conftest import MakeSite
 from tests.support.harness import (
     PATIENCE_S,
@@ -22,6 +21,7 @@ from tests.support.harness import (
     wait_equal,
     wait_events,
 )
+from tests.support.old_database import inside_of, old_rows, sums_of, write_old
 from zparkd.testbed.loopback import LoopbackCentral
 
 STAYS = 2_000

@@ -14,15 +14,15 @@ import click
 import uvicorn
 
 from zparkd import __version__
-from zparkd.camera.album import Album
-from zparkd.camera.asking import Centrals
 from zparkd.camera.config import Config, ConfigError, LaneConfig, default_path, load
-from zparkd.camera.connections import bounded
-from zparkd.camera.lane import Lane, now_ms
-from zparkd.camera.ledger import Ledger, LedgerError
-from zparkd.camera.postman import Postman
+from zparkd.camera.intake.connections import bounded
+from zparkd.camera.intake.server import STATUS_PATH, Server
+from zparkd.camera.lane.album import Album
+from zparkd.camera.lane.asking import Centrals
+from zparkd.camera.lane.lane import Lane, now_ms
+from zparkd.camera.lane.ledger import Ledger, LedgerError
+from zparkd.camera.lane.postman import Postman
 from zparkd.camera.read import MESSAGE_BYTES, At, Unreadable
-from zparkd.camera.server import STATUS_PATH, Server
 from zparkd.camera.shown import status_lines, test_lines
 
 EXIT_FAILED = 1
@@ -111,7 +111,7 @@ def _subscriptions(lanes: Sequence[Lane]) -> list[Part]:
     ours = [lane for lane in lanes if lane.config.mqtt is not None]
     if not ours:
         return []
-    from zparkd.camera.mqtt import Subscription  # noqa: PLC0415 - only Frigate needs the library
+    from zparkd.camera.intake.mqtt import Subscription  # noqa: PLC0415 - only Frigate needs the library
 
     return [Subscription(lane) for lane in ours]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zparkd.camera.config import LaneConfig
-from zparkd.camera.passages import Timing, request_id_of, timing
+from zparkd.camera.lane.passages import Timing, request_id_of, timing
 from zparkd.camera.read import Message, Read
 from zparkd.core.site import Direction
 

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from zparkd.camera.album import Album
-from zparkd.camera.asking import Centrals, NoAnswer
-from zparkd.camera.lane import NOTHING_RECORDED, Lane, now_ms
-from zparkd.camera.ledger import Ledger, Waiting
+from zparkd.camera.lane.album import Album
+from zparkd.camera.lane.asking import Centrals, NoAnswer
+from zparkd.camera.lane.lane import NOTHING_RECORDED, Lane, now_ms
+from zparkd.camera.lane.ledger import Ledger, Waiting
 from zparkd.core.limits import CAPTURE_AGE_MS
 
 _MARGIN_MS = 1_000

@@ -8,7 +8,7 @@ import pytest
 
 from tests.camera.formats import JPEG, Shot, hikvision_pictures
 from tests.camera.rig import Bridge, now_ms
-from zparkd.camera.album import Album
+from zparkd.camera.lane.album import Album
 from zparkd.camera.read import Picture
 from zparkd.testbed.loopback import LoopbackSite, wait_for
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from zparkd.camera.passages import STANDING_MS, Passage, State
+from zparkd.camera.lane.passages import STANDING_MS, Passage, State
 from zparkd.camera.read import Read
 
 OUTBOX_MESSAGES = 20_000  # the oldest go first

@@ -7,11 +7,11 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge, hikvision, now_ms
-from zparkd.camera.album import Album
 from zparkd.camera.config import load
-from zparkd.camera.lane import READS_WAITING, Busy, Lane
-from zparkd.camera.ledger import Ledger
-from zparkd.camera.postman import Postman
+from zparkd.camera.lane.album import Album
+from zparkd.camera.lane.lane import READS_WAITING, Busy, Lane
+from zparkd.camera.lane.ledger import Ledger
+from zparkd.camera.lane.postman import Postman
 from zparkd.testbed.loopback import LoopbackSite, wait_for
 
 HOUR_MS = 3_600_000

@@ -8,7 +8,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from zparkd.camera.lane import Busy, Lane
+from zparkd.camera.lane.lane import Busy, Lane
 from zparkd.camera.read import MESSAGE_BYTES, Unreadable
 
 _RECONNECT_S = (1, 5)

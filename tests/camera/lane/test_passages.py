@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zparkd.camera.passages import (
+from zparkd.camera.lane.passages import (
     AGAIN_MS,
     AHEAD_MS,
     FRESH_MS,

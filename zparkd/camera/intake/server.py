@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from zparkd.camera.admission import Admission, Asked
-from zparkd.camera.album import Album
-from zparkd.camera.lane import Busy, Lane
+from zparkd.camera.intake.admission import Admission, Asked
+from zparkd.camera.lane.album import Album
+from zparkd.camera.lane.lane import Busy, Lane
 from zparkd.camera.read import MESSAGE_BYTES, Unreadable
 from zparkd.camera.sources import Source
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.camera.rig import Bridge
-from zparkd.camera.admission import Admission, Asked
 from zparkd.camera.config import LaneConfig, load
 from zparkd.camera.digest import authorization
+from zparkd.camera.intake.admission import Admission, Asked
 from zparkd.camera.secret_files import Secret
 
 ASKED = Asked("192.168.1.64", "POST", "/in-1?channel=1", {}, {})

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from zparkd.camera import ledger as ledger_module
-from zparkd.camera.ledger import Ledger, LedgerError
-from zparkd.camera.passages import Passage, State
+from zparkd.camera.lane import ledger as ledger_module
+from zparkd.camera.lane.ledger import Ledger, LedgerError
+from zparkd.camera.lane.passages import Passage, State
 from zparkd.camera.read import Read, Travel
 
 NOW_MS = 1_795_231_805_000
@@ -183,7 +183,7 @@ def test_a_disk_that_fails_holds_up_nobody_and_is_shown(opened: Callable[[], Led
 def test_one_process_has_the_file(opened: Callable[[], Ledger], tmp_path: Path) -> None:
     opened()
     code = (
-        "import sys; from pathlib import Path; from zparkd.camera.ledger import *;"
+        "import sys; from pathlib import Path; from zparkd.camera.lane.ledger import *;"
         "Ledger(Path(sys.argv[1]), lambda: 0)"
     )
     other = [sys.executable, "-c", code, str(tmp_path / "outbox.db")]

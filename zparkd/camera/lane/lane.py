@@ -8,13 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zparkd.camera.album import Album
-from zparkd.camera.asking import DEADLINE_S, Centrals, NoAnswer
 from zparkd.camera.barriers import Barrier, BarrierFault, barrier_of
 from zparkd.camera.config import LaneConfig
-from zparkd.camera.figures import Figures
-from zparkd.camera.ledger import Ledger
-from zparkd.camera.passages import Passage, Passages, State, Step, Timing, request_id_of, timing
+from zparkd.camera.lane.album import Album
+from zparkd.camera.lane.asking import DEADLINE_S, Centrals, NoAnswer
+from zparkd.camera.lane.figures import Figures
+from zparkd.camera.lane.ledger import Ledger
+from zparkd.camera.lane.passages import (
+    Passage,
+    Passages,
+    State,
+    Step,
+    Timing,
+    request_id_of,
+    timing,
+)
 from zparkd.camera.read import At, Message, Picture, Read, Travel, Unreadable
 from zparkd.core.site import Direction
 

@@ -1,0 +1,1 @@
+"""One lane from a read to its barrier: kept, asked about, opened once, or told when it is late."""
