@@ -2,7 +2,10 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.effort import Costs, Fast
 
 # Started in the background of a shell, the suite would hand an ignored SIGINT on to the programs
 # it starts, and none of them could be interrupted.
@@ -12,3 +15,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Nothing is timed in a test: a busy machine is no fault of what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("zparkd")
+    group.addoption("--fast", action="store_true", help="leave out tests that start programs")
+    group.addoption("--costs", action="store_true", help="show the processor time of each folder")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        config.pluginmanager.register(Fast())
+    if config.getoption("--costs"):
+        config.pluginmanager.register(Costs())

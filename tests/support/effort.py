@@ -1,0 +1,116 @@
+"""What tests cost: which start programs, and how much processor time each folder of them takes.
+
+`--fast` leaves out what starts a program, or takes a site of real centrals, a browser or a server.
+Which tests these are is read from the fixtures that a test asks for, from the names it uses, and
+from its folder; a test that starts a program all the same fails then, and says so.
+"""
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Every test below these folders runs real programs.
+FOLDERS = ("e2e", "fleet", "package")
+# Fixtures that start programs, and names that a test calls to start some.
+FIXTURES = frozenset(
+    {
+        "browser", "bridge", "gateway", "make_central", "make_site", "nats_server", "open_page",
+        "pair", "postgres", "rig", "site", "three",
+    }
+)  # fmt: skip
+CALLED = frozenset({"LoopbackCentral", "LoopbackSite", "Popen", "spawn", "subprocess", "zparkctl"})
+
+_STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
+
+
+def starts_programs(item: pytest.Item) -> bool:
+    """Whether a test starts programs, as far as that can be seen before it runs."""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    if folder in FOLDERS or item.get_closest_marker("programs") is not None:
+        return True
+    if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return True
+    code = getattr(getattr(item, "function", None), "__code__", None)
+    return code is not None and not CALLED.isdisjoint(code.co_names)
+
+
+class Fast:
+    """Leaves out the tests that start programs, and fails those that do it all the same."""
+
+    def __init__(self) -> None:
+        self._running = False
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self._running and event in _STARTS:
+            self._running = False
+            pytest.fail(
+                f"starts a program ({event} {arguments[0]!r}): mark it with @pytest.mark.programs,"
+                " so that bin/test --fast leaves it out"
+            )
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        left_out = [item for item in items if starts_programs(item)]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not starts_programs(item)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Iterator[None]:
+        self._running = True
+        try:
+            return (yield)
+        finally:
+            self._running = False
+
+
+class Costs:
+    """Sums up the processor time of each folder, with that of the programs its tests started."""
+
+    def __init__(self) -> None:
+        self._cpu_s: dict[str, float] = defaultdict(float)
+        self._tests: dict[str, int] = defaultdict(int)
+        self._before = _cpu_s()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self) -> Iterator[None]:
+        report = yield
+        now = _cpu_s()
+        report.cpu_s, self._before = now - self._before, now  # xdist hands it on
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        parts = Path(report.nodeid.partition("::")[0]).parts
+        folder = "/".join(parts[:2]) if len(parts) > 2 else "tests"
+        self._cpu_s[folder] += getattr(report, "cpu_s", 0.0)
+        self._tests[folder] += report.when == "call"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("processor time by folder")
+        for line in table(
+            (folder, self._tests[folder], spent) for folder, spent in self._cpu_s.items()
+        ):
+            terminalreporter.write_line(line)
+
+
+def table(costs: Iterable[tuple[str, int, float]]) -> list[str]:
+    """Rows of folder, tests and seconds as a table, the dearest first, and what they come to."""
+    rows = sorted(costs, key=lambda row: -row[2])
+    total = ("all", sum(row[1] for row in rows), sum(row[2] for row in rows))
+    return [
+        "| folder | tests | processor time |",
+        "|---|---|---|",
+        *(f"| {folder} | {count} | {spent:.0f} s |" for folder, count, spent in (*rows, total)),
+    ]
+
+
+def _cpu_s() -> float:
+    """The processor time of this process and of those it started that have ended, in seconds."""
+    return sum(os.times()[:4])
