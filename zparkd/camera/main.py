@@ -111,7 +111,7 @@ def _subscriptions(lanes: Sequence[Lane]) -> list[Part]:
     ours = [lane for lane in lanes if lane.config.mqtt is not None]
     if not ours:
         return []
-    from zparkd.camera.intake.mqtt import Subscription  # noqa: PLC0415 - only Frigate needs the library
+    from zparkd.camera.intake.mqtt import Subscription  # noqa: PLC0415 - only for Frigate
 
     return [Subscription(lane) for lane in ours]
 
