@@ -22,7 +22,8 @@ from zparkd.core.replication.wire import (
 )
 from zparkd.core.site import Lane
 from zparkd.core.turn import FromBus, SyncAnswer, WriteNotes
-from zparkd.daemon.status import Faults, status
+from zparkd.daemon.problems import Faults
+from zparkd.daemon.status import status
 from zparkd.storage import edges_seen
 
 

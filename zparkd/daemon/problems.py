@@ -1,20 +1,35 @@
-"""What `status` calls a problem of the events that are held here, and of streams of others."""
+"""What `status` calls a problem: its code, what is wrong, and the way out.
+
+A code is for programs, and for the words that the page has for it in each language.
+"""
 
 import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.central import Central
-from zparkd.core.clock import Now
+from zparkd.core.clock import Now, site_time
 from zparkd.core.events.event import Stream
+from zparkd.core.keys import fingerprint
+from zparkd.core.replication.duplicate_id import overtaken_by
+from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.site import Peer
+from zparkd.daemon.control.uplink_report import SILENT_INTERVALS
+from zparkd.storage.store import Store
+from zparkd.transport.floods import Flood
+from zparkd.transport.socket_options import Domain
 
 Problem = dict[str, str]
 _SOME = 3
+_REFUSED_SHOWN = 5
 _STUCK_SHOWN = 5  # reasons, of one peer
 _STUCK = {
     Why.FORGED: "if the central whose stream it is had another key before, name that one too:"
@@ -24,9 +39,84 @@ _STUCK = {
 }
 
 
-def problem(code: str, message: str, hint: str) -> Problem:
+class ProblemCode(StrEnum):
+    """Every kind of problem there is."""
+
+    BAD_CONFIG = "BAD_CONFIG"
+    CLOCK_SKEW = "CLOCK_SKEW"
+    DATABASE_OLDER = "DATABASE_OLDER"
+    DISK_LOW = "DISK_LOW"
+    DISOWNED = "DISOWNED"
+    DUPLICATE_ID = "DUPLICATE_ID"
+    EDGE_FLOODS = "EDGE_FLOODS"
+    EVENTS_FAILED = "EVENTS_FAILED"
+    EVENT_CORRUPT = "EVENT_CORRUPT"
+    EXTERNAL_API = "EXTERNAL_API"
+    FORGED = "FORGED"
+    FORKED = "FORKED"
+    INSECURE = "INSECURE"
+    KEY_REFUSED = "KEY_REFUSED"
+    NOT_TAKEN_IN = "NOT_TAKEN_IN"
+    PEER_DEAF = "PEER_DEAF"
+    PEER_DOWN = "PEER_DOWN"
+    PEER_ERROR = "PEER_ERROR"
+    PEER_FLOODS = "PEER_FLOODS"
+    QUOTA = "QUOTA"
+    REREADING = "REREADING"
+    SET_ASIDE = "SET_ASIDE"
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    STREAM_OVERTAKEN = "STREAM_OVERTAKEN"
+    STREAM_STUCK = "STREAM_STUCK"
+    TIMEZONE_DIFFERS = "TIMEZONE_DIFFERS"
+    UNREADABLE_EVENTS = "UNREADABLE_EVENTS"
+    UNSIGNED_PAST = "UNSIGNED_PAST"
+    UPLINK = "UPLINK"
+    VERSION_DIFFERS = "VERSION_DIFFERS"
+    WAL_GROWS = "WAL_GROWS"
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with this daemon's surroundings now; None where nothing is."""
+
+    config: str | None = None
+    storage: str | None = None
+    set_aside: int = 0  # messages that could not be handled, since the start
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityState:
+    """How this central is protected, who was turned away in the last minute, who is kept out."""
+
+    mode: str = "plain"
+    fingerprint: str | None = None
+    allow_insecure: bool = False
+    refused: Sequence[str] = ()
+    floods: Sequence[Flood] = ()
+
+
+def problem(code: ProblemCode, message: str, hint: str) -> Problem:
     """A problem as `status` lists it."""
-    return {"code": code, "message": message, "hint": hint}
+    return {"code": code.value, "message": message, "hint": hint}
+
+
+def problems(
+    central: Central,
+    store: Store,
+    now: Now,
+    faults: Faults,
+    *,
+    security: SecurityState,
+    external_api: dict[str, Any] | None,
+    uplink: dict[str, Any] | None,
+) -> Iterator[Problem]:
+    """All that is wrong now; `external_api` and `uplink` are what status says of them."""
+    yield from _problems_of_security(security)
+    yield from _problems_of_store(store)
+    yield from problems_of_disk(store.path)
+    yield from _problems_of_api(external_api)
+    yield from _problems_of_uplink(uplink)
+    yield from _problems_of_this_central(central, now, faults)
 
 
 def problems_of_disk(database: Path) -> Iterator[Problem]:
@@ -35,7 +125,7 @@ def problems_of_disk(database: Path) -> Iterator[Problem]:
         size = os.stat(f"{database}-wal").st_size
         if size > limits.WAL_WARNED_BYTES:
             yield problem(
-                "WAL_GROWS",
+                ProblemCode.WAL_GROWS,
                 f"{database}-wal has {_mib(size)}: some program has been reading the database for"
                 " long, and all that is committed meanwhile is kept beside it",
                 f"find it (fuser -v {database}) and end it; the file then shrinks by itself",
@@ -45,7 +135,7 @@ def problems_of_disk(database: Path) -> Iterator[Problem]:
         free = disk.f_bavail * disk.f_frsize
         if free < limits.DISK_LOW_BYTES:
             yield problem(
-                "DISK_LOW",
+                ProblemCode.DISK_LOW,
                 f"the disk of {database} has {_mib(free)} left; once it is full, edges are refused",
                 "free space on it, or move the database to a larger one",
             )
@@ -55,7 +145,7 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def problems_of_events(central: Central) -> Iterator[Problem]:
+def _problems_of_events(central: Central) -> Iterator[Problem]:
     """What is wrong with events that are held here, or with streams of others."""
     forks = sorted(
         fork for fork in central.log.signed.forks().items() if _divides(central, fork[0])
@@ -63,7 +153,7 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
     for origin, found in itertools.groupby(forks, key=lambda fork: fork[0].origin):
         streams = [f"{_named(stream)}/{seq}" for stream, seq in found]
         yield problem(
-            "FORKED",
+            ProblemCode.FORKED,
             f"{origin} recorded two different events at {_first(streams)}: its machine was set back"
             " while it ran, or its key is in two places; each central keeps the one it got first",
             f"restart zparkd on {origin}: it begins a new stream, and all else goes on. Where a"
@@ -73,7 +163,7 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
         )
     for stream, seq in sorted(central.serving.corrupt.items()):
         yield problem(
-            "EVENT_CORRUPT",
+            ProblemCode.EVENT_CORRUPT,
             f"event {_named(stream)}/{seq} is not as it was written on this disk: neither it nor"
             " what follows in its stream can be handed on from here; all else is",
             "see what zparkctl verify says, check the disk, then stop zparkd, move its database"
@@ -83,7 +173,7 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
     unprojected = central.log.unprojected()
     if unprojected:
         yield problem(
-            "EVENTS_FAILED",
+            ProblemCode.EVENTS_FAILED,
             f"on {unprojected} events this version of zparkd failed; they are kept and relayed, and"
             " change nothing",
             "report it with the log, and install the newest zparkd on all centrals",
@@ -104,14 +194,14 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
     own, verdicts = central.settings.id, central.log.members.verdicts
     if own in verdicts.disowned:
         yield problem(
-            "DISOWNED",
+            ProblemCode.DISOWNED,
             f"{', '.join(sorted(verdicts.voices[own].against))} disowned this central: what it"
             " records means nothing, here too",
             f"zparkctl member restore {own} at other centrals denies it",
         )
     if waiting := central.admission.waiting:
         yield problem(
-            "NOT_TAKEN_IN",
+            ProblemCode.NOT_TAKEN_IN,
             f"{_some(waiting)} recorded events that are not taken in: in no peer file here, and"
             f" {limits.STRANGERS} like that are held, or it says who is disowned",
             "if it belongs here: zparkctl peer add, or zparkctl member admit ID; else find out who"
@@ -119,17 +209,17 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
         )
     if removed := central.admission.removed:
         yield problem(
-            "NOT_TAKEN_IN",
+            ProblemCode.NOT_TAKEN_IN,
             f"{_some(removed)} was removed here, and others have more of it than was held then",
             "zparkctl member admit ID, if it recorded that before; else remove it elsewhere too",
         )
 
 
-def problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
+def _problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
     """Who records more than is taken in."""
     if over := central.over_quota(now):
         yield problem(
-            "QUOTA",
+            ProblemCode.QUOTA,
             f"{_some(over)} records more than is taken in in an hour; what is over waits",
             "look at what it records: zparkctl member show ID; zparkctl member disown ID",
         )
@@ -150,7 +240,7 @@ def _first(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and in {len(names) - 1} more streams"
 
 
-def problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
+def _problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
     """The streams that a peer could not continue, by what is wrong with them."""
     state = central.peers.states[peer.id]
     stuck = sorted(central.peers.stuck(state, central.log.heads).items())
@@ -161,8 +251,223 @@ def problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
             by_reason.setdefault(refused.refusal, []).append(place)
     for refusal, places in list(by_reason.items())[:_STUCK_SHOWN]:
         yield problem(
-            "STREAM_STUCK",
+            ProblemCode.STREAM_STUCK,
             f"{_first(places)} can't be taken from {peer.id}: it {refusal.reason}; all else is,"
             " and any other peer that has it is asked",
             _STUCK[refusal.why].format(peer=peer.id),
         )
+
+
+def heard_ms(central: Central, state: PeerState, now: Now) -> int | None:
+    """When a peer was last heard in this run, by the time as it is known now."""
+    if state.heard is None:
+        return None
+    return central.clock.read(now).ms - (now.mono_ms - state.heard.mono_ms)
+
+
+def _problems_of_api(state: dict[str, Any] | None) -> Iterator[Problem]:
+    if state is not None and state["last_fault"] is not None:
+        age_s = state["age_s"]
+        age = "was never whole" if age_s is None else f"was last whole {age_s} s ago"
+        yield problem(
+            ProblemCode.EXTERNAL_API,
+            f"{state['last_fault']}; what it gives {age}, and what is held goes on counting",
+            "correct the server or its documents, or external_api in zparkd.toml",
+        )
+
+
+def _problems_of_uplink(state: dict[str, Any] | None) -> Iterator[Problem]:
+    """What is wrong with zparkd-uplink, by what `status` says of it."""
+    if state is None:
+        return
+    lag = "" if state["lag"] is None else f"; the fleet lacks {state['lag']} events of this site"
+    if not state["running"] and state["silent_s"] > SILENT_INTERVALS * limits.UPLINK_EVERY_S:
+        yield problem(
+            ProblemCode.UPLINK,
+            f"zparkd-uplink says nothing for {state['silent_s']} s{lag}; nothing is lost",
+            "start it: systemctl start zparkd-uplink; what it logs says why it ended",
+        )
+    elif state["problem"] is not None:
+        yield problem(
+            ProblemCode.UPLINK,
+            f"{state['problem']}{lag}; nothing is lost, and it is tried again",
+            "look at the servers in [uplink] of zparkd.toml, and at zparkd-fleet status there",
+        )
+
+
+def _problems_of_store(store: Store) -> Iterator[Problem]:
+    missing = store.missing()
+    if missing is not None:
+        yield problem(
+            ProblemCode.DATABASE_OLDER,
+            f"the database is older than it was: of {missing.seq} events that this central recorded"
+            f" in its run {missing.epoch} it holds {missing.held}",
+            "peers give back what they have; the rest was on no other central",
+        )
+
+
+def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
+    if security.mode == "plain" and security.allow_insecure:
+        yield problem(
+            ProblemCode.INSECURE,
+            "mode is plain: every host that reaches these ports reads all plates and opens"
+            " barriers",
+            'make keys (zparkctl keygen) and write mode = "curve" in [security]',
+        )
+    for flood in security.floods:
+        edge = flood.domain is Domain.EDGE
+        yield problem(
+            ProblemCode.EDGE_FLOODS if edge else ProblemCode.PEER_FLOODS,
+            f"{flood}; it was cut off, and is kept out for"
+            f" {limits.FLOOD_DENIED_MS // 60_000} minutes",
+            f"take its file out of {'edges' if edge else 'peers'}.d, find out what runs there, and"
+            " give it a new key",
+        )
+    for refused in security.refused[:_REFUSED_SHOWN]:
+        yield problem(
+            ProblemCode.KEY_REFUSED,
+            f"{refused}; it was turned away",
+            "if it belongs here, compare fingerprints (zparkctl peer list) and correct its file in"
+            " peers.d or edges.d; else find out who it is",
+        )
+
+
+def _problems_of_this_central(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
+    if central.log.rereading:
+        yield problem(
+            ProblemCode.REREADING,
+            f"{central.log.rereading:,} events that an older version kept unread are being read",
+            "edges are answered once that is done; it goes on after a restart",
+        )
+    if faults.storage is not None:
+        yield problem(
+            ProblemCode.STORAGE_UNAVAILABLE,
+            f"the database can't be written: {faults.storage}; edges are refused",
+            "free space on its disk, or replace it",
+        )
+    if faults.config is not None:
+        yield problem(
+            ProblemCode.BAD_CONFIG,
+            faults.config,
+            "correct the file: it is read again by itself; the last good one runs",
+        )
+    if central.clock.corrected:
+        yield problem(
+            ProblemCode.CLOCK_SKEW,
+            "this central's wall clock is off from the others; events are stamped with theirs",
+            "set the clock (timedatectl)",
+        )
+    elif central.clock.read(now).marked:
+        yield problem(
+            ProblemCode.CLOCK_SKEW,
+            "this central's wall clock can't be right; events are marked",
+            "set the clock (timedatectl)",
+        )
+    yield from _problems_of_identity(central, now)
+    if central.counters.unreadable:
+        yield problem(
+            ProblemCode.UNREADABLE_EVENTS,
+            f"{central.counters.unreadable} events since the start mean nothing here; they are"
+            " kept and relayed",
+            "install the newest zparkd on all centrals",
+        )
+    yield from _problems_of_events(central)
+    yield from _problems_of_quotas(central, now)
+    if faults.set_aside:
+        yield problem(
+            ProblemCode.SET_ASIDE,
+            f"{faults.set_aside} messages since the start could not be handled",
+            "they are in the table set_aside; report them with the log",
+        )
+    if central.signatures.unsigned:
+        origins = ", ".join(sorted({stream.origin for stream in central.signatures.unsigned}))
+        yield problem(
+            ProblemCode.UNSIGNED_PAST,
+            f"what {origins} recorded without keys is here, and can't be handed on",
+            "start them once with keys: each signs its own past, and hands it on itself",
+        )
+    for peer in central.settings.peers:
+        yield from _problems_of_peer(central, peer, now)
+
+
+def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
+    if central.duplicate_id.is_there(now):
+        yield problem(
+            ProblemCode.DUPLICATE_ID,
+            f"another process records events as {central.settings.id}, since this one started",
+            "stop one of the two, or give it an id and a database of its own",
+        )
+    overtaken = overtaken_by(central.peers, central.log.heads)
+    if overtaken:
+        yield problem(
+            ProblemCode.STREAM_OVERTAKEN,
+            f"{', '.join(overtaken)} has events of this run that are not here: this machine was set"
+            " back to an older state while it ran, or runs twice",
+            "restart zparkd at once: it begins a new stream; what it records before that may never"
+            " reach the others",
+        )
+
+
+def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
+    state = central.peers.states[peer.id]
+    yield from _problems_of_streams(central, peer)
+    where = f"{peer.id} at {peer.address}"
+    if state.forged is not None and now.mono_ms - state.forged_ms <= limits.FORGED_SHOWN_MS:
+        yield problem(
+            ProblemCode.FORGED,
+            f"{where} {state.forged}; that was refused, all else is taken, and peers that have it"
+            " are asked for it",
+            f"who has been at {peer.id}? If a central changed its key, does every peers.d have it?",
+        )
+    if state.error is not None:
+        yield problem(ProblemCode.PEER_ERROR, f"{where}: {state.error}", _hint(state, peer))
+    elif central.up_ms(now) < central.settings.peer_timeout_ms:
+        pass  # too early to say who hears whom
+    elif not central.peers.fresh(state, now.mono_ms):
+        heard_at_ms = heard_ms(central, state, now)
+        since = "this central started"
+        if heard_at_ms is not None:
+            since = site_time(heard_at_ms, central.settings.zone)
+        yield problem(
+            ProblemCode.PEER_DOWN,
+            f"{where} is not heard since {since}; what it has recorded since then is not known",
+            f"is zparkd running there, and port {peer.bus_port} reachable?",
+        )
+    elif not state.hears_us:
+        yield problem(
+            ProblemCode.PEER_DEAF,
+            f"{where} does not hear this central",
+            f"does its peers.d name {central.settings.id} with the right address?",
+        )
+    offset_ms = central.peers.offset_ms(state, now)
+    if offset_ms is not None and abs(offset_ms) > limits.CLOCK_BOUND_MS:
+        yield problem(
+            ProblemCode.CLOCK_SKEW,
+            f"the clocks of {peer.id} and this central differ by {abs(offset_ms) // 1000:,} s",
+            "set the one that is wrong (timedatectl)",
+        )
+    if state.version not in (None, __version__):
+        yield problem(
+            ProblemCode.VERSION_DIFFERS,
+            f"{peer.id} runs zparkd {state.version}, this central {__version__}",
+            "install the newer one on all centrals, one after the other; until then events that"
+            " only it knows are kept, and read after the upgrade",
+        )
+    if state.timezone not in (None, central.settings.timezone):
+        yield problem(
+            ProblemCode.TIMEZONE_DIFFERS,
+            f"{peer.id} shows times in {state.timezone}",
+            f"write central.timezone = {central.settings.timezone!r} there, or change it here",
+        )
+
+
+def _hint(state: PeerState, peer: Peer) -> str:
+    if state.link_fault is not None and peer.public_key is not None:
+        return (
+            f"compare fingerprints: is the key of {peer.id}"
+            f" {', '.join(map(fingerprint, peer.public_keys))} there, and is this central's key the"
+            " one in its peers.d"
+        )
+    if state.misconfigured:
+        return f"compare peers.d here and on {peer.id}"
+    return f"see which zparkd runs on {peer.id}, and its log; what can be read is taken"

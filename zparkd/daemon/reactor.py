@@ -33,7 +33,8 @@ from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.health import Changes
 from zparkd.daemon.log_lines import say_recorded
 from zparkd.daemon.outages import Outages
-from zparkd.daemon.status import Faults, SecurityState, status
+from zparkd.daemon.problems import Faults, SecurityState
+from zparkd.daemon.status import status
 from zparkd.daemon.sync_queue import Waiting
 from zparkd.daemon.systemd import Notifier, status_text
 from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, Undone, Why, passes

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.daemon.status import Faults
+from zparkd.daemon.problems import Faults
 from zparkd.storage.store import Store
 
 _STATUS_EVERY_MS = 1_000

@@ -3,7 +3,7 @@
 Nothing depends on it. What was said is believed for some intervals, in memory alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -13,9 +13,8 @@ from zparkd.config.load import Config
 from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.daemon.control.commands import Answer, Command, Request, no
-from zparkd.daemon.problems import Problem, problem
 
-_SILENT_INTERVALS = 3
+SILENT_INTERVALS = 3
 _Text = Annotated[str, Meta(max_length=4 * limits.TEXT_CHARACTERS)]
 
 
@@ -57,7 +56,7 @@ class UplinkReport:
         silent_ms = self._clocks().mono_ms - at_ms
         every_s = report.every_s if report is not None else limits.UPLINK_EVERY_S
         return {
-            "running": report is not None and silent_ms <= _SILENT_INTERVALS * every_s * 1000,
+            "running": report is not None and silent_ms <= SILENT_INTERVALS * every_s * 1000,
             "silent_s": silent_ms // 1000,
             "sender": report.sender if report is not None else None,
             "sends": report is not None and report.sender == config.central_id,
@@ -65,22 +64,3 @@ class UplinkReport:
             "events_sent": report.events_sent if report is not None else 0,
             "problem": report.problem if report is not None else None,
         }
-
-
-def problems_of_uplink(state: dict[str, Any] | None) -> Iterator[Problem]:
-    """What is wrong with it."""
-    if state is None:
-        return
-    lag = "" if state["lag"] is None else f"; the fleet lacks {state['lag']} events of this site"
-    if not state["running"] and state["silent_s"] > _SILENT_INTERVALS * limits.UPLINK_EVERY_S:
-        yield problem(
-            "UPLINK",
-            f"zparkd-uplink says nothing for {state['silent_s']} s{lag}; nothing is lost",
-            "start it: systemctl start zparkd-uplink; what it logs says why it ended",
-        )
-    elif state["problem"] is not None:
-        yield problem(
-            "UPLINK",
-            f"{state['problem']}{lag}; nothing is lost, and it is tried again",
-            "look at the servers in [uplink] of zparkd.toml, and at zparkd-fleet status there",
-        )
