@@ -24,6 +24,7 @@ from zparkd.config.load import ConfigError, load
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import read
+from zparkd.core.gate import limits as gate_limits
 from zparkd.core.tariff import fields
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.line_map import Form
@@ -98,7 +99,7 @@ class _Centrals:
 def _honest(central: Driven) -> None:
     """An edge that does nothing wrong is answered, and nothing in memory has grown too far."""
     assert central.detect("honest", PLATE)["success"]
-    assert len(central.central.edges.seen()) <= limits.EDGES_REMEMBERED
+    assert len(central.central.edges.seen()) <= gate_limits.EDGES_REMEMBERED
     for peer in central.central.peers.states.values():
         assert len(peer.heads or ()) <= 2 * limits.STREAMS_PER_VECTOR
         assert len(peer.ahead) <= 2 * limits.STREAMS_PER_VECTOR

@@ -26,6 +26,7 @@ from tests.sim.oracle.stays import (
 )
 from tests.sim.world import World
 from zparkd.core import limits
+from zparkd.core.gate import limits as gate_limits
 from zparkd.core.turn import FromEdge
 
 LOCAL_COLUMNS = ("id", "sync_status")
@@ -380,7 +381,7 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
     central, disk = reactor._central, disk_of(machine)
     streams = len(disk.heads)
     sizes = {
-        "edges": (len(central.edges._edges), limits.EDGES_REMEMBERED),
+        "edges": (len(central.edges._edges), gate_limits.EDGES_REMEMBERED),
         "requests to serve": (len(reactor._to_serve), limits.SYNC_REQUESTS_WAITING),
         "plates": (len(disk._projection.vehicles._plates), limits.PLATES_REMEMBERED),
         "events unsent": (len(central._own_stream._unsent), 0),
@@ -388,8 +389,8 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
         "streams on their way": (len(central.peers._on_its_way), streams),
     }
     for edge_id, edge in central.edges._edges.items():
-        sizes[f"detections of {edge_id}"] = (len(edge.detections), limits.DETECTIONS_PER_EDGE)
-        sizes[f"opens of {edge_id}"] = (len(edge.opens), limits.DETECTIONS_PER_EDGE)
+        sizes[f"detections of {edge_id}"] = (len(edge.detections), gate_limits.DETECTIONS_PER_EDGE)
+        sizes[f"opens of {edge_id}"] = (len(edge.opens), gate_limits.DETECTIONS_PER_EDGE)
     for peer in central.peers.states.values():
         most = max(streams, limits.STREAMS_OF_A_PEER) if world.rogue else streams
         sizes[f"heads of {peer.id}"] = (len(peer.heads or ()), most)

@@ -107,7 +107,7 @@ def no_quotas() -> Planted:
 
 def a_quota_is_for_ever() -> Planted:
     """What was used up is not earned again."""
-    return patch.object(zparkd.core.members.quotas, "_earned", lambda left, hours: left)
+    return patch.object(zparkd.core.members.quotas, "_hours", lambda left, now: left.tokens)
 
 
 def whom_nobody_knows_is_forgotten() -> Planted:

@@ -30,8 +30,8 @@ from tests.sim.network import Network
 from tests.sim.plans import Plan, Topology
 from tests.sim.rogue import Rogue
 from tests.sim.vfs import disks
+from tests.support.bounds import place_of
 from zparkd.config.load import Config, load
-from zparkd.core import limits
 from zparkd.core.events.event import Event
 from zparkd.storage.store import Store
 
@@ -113,7 +113,7 @@ class World:
         """The bounds of the plan hold, and what daemons log is part of the trace."""
         with ExitStack() as undo:
             for name, value in self.plan.bounds.items():
-                undo.enter_context(patch.object(limits, name, value))
+                undo.enter_context(patch.object(place_of(name), name, value))
             for module in _that_say():
                 undo.enter_context(patch.object(module, "say", self._said))
             undo.enter_context(patch.object(zparkd.daemon.reactor, "say_recorded", _unsaid))

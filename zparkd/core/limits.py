@@ -1,23 +1,13 @@
-"""Every bound of the daemon, in one place, with its unit in its name.
+"""The bounds of the daemon, each with its unit in its name.
 
-A queue, frame, page, batch or table that could grow has its limit here. Values only.
+A queue, frame, page, batch or table that could grow has its limit here, or in the `limits` of the
+room that it bounds. Values only.
 """
 
 # --- what an edge may send -------------------------------------------------------------------
-EDGE_REQUEST_BYTES = 64 * 1024  # longer is answered `too_large`
 EDGE_FRAME_BYTES = 1024 * 1024  # longer drops the connection (per frame, by the socket)
 EDGE_ENVELOPE_FRAMES = 8  # before a request; with more there is nobody to answer
 TEXT_CHARACTERS = 256  # of any free string in a request
-CAPTURE_AGE_MS = 30_000  # an open for something seen longer ago is recorded, not opened
-RETRY_AGE_MS = 24 * 3600 * 1000  # a request_id met again later than this is a counter reset
-UNNAMED_RETRY_MS = 10_000  # an open without request_id repeated within this is a retry
-DETECTION_AGE_MS = 120_000  # how long a detection tells direction and type of an open
-QUOTE_AGE_MS = 180_000  # how long an exit is charged what its edge was quoted
-EDGES_REMEMBERED = 1024  # edges whose detections, rate and last sight are kept
-DETECTIONS_PER_EDGE = 32
-OPEN_AGE_MS = 120_000  # how long a close without plate is about what was opened here last
-OWN_ENTRIES_LOOKED_AT = 64  # how far a close without plate looks back at its own lane
-RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests
 
 # --- what centrals send each other -----------------------------------------------------------
 TOPIC_FRAME_BYTES = 1024  # what a subscriber says; the frames of its handshake count too
@@ -162,7 +152,6 @@ TARIFF_STEPS = 16  # of one rate
 TARIFF_WINDOWS = 8  # of one rate
 REFERENCE_ENTRIES = 20_000  # of a list of passes or staff
 REFERENCE_EVENTS_PER_TURN = 200  # of an import; the rest follows, so that edges wait for few
-OLD_STAYS_PER_TURN = 200  # of the earlier system, of two events each; likewise
 API_TARIFF_BYTES = 256 * 1024  # of an answer of the external API
 API_LIST_BYTES = 4 * 1024 * 1024
 API_BACK_OFF = 8  # intervals between two looks at an API that fails, at most
@@ -177,7 +166,6 @@ ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person t
 
 assert AMOUNT_MAX < FEE_MAX
 assert TARIFF_BYTES + 4096 < EVENT_BYTES
-assert EDGE_REQUEST_BYTES < EDGE_FRAME_BYTES
 assert SIGNED_EVENTS < PAGE_EVENTS
 assert SIGNED_BYTES + 2 * EVENT_BYTES < PAGE_BYTES
 assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

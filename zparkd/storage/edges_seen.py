@@ -6,7 +6,7 @@ All within the caller's transaction.
 import sqlite3
 from collections.abc import Iterable
 
-from zparkd.core import limits
+from zparkd.core.gate import limits
 
 _LAST_OPENED = (
     "SELECT max(e.timestamp)"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from zparkd.core import limits
+from zparkd.core.gate import limits as gate_limits
 from zparkd.logs.messages import Message, say
 from zparkd.transport.inflow import Connection, connections, cut, memory_bytes
 from zparkd.transport.socket_options import Domain
@@ -63,7 +64,7 @@ class Floods:
 
     def admitted(self, domain: Domain, address: str, who: str, mono_ms: int) -> None:
         """Note that somebody is let in: over the one connection that is nobody's yet."""
-        if len(self._names) > limits.EDGES_REMEMBERED:
+        if len(self._names) > gate_limits.EDGES_REMEMBERED:
             self._names.clear()
         self._names.setdefault((domain, address), set()).add(who)
         if len(self._before) > limits.CONNECTIONS_TOLD_APART:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zparkd.core import limits
 from zparkd.core.events.event import Position, VehicleKey
+from zparkd.core.gate import limits
 from zparkd.core.gate.edge_state import Detection, EdgeStates
 
 CAR = VehicleKey("car", "29A12345")

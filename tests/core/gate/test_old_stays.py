@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, meet, pair
-from zparkd.core import limits
 from zparkd.core.events.event import Kind
+from zparkd.core.gate import limits
 from zparkd.core.gate.old_stays import BadStays, OldStay, Taken, read_stays
 from zparkd.core.stays import project
 

@@ -13,7 +13,7 @@ from zparkd.camera.lane.album import Album
 from zparkd.camera.lane.asking import Centrals, NoAnswer
 from zparkd.camera.lane.lane import NOTHING_RECORDED, Lane, now_ms
 from zparkd.camera.lane.ledger import Ledger, Waiting
-from zparkd.core.limits import CAPTURE_AGE_MS
+from zparkd.core.gate.limits import CAPTURE_AGE_MS
 
 _MARGIN_MS = 1_000
 _CLOCKS_APART_MS = 60_000  # a central that just started may not know the time yet

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream, VehicleKey
+from zparkd.core.gate import limits
 from zparkd.core.gate.charges import Quote
 from zparkd.core.site import Direction
 from zparkd.core.token_bucket import TokenBucket

@@ -7,9 +7,9 @@ gets the same answer.
 
 from typing import NamedTuple
 
-from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Kind
+from zparkd.core.gate import limits
 from zparkd.core.gate.requests import Code, Refusal, RequestType, bad
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.site import Direction

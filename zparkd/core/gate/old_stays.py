@@ -13,9 +13,10 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Kind, Personal, VehicleKey
+from zparkd.core.gate import limits
+from zparkd.core.limits import FEE_MAX, TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
 from zparkd.core.log import Log
 from zparkd.core.plates import PLATE_ID
 from zparkd.core.replication.own_stream import OwnStream
@@ -24,8 +25,8 @@ from zparkd.core.site import CAMERA_TYPE
 EDGE = "import"
 CURRENCY = "VND"  # the earlier system knew no other
 
-_Second = Annotated[int, Meta(ge=0, lt=limits.TIME_SHOWN_MS_MAX // 1000)]
-_Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
+_Second = Annotated[int, Meta(ge=0, lt=TIME_SHOWN_MS_MAX // 1000)]
+_Text = Annotated[str, Meta(max_length=TEXT_CHARACTERS)]
 
 
 class OldStay(Struct, frozen=True, array_like=True):
@@ -39,7 +40,7 @@ class OldStay(Struct, frozen=True, array_like=True):
     plate_id: Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")]
     entry_s: _Second
     exit_s: _Second | None = None
-    fee: Annotated[int, Meta(ge=0, le=limits.FEE_MAX)] | None = None
+    fee: Annotated[int, Meta(ge=0, le=FEE_MAX)] | None = None
     plate_view: _Text | None = None
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
     ended_entry_s: _Second | None = None

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from zparkd.core import limits
+from zparkd.core.gate import limits
+from zparkd.core.limits import TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
 from zparkd.core.plates import PLATE_ID, normalise_plate
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
@@ -196,8 +197,8 @@ def _text(fields: dict[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise bad(f"{name}: must be a string, not {_kind_of(value)}")
-    if len(value) > limits.TEXT_CHARACTERS:
-        raise bad(f"{name}: is {len(value)} characters; at most {limits.TEXT_CHARACTERS}")
+    if len(value) > TEXT_CHARACTERS:
+        raise bad(f"{name}: is {len(value)} characters; at most {TEXT_CHARACTERS}")
     if _CONTROL.search(value):
         raise bad(f"{name}: must not hold control characters")
     return value
@@ -244,7 +245,7 @@ def _captured_ms(fields: dict[str, Any]) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad("captured_ms: must be a whole number of milliseconds since 1970")
-    if not 0 <= value <= limits.TIME_SHOWN_MS_MAX:
+    if not 0 <= value <= TIME_SHOWN_MS_MAX:
         raise bad("captured_ms: is no time in milliseconds since 1970")
     return value
 

@@ -7,10 +7,10 @@ inside. What follows from all that is for `gate` to decide; no event is recorded
 from msgspec import Struct
 from msgspec.structs import replace
 
-from zparkd.core import limits
 from zparkd.core.clock import Clock, Now, Stamp, site_time
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
+from zparkd.core.gate import limits
 from zparkd.core.gate.charges import Quote
 from zparkd.core.gate.edge_state import EdgeStates, Remembered
 from zparkd.core.gate.requests import Request, RequestType

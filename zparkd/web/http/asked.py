@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from zparkd.core import limits
+from zparkd.core.gate import limits as gate_limits
 from zparkd.web.http.answers import Problem, bad
 
 _YES = frozenset({"1", "true", "yes", "on"})
@@ -105,11 +106,11 @@ async def body(request: Request) -> bytes:
     try:
         async for part in request.stream():
             read += part
-            if len(read) > limits.EDGE_REQUEST_BYTES:
+            if len(read) > gate_limits.EDGE_REQUEST_BYTES:
                 raise Problem(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     "too_large",
-                    f"a request is at most {limits.EDGE_REQUEST_BYTES} bytes",
+                    f"a request is at most {gate_limits.EDGE_REQUEST_BYTES} bytes",
                 )
     except ClientDisconnect:
         raise bad("the request ended before its body did") from None

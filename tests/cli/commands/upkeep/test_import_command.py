@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Central
 from tests.support.old_database import BAD, old_rows, sums_of, write_old
 from tests.support.scripted import Asked
-from zparkd.core import limits
+from zparkd.core.gate import limits
 from zparkd.storage.store import Store
 
 

@@ -16,8 +16,8 @@ import msgspec
 from zparkd.cli.context import Exit, fail, find_control, load_config, refuse
 from zparkd.cli.output import plural, print_json, table
 from zparkd.client.control import ControlClient, DaemonUnreachable
-from zparkd.core import limits
 from zparkd.core.clock import site_time
+from zparkd.core.gate import limits
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.storage.old_history import (
     DEFAULT_TYPE,

@@ -1,0 +1,16 @@
+"""Where the bounds of zparkd stand, by name."""
+
+from types import ModuleType
+
+import zparkd.core.gate.limits
+import zparkd.core.limits
+
+PLACES = (zparkd.core.limits, zparkd.core.gate.limits)
+
+
+def place_of(name: str) -> ModuleType:
+    """The module that holds a bound. Raises LookupError where none or several do."""
+    found = [module for module in PLACES if hasattr(module, name)]
+    if len(found) != 1:
+        raise LookupError(f"{name} stands in {[module.__name__ for module in found]}")
+    return found[0]
