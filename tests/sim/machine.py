@@ -61,8 +61,18 @@ def identity_of(id: str, chance: Callable[[int], bytes]) -> Identity:
     return Identity(_secret(id), chance)
 
 
-def _public_key(id: str) -> str:
-    return z85.encode(Identity(_secret(id), bytes).public).decode()
+def _of_generation(id: str, generation: int) -> bytes:
+    """The secret key that a central has after it changed it so often."""
+    return _secret(f"{id} {generation}" if generation else id)
+
+
+@functools.cache
+def _public(secret: bytes) -> str:
+    return z85.encode(Identity(secret, bytes).public).decode()
+
+
+def _public_key(id: str, generation: int) -> str:
+    return _public(_of_generation(id, generation))
 
 
 _ORDER = {"page": 0, "bus": 1, "ask": 2, "edge": 3}  # as the daemon drains its sockets
@@ -320,6 +330,9 @@ class Machine:
         self.sockets = Sockets(self, world.plan.queue)
         self.runs = 0
         self.turns = 0
+        self.generation = 0  # how often its key changed
+        self.believes: dict[str, set[int]] = {}  # which keys of a peer are in its file
+        self.knows_former_keys = False  # whether its configuration names those of its own
         self.older: Older | None = None  # the version of its code; None for the newest
         self.pace_ms = (1, 3)
         self.paused_until_ms = 0
@@ -463,14 +476,38 @@ class Machine:
     # --- configuration -----------------------------------------------------------------------
 
     def _config(self) -> Any:
-        keys = {id: _public_key(id) if self.world.plan.keys else None for id in self.peers}
-        peers = tuple(Peer(id, "127.0.0.1", 9000, 9001, keys[id]) for id in sorted(self.peers))
-        return replace(self.world.config, central_id=self.id, peers=peers)
+        peers = tuple(
+            Peer(id, "127.0.0.1", 9000, 9001, *self._keys_of(id)) for id in sorted(self.peers)
+        )
+        config, former = self.world.config, {}
+        if self.knows_former_keys and self.generation:
+            former = {self.id: tuple(_public_key(self.id, it) for it in range(self.generation))}
+        security = replace(config.security, known_keys=former)
+        return replace(config, central_id=self.id, peers=peers, security=security)
+
+    def _keys_of(self, peer: str) -> tuple[str | None, str | None]:
+        """The keys in the file of a peer: the one, and the next where it is about to change."""
+        if not self.world.plan.keys:
+            return None, None
+        first, *more = sorted(self.believes.get(peer, {0}))
+        return _public_key(peer, first), _public_key(peer, more[0]) if more else None
+
+    def renew_key(self) -> None:
+        """It gets a new key, at work or by a start."""
+        self.generation += 1
+        self.world.note(self.name, f"has its key number {self.generation + 1}")
+        reactor = self.reactor
+        if reactor is not None:
+            central = reactor._central
+            self.guarded(
+                lambda: reactor._transactions.run(lambda: central.identify(self._identity()))
+            )
 
     def _identity(self) -> Identity | None:
         """Who it signs as; a twin has the key of the other, as a copied machine has."""
         chance = Random(f"{self.world.plan.seed} {self.name} {self.runs}")
-        return Identity(_secret(self.id), chance.randbytes) if self.world.plan.keys else None
+        secret = _of_generation(self.id, self.generation)
+        return Identity(secret, chance.randbytes) if self.world.plan.keys else None
 
     def reconfigure(self) -> None:
         """Apply what `peers` is now, as a changed file would."""

@@ -14,6 +14,8 @@ from zparkd.core.members.admission import Admission
 from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.members.words import Cut, MemberDisowned
+from zparkd.core.replication.signatures import Signatures
+from zparkd.core.replication.signer import Signer
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
 
@@ -33,6 +35,11 @@ def votes_and_lists(plan: Plan) -> bool:
 def quotas(plan: Plan) -> bool:
     """Little is taken in of each origin."""
     return "QUOTA_EVENTS_PER_H" in plan.bounds
+
+
+def new_keys(plan: Plan) -> bool:
+    """Keys change."""
+    return plan.renewals > 0
 
 
 def strangers(plan: Plan) -> bool:
@@ -115,6 +122,23 @@ def whom_nobody_knows_is_forgotten() -> Planted:
     return patch.object(Admission, "refresh", lambda self: None)
 
 
+def only_one_key_of_each() -> Planted:
+    """Of several keys that are configured of an origin, one is believed."""
+    configure = Signatures.configure
+
+    def one_each(self: Any, settings: Any) -> None:
+        configure(self, settings)
+        keys = self._identities.items()
+        self._identities = {origin: frozenset(sorted(some)[:1]) for origin, some in keys}
+
+    return patch.object(Signatures, "configure", one_each)
+
+
+def the_past_is_not_vouched_for() -> Planted:
+    """Who gets a new key signs what comes with it, and not what was."""
+    return patch.object(Signer, "certify_past", lambda self, log: None)
+
+
 LISTS = "tariffs differ|passes differ|staff differ|gate: "
 MEMBER_MUTANTS = (
     Mutant(what_the_disowned_record_counts, "differ|gate: ", votes),
@@ -124,6 +148,8 @@ MEMBER_MUTANTS = (
     Mutant(the_disowned_never_counted, "differ|gate: ", votes),
     Mutant(lists_of_the_disowned_count, LISTS, votes_and_lists),
     Mutant(stays_of_the_disowned_go_on, "differ|gate: ", votes),
+    Mutant(only_one_key_of_each, "heads differ", new_keys),
+    Mutant(the_past_is_not_vouched_for, "heads differ", new_keys),
     Mutant(no_quotas, "quota: took", quotas),
     Mutant(a_quota_is_for_ever, "heads differ", quotas),
     Mutant(whom_nobody_knows_is_forgotten, "heads differ|a turn failed", strangers),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim.council import Council
 from tests.sim.gate_life import GateLife
+from tests.sim.keyring import Keyring
 from tests.sim.network import Weather
 from tests.sim.office import Office
 from tests.sim.versions import LATER_KINDS, Older
@@ -87,6 +88,7 @@ class Plan:
     files: bool = False
     changes: int = 0
     votes: int = 0
+    renewals: int = 0  # changes of keys
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
 
@@ -105,6 +107,7 @@ class Plan:
         ]
         parts += [f"{self.changes} changes"] if self.changes else []
         parts += [f"{self.votes} votes"] if self.votes else []
+        parts += [f"{self.renewals} new keys"] if self.renewals else []
         parts += [f"{self.older} know no {sorted(self.unknown)}"] if self.older else []
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
@@ -138,6 +141,7 @@ QUOTAS = {
     "PAGE_EVENTS": 2,
 }
 OLDER_SHARE = 0.12  # of the seeds begin with some older version
+RENEWALS_SHARE = 0.3  # of the seeds with keys have some that change
 STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
 QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
@@ -197,6 +201,9 @@ def _members(plan: Plan) -> None:
     if draw.random() < OLDER_SHARE:
         plan.older = draw.randint(1, plan.count)
         plan.unknown = frozenset(draw.sample(LATER_KINDS, draw.randint(0, len(LATER_KINDS))))
+    mesh = plan.topology is Topology.MESH and not (plan.twin or plan.rogue)
+    if plan.keys and mesh and draw.random() < RENEWALS_SHARE:
+        plan.renewals = draw.randint(1, 2)
     if draw.random() < STRANGERS_SHARE and not plan.rogue:
         plan.bounds["STRANGERS"] = draw.choice([0, 1])
     if draw.random() < QUOTAS_SHARE and not plan.rogue:
@@ -246,6 +253,7 @@ def live(world: "World") -> None:
         world.at(fate.randrange(plan.live_ms), gates.scene)
     Office(world, plan.plates).live(plan.changes)
     Council(world).live(plan.votes)
+    Keyring(world).live(plan.renewals)
     faults = Faults(world)
     for _ in range(plan.faults if plan.kinds else 0):
         kind = fate.choice(plan.kinds)

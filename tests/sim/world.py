@@ -24,6 +24,7 @@ import zparkd.daemon.reactor
 from tests.sim.cameras import Cameras
 from tests.sim.council import admit_who_waits
 from tests.sim.judge import Reader
+from tests.sim.keyring import all_keys_are_told
 from tests.sim.ledger import Heads, Ledger
 from tests.sim.machine import IN_MEMORY, ROGUE_ID, START_WALL_MS, Machine
 from tests.sim.network import Network
@@ -268,6 +269,8 @@ class World:
                 machine.replace_disk(machine.first_disk, {})
                 machine.start()
         self.connect_all()
+        if self.plan.renewals:
+            all_keys_are_told(self)
         most = self.any_heads()
         self.missing = sum(
             head - self.ledger.held[machine.name].get(stream, 0)
