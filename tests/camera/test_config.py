@@ -8,10 +8,11 @@ import pytest
 
 from tests.camera.rig import ROOT, Bridge
 from zparkd.camera.barriers import BarrierKind
-from zparkd.camera.config import ConfigError, load
+from zparkd.camera.config import load
 from zparkd.camera.config_values import BARRIER_KEYS, LANE_KEYS, MAIN_KEYS
 from zparkd.camera.read import Travel
 from zparkd.camera.sources import Source
+from zparkd.config.toml import ConfigError
 from zparkd.core.site import Direction
 
 CENTRALS = ["tcp://127.0.0.1:9002"]

@@ -26,7 +26,7 @@ from zparkd.camera.read import Travel
 from zparkd.camera.secret_files import Secret, read_secret
 from zparkd.camera.sources import DECODERS, Decode, Source, frigate, mapped
 from zparkd.config.schema import Key
-from zparkd.config.toml import Fault, read, shown, unreadable
+from zparkd.config.toml import ConfigError, Fault, read, shown, unreadable
 from zparkd.config.toml import Source as File
 from zparkd.core.site import Direction
 
@@ -44,14 +44,6 @@ _EXAMPLES = {
     "argv": '["/usr/local/bin/open-barrier"]',
     "line": "17",
 }
-
-
-class ConfigError(Exception):
-    """The configuration can't be used; `faults` are all that was found in all its files."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import click
 import uvicorn
 
 from zparkd import __version__
-from zparkd.camera.config import Config, ConfigError, LaneConfig, default_path, load
+from zparkd.camera.config import Config, LaneConfig, default_path, load
 from zparkd.camera.intake.connections import bounded
 from zparkd.camera.intake.server import STATUS_PATH, Server
 from zparkd.camera.lane.album import Album
@@ -24,6 +24,7 @@ from zparkd.camera.lane.ledger import Ledger, LedgerError
 from zparkd.camera.lane.postman import Postman
 from zparkd.camera.read import MESSAGE_BYTES, At, Unreadable
 from zparkd.camera.shown import status_lines, test_lines
+from zparkd.config.toml import ConfigError
 
 EXIT_FAILED = 1
 EXIT_UNREACHABLE = 69

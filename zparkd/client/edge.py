@@ -16,6 +16,7 @@ from typing import Any, Self
 import orjson
 import zmq
 
+from zparkd.client.dial import CurveKeys, connect
 from zparkd.core.keys import key_bytes
 from zparkd.core.limits import EDGE_FRAME_BYTES
 from zparkd.core.site import EDGE_ID
@@ -322,9 +323,7 @@ class EdgeClient:
         self._drop_socket()
         self._socket = socket = self._context.socket(zmq.REQ)
         socket.linger = 0
-        socket.ipv6 = "[" in self._centrals[central]
-        self._keys.use(socket, central)
-        socket.connect(self._centrals[central])
+        connect(socket, self._centrals[central], self._keys.to(central))
         self._connected_to = central
         return socket
 
@@ -350,7 +349,7 @@ class _Keys:
         self._servers = [_public_key(key) for key in public_keys]
         secret = Path(secret_key_file).read_bytes().strip()
         try:
-            self._pair = (secret, zmq.curve_public(secret))
+            self._pair = (zmq.curve_public(secret), secret)
         except (ValueError, zmq.ZMQError):
             raise ValueError(
                 f"{secret_key_file}: no secret key; make one: zparkctl keygen FILE"
@@ -361,11 +360,9 @@ class _Keys:
         """Whether there are any."""
         return self._pair is not None
 
-    def use(self, socket: "zmq.Socket[bytes]", central: int) -> None:
-        """Have a socket prove who we are, and ask nobody but this central."""
-        if self._pair is not None:
-            socket.curve_secretkey, socket.curve_publickey = self._pair
-            socket.curve_serverkey = self._servers[central]
+    def to(self, central: int) -> CurveKeys | None:
+        """To prove who we are, and to ask nobody but this central."""
+        return CurveKeys(*self._pair, self._servers[central]) if self._pair is not None else None
 
 
 def _public_key(text: str) -> bytes:

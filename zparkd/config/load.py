@@ -15,7 +15,7 @@ from typing import Any
 from zparkd.config.schema import EDGE_KEYS, PEER_KEYS, SECTIONS, Key, SecurityMode
 from zparkd.config.secret_key import key_file, read_secret_key
 from zparkd.config.security import check_security
-from zparkd.config.toml import Fault, Source, read, shown, unreadable
+from zparkd.config.toml import ConfigError, Fault, Source, read, shown, unreadable
 from zparkd.core.site import Lane, Peer, Told
 
 __all__ = [
@@ -39,14 +39,6 @@ DEFAULT_PATH = Path("/etc/zparkd/zparkd.toml")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its closing zero
 
 _PORTS = ("bus_port", "sync_port", "edge_port")  # each defaults to the first plus its place
-
-
-class ConfigError(Exception):
-    """The configuration can't be used; `faults` are all that was found in all its files."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)

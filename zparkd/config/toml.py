@@ -8,6 +8,7 @@ import json
 import re
 import stat
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ class Fault:
         """One line: whatever a file or its name contains, it can't break or colour it."""
         line = f"{self.file}:{self.line}: {self.key}: {self.text}"
         return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; `faults` are all that was found in all its files."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
 
 
 @dataclass(slots=True)

@@ -7,19 +7,13 @@ import socket as plain_socket
 
 import zmq
 
+from zparkd.client.dial import CurveKeys, connect, reached_at
 from zparkd.config.load import Config, ConfigError, secret_key
-
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to connect to
 
 
 def own_host(config: Config) -> str:
     """Where this central's own ports are reached from this machine."""
-    return _ANYWHERE.get(config.listen.address, config.listen.address)
-
-
-def endpoint(host: str, port: int) -> str:
-    """The address of a port as ZeroMQ writes it."""
-    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+    return reached_at(config.listen.address)
 
 
 def unreachable(host: str, port: int, timeout_s: float) -> str | None:
@@ -52,13 +46,11 @@ def connected(
     secret = own_secret(config)
     made = context.socket(kind)
     made.linger = 0
-    made.ipv6 = "[" in address
+    keys = None
     if secret is not None:
         own = zmq.curve_public(secret)
-        made.curve_secretkey = secret
-        made.curve_publickey = own
-        made.curve_serverkey = server_key.encode() if server_key is not None else own
-    made.connect(address)
+        keys = CurveKeys(own, secret, server_key.encode() if server_key is not None else own)
+    connect(made, address, keys)
     return made
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import zmq
 
+from zparkd.client.dial import reached_at, tcp_endpoint
 from zparkd.config.load import Listen
 from zparkd.transport.socket_file import make_way
 from zparkd.transport.socket_options import (
@@ -23,7 +24,6 @@ from zparkd.transport.socket_options import (
     Socket,
     guard,
     make_socket,
-    tcp,
 )
 from zparkd.transport.zap import Keys, Zap, self_test
 
@@ -43,7 +43,6 @@ _KIND: Mapping[Domain, tuple[int, Bounds]] = {
     Domain.CONTROL: (zmq.ROUTER, CONTROL),
 }
 _TCP = (Domain.BUS, Domain.SYNC, Domain.EDGE)
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, but not to connect to
 
 
 class BindError(Exception):
@@ -105,7 +104,7 @@ class Ports:
     def _own(self, domain: Domain) -> str:
         host, _, port = self._endpoints[domain].removeprefix("tcp://").rpartition(":")
         host = host.strip("[]")
-        return tcp(_ANYWHERE.get(host, host), int(port))
+        return tcp_endpoint(reached_at(host), int(port))
 
     def admit(self, keys: Keys) -> None:
         """Go by these keys from now on. Raises BindError.
@@ -221,9 +220,9 @@ def _listen(made: Socket, domain: Domain, endpoint: str, patient: bool) -> None:
 
 def _endpoints(listen: Listen) -> dict[Domain, str]:
     return {
-        Domain.BUS: tcp(listen.address, listen.bus_port),
-        Domain.SYNC: tcp(listen.address, listen.sync_port),
-        Domain.EDGE: tcp(listen.address, listen.edge_port),
+        Domain.BUS: tcp_endpoint(listen.address, listen.bus_port),
+        Domain.SYNC: tcp_endpoint(listen.address, listen.sync_port),
+        Domain.EDGE: tcp_endpoint(listen.address, listen.edge_port),
         Domain.CONTROL: f"ipc://{listen.control}",
     }
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import zmq
 
+from zparkd.client.dial import CurveKeys, connect, tcp_endpoint
 from zparkd.core import limits
 
 _CONNECT_MS = 1_000  # a link that is mended is found within two seconds, by new attempts
@@ -114,20 +115,13 @@ def dial(
     """
     if made.type == zmq.DEALER:
         made.sndhwm = limits.ASKS_WAITING
-    made.ipv6 = ":" in address
     made.connect_timeout = _CONNECT_MS
     made.handshake_ivl = limits.DIAL_HANDSHAKE_MS
     # Each its own pace, so that peers do not all come back in the same moment.
     made.reconnect_ivl = random.randint(100, 300)
     made.reconnect_ivl_max = random.randint(500, 1000)
+    keys = None
     if own is not None:
         assert server_key is not None, "no peer is without a key in this mode"
-        made.curve_secretkey = own.secret
-        made.curve_publickey = own.public
-        made.curve_serverkey = server_key.encode()
-    made.connect(tcp(address, port))
-
-
-def tcp(address: str, port: int) -> str:
-    """An address as ZeroMQ writes it."""
-    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+        keys = CurveKeys(own.public, own.secret, server_key.encode())
+    connect(made, tcp_endpoint(address, port), keys)

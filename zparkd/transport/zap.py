@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
+from zparkd.client.dial import CurveKeys, connect
 from zparkd.core import limits
 from zparkd.core.events.signing import Identity
 from zparkd.core.keys import fingerprint, key_bytes
@@ -221,10 +222,9 @@ def _knock(context: Context, zap: Zap, domain: Domain, endpoint: str, stranger: 
     monitor: Socket = knocking.get_monitor_socket(events)
     knocking.linger = monitor.linger = 0
     try:
-        knocking.ipv6 = "[" in endpoint
-        knocking.curve_secretkey, knocking.curve_publickey = stranger.secret, stranger.public
-        knocking.curve_serverkey = zap.keys.own.public
-        knocking.connect(endpoint)
+        connect(
+            knocking, endpoint, CurveKeys(stranger.public, stranger.secret, zap.keys.own.public)
+        )
         poller = zmq.Poller()
         poller.register(zap.socket, zmq.POLLIN)
         poller.register(monitor, zmq.POLLIN)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import zmq
 from msgspec.structs import replace
 
+from zparkd.client.dial import tcp_endpoint
 from zparkd.config.load import Config
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
@@ -29,7 +30,7 @@ from zparkd.core.replication.wire import (
     write_header,
 )
 from zparkd.core.site import Peer
-from zparkd.transport.dial import connected, endpoint, unreachable
+from zparkd.transport.dial import connected, unreachable
 from zparkd.verify.ranges import Range
 
 _PATIENCE_S = 3.0
@@ -164,7 +165,7 @@ def line_to(config: Config, peer: Peer) -> Iterator[PeerLine]:
 
 def _line_by_key(context: "zmq.Context[zmq.Socket[bytes]]", config: Config, peer: Peer) -> PeerLine:
     """The connection by the key that the peer has now, where its file names two."""
-    address = endpoint(peer.address, peer.sync_port)
+    address = tcp_endpoint(peer.address, peer.sync_port)
     keys: tuple[str | None, ...] = peer.public_keys or (None,)
     for key in keys:
         try:
@@ -202,7 +203,7 @@ def heartbeat(config: Config, peer: Peer) -> Beat | None:
     """The next heartbeat that a peer publishes; None where none comes in time."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        where = endpoint(peer.address, peer.bus_port)
+        where = tcp_endpoint(peer.address, peer.bus_port)
         bus = connected(context, zmq.SUB, where, config, peer.public_key)
         bus.subscribe(TOPIC_HEARTBEAT)
         until = time.monotonic() + max(_PATIENCE_S, 2 * config.heartbeat_s + 1)

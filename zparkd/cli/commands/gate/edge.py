@@ -12,10 +12,11 @@ import zmq
 
 from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.output import print_json
+from zparkd.client.dial import tcp_endpoint
 from zparkd.client.edge import EdgeClient, NoAnswer
 from zparkd.config.load import Config, SecurityMode, read_secret_key
 from zparkd.core.site import EDGE_ID, Direction
-from zparkd.transport.dial import endpoint, own_host, own_public_key
+from zparkd.transport.dial import own_host, own_public_key
 
 
 def _edge_id(_ctx: click.Context, _option: click.Parameter, text: str) -> str:
@@ -129,7 +130,7 @@ def _ask(
     file: Path, edge_id: str, key_file: Path | None, ask: Callable[[EdgeClient], dict[str, Any]]
 ) -> None:
     config = load_config(file, as_json=True)
-    central = endpoint(own_host(config), config.listen.edge_port)
+    central = tcp_endpoint(own_host(config), config.listen.edge_port)
     keys = _keys(config, edge_id, key_file)
     try:
         with EdgeClient(edge_id, [central], **keys) as client:
