@@ -79,7 +79,7 @@ def check(world: World) -> None:
         same_history(machine, stays, zone)
         same_reference_data(machine, held)
         memory_is_bounded(world, machine)
-    fees_can_be_reckoned_again(held, zone)
+    fees_can_be_computed_again(held, zone)
     nothing_acknowledged_is_lost(world, held)
     no_act_counts_twice(held, verdicts)
     answers_agree(world)
@@ -176,7 +176,7 @@ def who_and_when(event: Said) -> tuple[str, int]:
     return event.origin, event.timestamp
 
 
-def fees_can_be_reckoned_again(held: Held, zone: ZoneInfo) -> None:
+def fees_can_be_computed_again(held: Held, zone: ZoneInfo) -> None:
     """Each exit was charged what its tariff, its times and its pass come to, and says how."""
     for event in held.events.values():
         if event.kind != EXIT or event.data is None or event.data.get("breakdown") is None:
