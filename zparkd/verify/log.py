@@ -1,7 +1,7 @@
 """The log of a database compared with itself: every stream, event by event.
 
 No gap, each hash over the one before, each event what its row says it is. What an event says
-in detail is looked at where its vehicle is, see `stay_check`. This runs over millions of events
+in detail is looked at where its vehicle is, see `stays`. This runs over millions of events
 while somebody waits: so a row is only read as far as its chain needs, and ranges of a stream
 can be looked at by several processes.
 """

@@ -1,6 +1,6 @@
 """The stays of a database compared with its log.
 
-For every vehicle, its stays and verdicts must be those that `core.sessions.project` gives for
+For every vehicle, its stays and verdicts must be those that `core.stays.project` gives for
 its events alone, and its events those that belong to it. So only some vehicles' events are in
 memory at a time, and several processes can share the vehicles.
 """

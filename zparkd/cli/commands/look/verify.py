@@ -29,9 +29,8 @@ from zparkd.verify.log import changed, ends
 from zparkd.verify.peer_query import NoUse, line_to
 from zparkd.verify.ranges import Difference, merged
 from zparkd.verify.reference import check_reference
-from zparkd.verify.self_check import own_digests, own_log, own_stays
 from zparkd.verify.stays import stray_stays
-from zparkd.verify.workers import Shares, shares
+from zparkd.verify.workers import Shares, own_digests, own_log, own_stays, shares
 
 _PROGRESS_EVENTS = 200_000  # a check of more takes long enough to say that it runs
 _NOT_ASKED = Said("not compared", [])
