@@ -145,7 +145,7 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def _problems_of_events(central: Central) -> Iterator[Problem]:
+def problems_of_events(central: Central) -> Iterator[Problem]:
     """What is wrong with events that are held here, or with streams of others."""
     forks = sorted(
         fork for fork in central.log.signed.forks().items() if _divides(central, fork[0])
@@ -215,7 +215,7 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
         )
 
 
-def _problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
+def problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
     """Who records more than is taken in."""
     if over := central.over_quota(now):
         yield problem(
@@ -371,8 +371,8 @@ def _problems_of_this_central(central: Central, now: Now, faults: Faults) -> Ite
             " kept and relayed",
             "install the newest zparkd on all centrals",
         )
-    yield from _problems_of_events(central)
-    yield from _problems_of_quotas(central, now)
+    yield from problems_of_events(central)
+    yield from problems_of_quotas(central, now)
     if faults.set_aside:
         yield problem(
             ProblemCode.SET_ASIDE,
