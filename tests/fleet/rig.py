@@ -57,7 +57,8 @@ class Rig:
     def central(self, id: str, site: str = "lot-a", **uplink: str) -> LoopbackCentral:
         """A running central with an uplink configured."""
         keys = "".join(f'{key} = "{value}"\n' for key, value in uplink.items())
-        more = f'\n[uplink]\nservers = ["{self.nats.url}"]\n{keys}'
+        limits = "\n[limits]\nedge_requests_per_s = 0\n"
+        more = f'{limits}\n[uplink]\nservers = ["{self.nats.url}"]\n{keys}'
         made = LoopbackCentral(self.folder / site / id, id, site=site, more=more)
         made.start()
         self.centrals.append(made)

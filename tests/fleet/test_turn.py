@@ -115,6 +115,14 @@ def test_what_follows_a_gap_waits_and_counts_when_it_is_filled(fleet: Fleet) -> 
     assert rows_of(fleet) == expected(events)
 
 
+def test_what_waited_and_comes_once_more_with_what_was_missing_waits_no_more(fleet: Fleet) -> None:
+    book = Book()
+    events = [book.entry("a", n, of=CAR._replace(plate_id=f"29A0000{n}")) for n in range(4)]
+    fleet.take(events[0], events[2])
+    fleet.take(events[1], events[3], events[2])
+    assert (fleet.heads, fleet.waiting) == ({STREAM: 4}, 0)
+
+
 def test_bytes_that_are_no_event_or_break_the_chain_are_put_aside_and_stop_no_other(
     fleet: Fleet,
 ) -> None:

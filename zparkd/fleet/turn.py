@@ -160,18 +160,18 @@ class Turns:
         moved = set()
         for stream, offered in streams.items():
             head = held.heads.get(stream, (0, ""))[0]
-            waited = head + 1 in held.waits.get(stream, ())
-            before = self._waited(held, stream) if waited else []
+            some_wait = bool(held.waits.get(stream))
+            next_waits = head + 1 in held.waits.get(stream, ())
+            before = self._waited(held, stream) if next_waits else []
             take(held, stream, [*before, *offered], taken)
             while (now := held.heads.get(stream, (0, ""))[0]) > head:
                 moved.add(stream)
                 head = now
                 if head + 1 not in held.waits.get(stream, ()):
                     break
-                waited = True
                 here = [one for one in taken.waiting if one.sent.event.position.stream == stream]
                 take(held, stream, [*self._waited(held, stream), *here], taken)
-            if waited:
+            if some_wait:
                 site_tables.wait_no_more(self._connection, site, stream, head)
         for stream in moved:
             certificate = taken.certified.get(stream)

@@ -78,9 +78,9 @@ class NatsServer(_Server):
         assert program is not None
         store = str(self.folder / "store")
         command = [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", store]
-        self._launch(command, self.folder / "log.txt")
         log = self.folder / "log.txt"
-        begun = log.stat().st_size
+        begun = log.stat().st_size if log.exists() else 0
+        self._launch(command, log)
         wait_for("nats-server is ready", lambda: b"is ready" in log.read_bytes()[begun:])
         return self
 
