@@ -189,7 +189,8 @@ class Judge:
         return any(
             head > held.get((origin, epoch), 0) and (origin, epoch) != self._own
             for origin, epoch, head in heads
-            if origin in self._peers or origin == self._own[0]  # others may not be taken in
+            if (origin, epoch) not in self._world.ledger.forks
+            and (origin in self._peers or origin == self._own[0])  # others may not be taken in
         )
 
     def _missing(self, mono_ms: int) -> tuple[set[str], set[str]]:

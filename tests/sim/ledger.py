@@ -57,17 +57,22 @@ class Ledger:
     replaced: set[str] = field(default_factory=set)
     acks: list[Ack] = field(default_factory=list)
     ids: dict[str, dict[int, list[tuple[Said, int | None]]]] = field(default_factory=dict)
+    forks: dict[Stream, int] = field(default_factory=dict)  # after which seq each is divided
     broken: list[str] = field(default_factory=list)
 
     def breaks(self, what: str) -> None:
         """A rule was seen to be broken."""
         self.broken.append(what)
 
+    def is_divided(self, position: Position) -> bool:
+        """Whether there are two events at a position: its machine was set back while it ran."""
+        return position.seq > self.forks.get(position.stream, position.seq)
+
     # --- disks -------------------------------------------------------------------------------
 
     def opens(self, machine: str, stream: Stream) -> None:
         """A run begins that will write this stream."""
-        if stream in self.opened:
+        if stream in self.opened and stream not in self.forks:
             self.breaks(f"epoch reused: {machine} opens {stream} again")
         self.opened.add(stream)
 
@@ -83,6 +88,8 @@ class Ledger:
         """A transaction of a machine is on its disk."""
         for event in events:
             position = event.position
+            if self.is_divided(position):
+                continue
             known = self.hashes.setdefault(position, event.hash)
             if known != event.hash:
                 self.breaks(f"position reused: {machine} has another event at {position}")

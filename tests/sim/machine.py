@@ -464,6 +464,38 @@ class Machine:
         self.copies.append((image, dict(self.world.ledger.held.get(self.name, {}))))
         del self.copies[:-STORED_COPIES]
 
+    def set_back(self) -> None:
+        """A snapshot is taken of it while it runs, and put back soon, memory and all."""
+        if self.disk is None or self.reactor is None:
+            return
+        central = self.reactor._central
+        own, signer = central.peers.own, central.signatures.signer
+        image, heads = self.disk.image(), dict(self.disk.heads)
+        assert signer is not None
+
+        def back() -> None:
+            running = self.reactor is not None and self.reactor._central.peers.own == own
+            if not running or self.world.healed_ms is not None:
+                return
+            self.world.note(self.name, "is set back while it runs")
+            self.world.ledger.forks[own] = heads.get(own, 0)
+            self.stop()
+            self.replace_disk(image, heads)
+            with (
+                patch.object(zparkd.daemon.main, "_new_stream", lambda *_: own),
+                patch.object(Identity, "new_stream_key", lambda _: signer._key),
+            ):
+                self.start()
+            self.world.after(2_000, lambda: self.start_anew(own))
+
+        self.world.after(1_500, back)
+
+    def start_anew(self, own: Stream) -> None:
+        """As it asks for, once it was set back."""
+        if self.reactor is not None and self.reactor._central.peers.own == own:
+            self.stop()
+            self.start()
+
     def replace_disk(self, image: bytes, heads: dict[Any, int]) -> None:
         """While it is off: the disk becomes this one."""
         assert self.disk is None
@@ -645,14 +677,18 @@ class Machine:
         world.stamped(self, event)
 
     def knows_all_is_here(self) -> bool:
-        """Whether it says that nothing is missing, here or at a peer; of a bad peer it can't."""
+        """Whether it says that nothing is missing, here or at a peer; of a bad peer it can't.
+
+        What peers lack of a stream that is divided they never get.
+        """
         if self.reactor is None:
             return False
         central, now = self.reactor._central, self.clocks()
         peers, heads = central.peers, central.log.heads
         return all(
             peers.connected(peer, now.mono_ms)
-            and peers.behind(peer, heads) == peers.lag(peer, heads) == 0
+            and peers.behind(peer, heads) == 0
+            and (self.world.ledger.forks or peers.lag(peer, heads) == 0)
             for peer in peers.states.values()
             if peer.id != ROGUE_ID
         )

@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import zparkd.core.members.quotas
 import zparkd.core.members.votes
+import zparkd.core.replication.forks
 from tests.sim.mutant import Mutant
 from tests.sim.plans import Plan
 from zparkd.core import limits
@@ -139,6 +140,16 @@ def the_past_is_not_vouched_for() -> Planted:
     return patch.object(Signer, "certify_past", lambda self, log: None)
 
 
+def no_fork_is_proved() -> Planted:
+    """Of two events at one position the second is refused, and that is all."""
+    return patch.object(zparkd.core.replication.forks, "is_proof", lambda site, fork: False)
+
+
+def forks(plan: Plan) -> bool:
+    """A machine is set back while it runs."""
+    return plan.fork
+
+
 LISTS = "tariffs differ|passes differ|staff differ|gate: "
 MEMBER_MUTANTS = (
     Mutant(what_the_disowned_record_counts, "differ|gate: ", votes),
@@ -150,6 +161,7 @@ MEMBER_MUTANTS = (
     Mutant(stays_of_the_disowned_go_on, "differ|gate: ", votes),
     Mutant(only_one_key_of_each, "heads differ", new_keys),
     Mutant(the_past_is_not_vouched_for, "heads differ", new_keys),
+    Mutant(no_fork_is_proved, "a fork that nobody is told of|does not know|gate: ", forks),
     Mutant(no_quotas, "quota: took", quotas),
     Mutant(a_quota_is_for_ever, "heads differ", quotas),
     Mutant(whom_nobody_knows_is_forgotten, "heads differ|a turn failed", strangers),

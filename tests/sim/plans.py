@@ -88,6 +88,7 @@ class Plan:
     files: bool = False
     changes: int = 0
     votes: int = 0
+    fork: bool = False  # a machine is set back while it runs
     renewals: int = 0  # changes of keys
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
@@ -102,7 +103,7 @@ class Plan:
         parts += [f"{self.scenes} scenes, {self.faults} faults in {self.live_ms / 1000:g} s"]
         parts += [
             name
-            for name in ("rogue", "twin", "late", "wrong_from_start", "keys", "files")
+            for name in ("rogue", "twin", "late", "wrong_from_start", "keys", "files", "fork")
             if getattr(self, name)
         ]
         parts += [f"{self.changes} changes"] if self.changes else []
@@ -141,6 +142,8 @@ QUOTAS = {
     "PAGE_EVENTS": 2,
 }
 OLDER_SHARE = 0.12  # of the seeds begin with some older version
+OF_LINKS = (Kind.CUT, Kind.ISOLATED, Kind.ONE_WAY, Kind.FLAPPING, Kind.WEATHER, Kind.SLOW_LINK)
+FORK_SHARE = 0.3  # of the seeds with keys and little else
 RENEWALS_SHARE = 0.3  # of the seeds with keys have some that change
 STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
 QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
@@ -204,6 +207,10 @@ def _members(plan: Plan) -> None:
     mesh = plan.topology is Topology.MESH and not (plan.twin or plan.rogue)
     if plan.keys and mesh and draw.random() < RENEWALS_SHARE:
         plan.renewals = draw.randint(1, 2)
+    alone = not (plan.files or plan.late or plan.renewals or plan.older)
+    if plan.keys and mesh and alone and draw.random() < FORK_SHARE:
+        plan.fork = True
+        plan.kinds = tuple(kind for kind in plan.kinds if kind in OF_LINKS)
     if draw.random() < STRANGERS_SHARE and not plan.rogue:
         plan.bounds["STRANGERS"] = draw.choice([0, 1])
     if draw.random() < QUOTAS_SHARE and not plan.rogue:
@@ -254,6 +261,8 @@ def live(world: "World") -> None:
     Office(world, plan.plates).live(plan.changes)
     Council(world).live(plan.votes)
     Keyring(world).live(plan.renewals)
+    if plan.fork:
+        world.at(draw.randrange(plan.live_ms * 2 // 3), draw.choice(world.centrals).set_back)
     faults = Faults(world)
     for _ in range(plan.faults if plan.kinds else 0):
         kind = fate.choice(plan.kinds)

@@ -263,6 +263,8 @@ class World:
                 machine.start()
             machine.wake()
             machine.upgrade()
+            for stream in self.ledger.forks:
+                machine.start_anew(stream)
         for machine in self.centrals:
             if machine.rotten:  # a person looked, and put an empty disk in
                 machine.stop()
@@ -300,11 +302,16 @@ class World:
 
     def equal(self) -> bool:
         """Whether all centrals run and hold the same events."""
-        first = self.centrals[0].disk
-        return all(
-            machine.disk is not None and first is not None and machine.disk.heads == first.heads
-            for machine in self.centrals
-        )
+        if any(machine.disk is None for machine in self.centrals):
+            return False
+        first, *others = (self.undivided(machine) for machine in self.centrals)
+        return all(heads == first for heads in others)
+
+    def undivided(self, machine: Machine) -> Heads:
+        """The heads of a machine that runs, but for streams that a fork divides."""
+        assert machine.disk is not None
+        heads, forks = machine.disk.heads, self.ledger.forks
+        return {it: head for it, head in heads.items() if it not in forks} if forks else heads
 
     def all_know(self) -> bool:
         """Whether each central knows that it holds all that its peers hold, and they all of its."""
