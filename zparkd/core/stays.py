@@ -225,13 +225,16 @@ def fold_key(event: Event, entries: Mapping[Position, SortKey]) -> SortKey:
 
 
 def in_fold_order(events: Iterable[Event], entries: Mapping[Position, SortKey]) -> list[Event]:
-    """`events` sorted for a `Fold`. Confirmations come last: they count wherever they stand."""
+    """`events` sorted for a `Fold`."""
+    return sorted(events, key=lambda event: fold_place(event, entries))
 
-    def place(event: Event) -> tuple[bool, SortKey, bool, SortKey]:
-        at = fold_key(event, entries)
-        return event.kind == Kind.CONFIRM, at, at != event.key, event.key
 
-    return sorted(events, key=place)
+def fold_place(
+    event: Event, entries: Mapping[Position, SortKey]
+) -> tuple[bool, SortKey, bool, SortKey]:
+    """By what events are sorted. Confirmations come last: they count wherever they stand."""
+    at = fold_key(event, entries)
+    return event.kind == Kind.CONFIRM, at, at != event.key, event.key
 
 
 class Projection(NamedTuple):

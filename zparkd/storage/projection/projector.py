@@ -293,7 +293,8 @@ class Projection:
         """
         left = effort
         while self.unsettled and (left is None or left > 0):
-            spent = self._piece(next(iter(self._dirty))) if self._dirty else self._next_release()
+            # Releases first: each marks its vehicle, which is then folded once for all of them.
+            spent = self._next_release() if self._releases else self._piece(next(iter(self._dirty)))
             if left is not None:
                 left -= spent
 

@@ -6,20 +6,24 @@ should be or are made so: what is broken off is begun anew. Stays keep their ids
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from itertools import islice
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
-from zparkd.core.stays import Fold, Verdict, fold_key, in_fold_order, repeated
+from zparkd.core.stays import Fold, Verdict, fold_key, fold_place, repeated
 from zparkd.storage.projection.stay_table import Stays
 from zparkd.storage.projection.vehicle_table import Vehicles
 from zparkd.storage.stream_table import Streams
 
+_T = TypeVar("_T")
 JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES (?,?,?,?)"
 _CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
+_LIGHT = limits.EVENTS_PER_PIECE // 4  # what a step costs that neither reads nor writes
 _Judgement = tuple[str, int | None]
 
 
@@ -62,24 +66,34 @@ class Refold:
         yield share
         entries = {event.position: event.key for event in past.events if event.kind == Kind.ENTRY}
         counting = [event for event in past.events if event.position not in repeats]
-        ordered = in_fold_order(counting, entries)
+        yield share
+        # As `in_fold_order` sorts them, but for what takes long of that: to find their places.
+        placed: list[tuple[tuple[object, ...], Event]] = []
+        for part in _parts(counting):
+            placed += [(fold_place(event, entries), event) for event in part]
+            yield _LIGHT
+        placed.sort(key=itemgetter(0))
         yield share
         fold = Fold(self._vehicles.numbered(number).key, aliases=repeats)
         verdicts: dict[int | None, _Judgement | None] = {}
-        for count, event in enumerate(ordered, 1):
-            if fold_key(event, entries) >= first:
-                fold.take(event)
-                verdicts[at(event.position)] = None
-            if not count % limits.EVENTS_PER_PIECE:
-                yield limits.EVENTS_PER_PIECE // 4
-        for position, older in repeats.items():
-            verdicts[at(position)] = (Verdict.REPEATED.value, at(older))
-        yield share
-        for entry, winner in fold.superseded.items():
-            verdicts[at(entry)] = (Verdict.SUPERSEDED.value, at(winner))
-        for position in fold.ended_nothing:
-            verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
-        yield share
+        for in_order in _parts(placed):
+            for _, event in in_order:
+                if fold_key(event, entries) >= first:
+                    fold.take(event)
+                    verdicts[at(event.position)] = None
+            yield _LIGHT
+        for verdict, instead_of in (
+            (Verdict.REPEATED, repeats),
+            (Verdict.SUPERSEDED, fold.superseded),
+        ):
+            for pairs in _parts(instead_of.items()):
+                for position, instead in pairs:
+                    verdicts[at(position)] = (verdict.value, at(instead))
+                yield _LIGHT
+        for positions in _parts(fold.ended_nothing):
+            for position in positions:
+                verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
+            yield _LIGHT
         yield from self._replace(fold, number, first)
         yield from self._rejudge(number, verdicts, past)
         self._vehicles.numbered(number).open = self._stays.open_of(number)
@@ -166,6 +180,13 @@ class Refold:
             changed += 1
             if not changed % limits.EVENTS_PER_PIECE:
                 yield limits.EVENTS_PER_PIECE
+
+
+def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
+    """All of them, as many at once as one step looks at."""
+    left = iter(items)
+    while part := list(islice(left, limits.EVENTS_PER_PIECE)):
+        yield part
 
 
 def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:
