@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+import zparkd
 from tests.support.vehicles import BIKE, OTHER, Book
-from zparkd.core.events.event import Event, Stream
+from zparkd.core.events.event import Event, Kind, Stream
+from zparkd.core.stays import FOLD_VERSION
 from zparkd.storage.damage import Damaged
 from zparkd.storage.schema import APPLICATION_ID, MIGRATIONS, SchemaError
 from zparkd.storage.store import DatabaseBusy, NotOurs, Store
@@ -71,8 +73,10 @@ def test_a_new_database_is_made_with_its_folders(opened: Opener, path: Path) -> 
     assert sql(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     meta = dict(sql(path, "SELECT * FROM meta"))
     assert len(meta.pop("database")) == 32
-    assert {"fold", "reads"} <= meta.keys()  # what an upgrade compares
-    assert (meta["central"], meta["site"]) == ("a", "lot-a")
+    version, _, *kinds = meta.pop("reads").split()
+    assert version == zparkd.__version__
+    assert kinds == sorted(Kind)
+    assert meta == {"central": "a", "site": "lot-a", "fold": str(FOLD_VERSION)}
 
 
 def test_what_is_committed_is_there_after_a_restart(opened: Opener, book: Book) -> None:

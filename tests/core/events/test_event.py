@@ -325,10 +325,18 @@ def test_data_that_is_no_object_is_kept_and_not_understood(data: object) -> None
     not_understood(read(skeleton(b"{}", data), b"{}"))
 
 
-@pytest.mark.parametrize("sealed", [b"", b"null", b"[]", b"\xff", b'{"salt":"\xff"}'])
+@pytest.mark.parametrize("sealed", [b"", b"[]", b"\xff", b'{"salt":"\xff"}', b"nul", b"false"])
 def test_a_personal_part_that_is_no_text_is_kept_and_not_understood(sealed: bytes) -> None:
     facts = {"edge_id": "edge-1", "camera_type": "car"}
     not_understood(read(skeleton(sealed, facts, type="BARRIER_MANUAL_OPEN"), sealed))
+
+
+def test_a_personal_part_of_null_is_understood_and_says_nothing_of_a_person() -> None:
+    facts = {"edge_id": "edge-1", "camera_type": "car"}
+    event = read(skeleton(b"null", facts, type="BARRIER_MANUAL_OPEN"), b"null")
+    assert event.facts is not None
+    assert event.personal == Personal(salt="")
+    assert (event.vehicle, event.event_id) == (None, None)
 
 
 NAMED = {"names": ["b", 2, 3], "entry_ms": 1}
