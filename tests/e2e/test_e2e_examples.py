@@ -2,7 +2,8 @@
 
 Examples run in a shell, in a folder of their own, against real daemons; only places such as
 /etc/zparkd lead elsewhere. What can't be run says why in SKIPPED. What an example needs first, or
-runs until ^C, is in the tables below: all others must just end with 0.
+runs until ^C, is in the tables below: all others must just end with 0. A central is stopped for the
+examples of what needs that.
 """
 
 import inspect
@@ -22,10 +23,11 @@ from typing import NamedTuple
 import click
 import pytest
 
+from tests.cli.old_database import old_rows, write_old
 from tests.support.harness import PATIENCE_S, ROOT
 from zparkd.cli.main import main as zparkctl_main
 from zparkd.daemon.main import main as zparkd_main
-from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for, zparkctl
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for, zparkctl
 
 PROGRAMS = {"zparkctl": zparkctl_main, "zparkd": zparkd_main}
 
@@ -74,15 +76,22 @@ class Place(NamedTuple):
 
     def as_here(self, example: str) -> str:
         """The example with the places of a real machine replaced."""
-        config = self.stopped.config if example.startswith("zparkd ") else self.central.config
-        text = example.replace("/etc/zparkd/zparkd.toml", str(config))
-        return text.replace("/etc/zparkd", str(self.folder)).replace("/var/backups", ".")
+        text = example.replace("/etc/zparkd/zparkd.toml", str(self.config_for(example)))
+        for elsewhere, here in PLACES.items():
+            text = text.replace(elsewhere, str(self.folder / here))
+        return text
+
+    def config_for(self, example: str) -> Path:
+        """Whose configuration an example is about."""
+        stopped = example.startswith(("zparkd ", "zparkctl restore"))
+        return self.stopped.config if stopped else self.central.config
 
     def typed(self, example: str, screen: int = subprocess.PIPE) -> "subprocess.Popen[str]":
         """A shell at work on it, in a new folder that holds the files that examples name."""
         work = Path(tempfile.mkdtemp(dir=self.folder))
         for name, text in FILES.items():
             (work / name).write_text(text)
+        write_old(work / "parking.db", old_rows(20))
         programs = self.folder / "programs"
         return subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", self.as_here(example)],
@@ -92,7 +101,7 @@ class Place(NamedTuple):
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "PYTHONPATH": str(ROOT),
                 "HOME": str(work),
-                "ZPARKD_CONFIG": str(self.central.config),
+                "ZPARKD_CONFIG": str(self.config_for(example)),
             },
             stdin=subprocess.DEVNULL,
             stdout=screen,
@@ -102,6 +111,7 @@ class Place(NamedTuple):
         )
 
 
+PLACES = {"/etc/zparkd": "", "/var/backups": ".", "/var/lib/zparkd": "stopped"}
 FILES = {
     "p2p_config.json": '{"this_central": {"id": "central-1", "ip": "127.0.0.1", "p2p_port": 9000,'
     ' "api_port": 8000}, "peer_centrals": []}',
@@ -158,20 +168,47 @@ def peer_unknown(place: Place) -> None:
     place.central.peer_file("central-2").unlink()
 
 
+def members_known(place: Place) -> None:
+    for id in ("central-7", "central-9"):
+        file = place.central.peer_file(id)
+        file.write_text(place.central.peer_file("central-2").read_text().replace("central-2", id))
+        file.write_text(
+            re.sub("_port = .*", lambda _: f"_port = {free_ports(1)[0]}", file.read_text())
+        )
+    zparkctl(place.central.config, "reload")
+
+
+def backed_up(place: Place) -> None:
+    place.stopped.start()
+    backups = place.stopped.folder / "backups"
+    backups.mkdir()
+    zparkctl(place.stopped.config, "backup", str(backups / "central-1-20261121.db"))
+    place.stopped.stop()
+
+
 BEFORE: dict[str, Callable[[Place], None]] = {
     "zparkctl edge open": nobody_inside,
     "zparkctl peer add": peer_unknown,
+    "zparkctl member": members_known,
+    "zparkctl restore": backed_up,
 }
 
 
 @pytest.fixture
 def as_before(place: Place) -> Iterator[None]:
     """The peers of the central are those that it had, whatever an example did."""
-    file = place.central.peer_file("central-2")
-    text = file.read_text()
+    folder = place.central.folder / "peers.d"
+
+    def peers() -> dict[Path, str]:
+        return {file: file.read_text() for file in folder.iterdir()}
+
+    before = peers()
     yield
-    if not file.exists() or file.read_text() != text:
-        file.write_text(text)
+    if peers() != before:
+        for file in peers().keys() - before.keys():
+            file.unlink()
+        for file, text in before.items():
+            file.write_text(text)
         zparkctl(place.central.config, "reload")
 
 
@@ -204,11 +241,16 @@ def is_watch(example: str) -> bool:
     return "--watch" in example
 
 
+def is_top(example: str) -> bool:
+    return example.startswith("zparkctl top")
+
+
 def is_server(example: str) -> bool:
     return example.startswith("zparkd ")
 
 
-ENDLESS = (is_tail, is_watch, is_server)
+SCREENS = (is_tail, is_watch, is_top)
+ENDLESS = (*SCREENS, is_server)
 
 
 @pytest.mark.usefixtures("as_before")
@@ -223,7 +265,7 @@ def test_an_example_in_the_help_works(place: Place, example: str) -> None:
     assert process.returncode == 0, f"{place.as_here(example)}\n{told}{faults}"
 
 
-@pytest.mark.parametrize("example", [one for one in IN_HELP if is_tail(one) or is_watch(one)])
+@pytest.mark.parametrize("example", [one for one in IN_HELP if any(on(one) for on in SCREENS)])
 def test_an_example_that_goes_on_prints_what_happens(place: Place, example: str) -> None:
     screen, terminal = pty.openpty()  # into a pipe some programs write no line at once
     process = place.typed(example, terminal)
