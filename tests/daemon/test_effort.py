@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.vehicles import OTHER, Act, Book
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Position, VehicleKey
+from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, VehicleKey
+from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.storage.store import Store
 
 STEPS = 100
@@ -105,6 +106,17 @@ def test_a_late_event_of_a_vehicle_with_a_long_past_costs_no_long_turn(act: Act)
     assert longest[8_000] < 1.5 * longest[1_000]
 
 
+def test_a_free_stamp_costs_no_more_than_to_look_at_the_taken_ones_once() -> None:
+    took = {}
+    for taken in (1_000, 8_000):
+        store, book = opened(), Book()
+        feed(store, [book.entry("a", 100 + n / 1000) for n in range(taken)])
+        now_ms = book.events[0].timestamp
+        assert store.free_stamp("29A12345", now_ms) == now_ms + taken
+        took[taken] = effort(store, lambda: store.free_stamp("29A12345", now_ms))  # noqa: B023
+    assert took[8_000] < 16 * took[1_000]
+
+
 def test_exits_that_wait_for_one_entry_are_placed_a_few_a_turn() -> None:
     longest = {}
     for waiting in (1_000, 4_000):
@@ -118,6 +130,28 @@ def test_exits_that_wait_for_one_entry_are_placed_a_few_a_turn() -> None:
         ).fetchall()
         assert left == waiting - 1
     assert longest[4_000] < 1.5 * longest[1_000]
+
+
+@pytest.mark.parametrize("entries", [1, None], ids=["one entry", "entries"])
+def test_a_disowning_costs_no_long_turn_however_many_exits_name_what_counts_no_more(
+    entries: int | None,
+) -> None:
+    longest = {}
+    for past in (500, 4_000):
+        store, book = opened(), Book()
+        begun = [book.entry("c", 10 * n) for n in range(entries or past)]
+        left = [book.exit("a", 10 * n + 1, names=begun[n % len(begun)]) for n in range(past)]
+        feed(store, sorted(book.events, key=lambda event: event.key))
+        word = book.say(Stream("b", 9), Kind.DISOWNED, MemberDisowned("c", ()), Personal(""))
+        took = turns(store, word)
+        longest[past] = max(took)
+        assert store.connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+        assert store.connection.execute("SELECT count(*) FROM waiting").fetchone() == (len(left),)
+        word = book.say(Stream("b", 9), Kind.RESTORED, MemberRestored("c"), Personal(""))
+        longest[past] = max(longest[past], *turns(store, word))
+        ended = store.connection.execute("SELECT count(*) FROM sessions WHERE closed_by='EXIT'")
+        assert ended.fetchone() == (len(begun),)
+    assert longest[4_000] < 1.5 * longest[500]
 
 
 def test_what_a_turn_left_undone_is_done_after_a_restart(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ def ids_renumbered_at_a_refold() -> Planted:
 
 def two_events_of_one_name() -> Planted:
     """A time stamp that another event of the plate has is not raised."""
-    return patch.object(Store, "stamp_taken", lambda self, *_: False)
+    return patch.object(Store, "free_stamp", lambda self, plate_id, from_ms: from_ms)
 
 
 # --- what a central knows that it does not know --------------------------------------------------

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.vehicles import BIKE, CAR, OTHER, T0_MS, Book, LaterKind
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Kind, Position, Stream
+from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.storage.store import Store
 
@@ -139,8 +141,30 @@ def test_a_stamp_is_taken_by_any_event_of_the_plate_whatever_its_type(
         book.write("a", Kind.SEEN, 30),
         book.entry("a", 40, of=OTHER),
     )
-    taken = [at for at in range(100) if store.stamp_taken("29A12345", T0_MS + at * 1000)]
-    assert taken == [10, 20, 30]
+    seconds = [T0_MS + at * 1000 for at in range(100)]
+    free = {ms: store.free_stamp("29A12345", ms) for ms in seconds}
+    assert [seconds.index(ms) for ms in seconds if free[ms] != ms] == [10, 20, 30]
+    assert all(free[seconds[at]] == seconds[at] + 1 for at in (10, 20, 30))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from([CAR, BIKE])), max_size=12),
+    st.integers(0, 60),
+    st.integers(1, 9),
+)
+def test_a_free_stamp_is_the_first_that_no_event_of_the_plate_carries(
+    runs: list[tuple[int, VehicleKey]], from_ms: int, length: int
+) -> None:
+    store, book, carried = Store(Path(":memory:"), "z", "lot-a", "UTC"), Book(), set()
+    for start, vehicle in runs:
+        for ms in range(start, start + length):
+            carried.add(T0_MS + ms)
+            book.entry("a", ms / 1000, of=vehicle)
+    keep(store, *book.events)
+    free = store.free_stamp("29A12345", T0_MS + from_ms)
+    assert free not in carried
+    assert all(ms in carried for ms in range(T0_MS + from_ms, free))
 
 
 def test_the_last_order_is_that_of_any_event_of_the_vehicle(store: Store, book: Book) -> None:
@@ -194,7 +218,7 @@ def test_questions_are_answered_before_the_commit_too(store: Store, book: Book) 
     assert store.inside("29A12345")[0].stay.entry == entry.position
     assert store.event(entry.position) == entry
     assert store.acts("edge-1", "r1") == store.opens_of("edge-1", 1) == [entry]
-    assert store.stamp_taken("29A12345", entry.timestamp)
+    assert store.free_stamp("29A12345", entry.timestamp) == entry.timestamp + 1
     assert len(list(store.page(Stream("a", 1), 0, 9, 9999))) == 1
 
 

@@ -141,8 +141,11 @@ class Log(Protocol):
     def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event whose readable id is made of these: an entry, or an unmatched exit."""
 
-    def stamp_taken(self, plate_id: str, timestamp: int) -> bool:
-        """Whether an event of this plate, of any type of vehicle, carries this time stamp."""
+    def free_stamp(self, plate_id: str, from_ms: int) -> int:
+        """The first time stamp, `from_ms` or later, that no event of this plate carries.
+
+        Of whatever type of vehicle.
+        """
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""

@@ -38,6 +38,7 @@ from zparkd.storage.signature_tables import Signatures
 from zparkd.storage.stream_table import Streams
 
 _IN_MEMORY = Path(":memory:")
+_STAMPS_AT_ONCE = 64
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -376,17 +377,27 @@ class Store:
                 return event
         return None
 
-    def stamp_taken(self, plate_id: str, timestamp: int) -> bool:
-        """Whether an event of this plate, of any type of vehicle, carries this time stamp."""
+    def free_stamp(self, plate_id: str, from_ms: int) -> int:
+        """The first time stamp, `from_ms` or later, that no event of this plate carries.
+
+        Of whatever type of vehicle.
+        """
         vehicles = self._projection.vehicles.of_plate(plate_id).values()
-        if all(timestamp > vehicle.last_place for vehicle in vehicles):
-            return False  # no event carries a time stamp after its place
-        row = self._run(
-            "SELECT 1 FROM events WHERE timestamp=? AND place >= ? AND vehicle IN"
-            " (SELECT no FROM vehicles WHERE plate_id=?) LIMIT 1",
-            (timestamp, timestamp, plate_id),
-        )
-        return row.fetchone() is not None
+        newest = max((vehicle.last_place for vehicle in vehicles), default=0)
+        width = _STAMPS_AT_ONCE
+        while from_ms <= newest:  # no event carries a time stamp after its place
+            rows = self._run(
+                "SELECT timestamp FROM events WHERE place >= ? AND timestamp >= ? AND timestamp < ?"
+                " AND vehicle IN (SELECT no FROM vehicles WHERE plate_id=?)",
+                (from_ms, from_ms, from_ms + width, plate_id),
+            )
+            taken = {timestamp for (timestamp,) in rows}
+            free = next((ms for ms in range(from_ms, from_ms + width) if ms not in taken), None)
+            if free is not None:
+                return free
+            from_ms += width
+            width *= _STAMPS_AT_ONCE  # each question reads all that is placed later: few of them
+        return from_ms
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
@@ -400,6 +411,7 @@ class Store:
             self._begin()
             for vehicle in list(vehicles):
                 self._projection.settle_vehicle(vehicle.no)
+            vehicles = self._projection.vehicles.of_plate(plate_id).values()
         return [vehicle.open for vehicle in vehicles if vehicle.open is not None]
 
     def stay_of(self, entry: Position) -> HeldStay | None:

@@ -189,7 +189,7 @@ class Fed:
             plate_id = event.vehicle.plate_id
             if event.kind in (Kind.ENTRY, Kind.SEEN):
                 assert self.store.last_order(event.vehicle) >= event.order
-                assert self.store.stamp_taken(plate_id, event.timestamp)
+                assert self.store.free_stamp(plate_id, event.timestamp) > event.timestamp
             inside = {held.stay.entry for held in self.store.inside(plate_id)}
             assert inside == {
                 stay.entry

@@ -157,9 +157,7 @@ class OldStays:
     def _record(
         self, kind: Kind, stay: OldStay, at_s: int, facts: Facts, *, new_act: bool
     ) -> Event:
-        at_ms = at_s * 1000
-        while self._log.stamp_taken(stay.plate_id, at_ms):
-            at_ms += 1
+        at_ms = self._log.free_stamp(stay.plate_id, at_s * 1000)
         personal = Personal(
             salt="", plate_id=stay.plate_id, plate_view=stay.plate_view, reason=stay.was
         )

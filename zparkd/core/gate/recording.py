@@ -109,8 +109,7 @@ class Recorder:
         stamp = self._clock.read(now)
         order = stamp.ms
         if vehicle is not None:
-            while self._log.stamp_taken(vehicle.plate_id, stamp.ms):
-                stamp = stamp._replace(ms=stamp.ms + 1)
+            stamp = stamp._replace(ms=self._log.free_stamp(vehicle.plate_id, stamp.ms))
             above = self._log.last_order(vehicle) + 1
             order = max(stamp.ms, min(above, limits.TIME_SHOWN_MS_MAX))
         self._clock.stamped(stamp.ms, now)

@@ -24,7 +24,9 @@ from zparkd.storage.stream_table import Streams
 
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
+_NAMING = tuple(kind.value for kind in sorted(NAMING))
 _FROM_THE_FIRST = -1
+_AN_ENTRY_LEFT = -2  # from the first, once what names an entry that counts no more waits for it
 _FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
 
 
@@ -88,48 +90,57 @@ class Projection:
         if event.kind == Kind.ENTRY and self._waiting:
             self._release(at)
 
-    def count_no_more(self, at: int, event: Event) -> int:
-        """Make an event that is projected one that means nothing, as if it had never been.
-
-        How many other events were looked at for that.
-        """
+    def count_no_more(self, at: int, event: Event) -> None:
+        """Make an event that is projected one that means nothing, as if it had never been."""
         number: int | None = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()[0]
         self._run(
             "UPDATE events SET vehicle=NULL, place=?, edge_id=NULL, request_id=NULL WHERE at=?",
             (event.order, at),
         )
         if number is None:
-            return 0
+            return
         if event.names is not None:
             self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
         self._run("DELETE FROM verdicts WHERE at=?", (at,))
-        self._left(number)
-        return self._await_again(event, number) if event.kind == Kind.ENTRY else 0
-
-    def _await_again(self, entry: Event, number: int) -> int:
-        """An entry of a vehicle counts no more: what names it waits for it."""
-        rows = self._run(
-            "SELECT at, skeleton, sealed FROM events WHERE vehicle=? AND place >= ?"
-            " AND kind IN (?,?)",
-            (number, entry.order, *(kind.value for kind in sorted(NAMING))),
-        ).fetchall()
-        for at, skeleton, sealed in rows:
-            event = read(skeleton, sealed)
-            if event.names == entry.position:
-                assert event.vehicle is not None
-                own = self.vehicles.get(event.vehicle)
-                own.last_place = max(own.last_place, event.order)
-                self._run(
-                    "UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at)
-                )
-                self._wait(event, at, own.no)
-                self._left(number)
-        return len(rows)
-
-    def _left(self, number: int) -> None:
-        """An event takes no part any more in a vehicle: all there is judged and folded again."""
         self.vehicles.changed(number)
-        self._mark(number, _FROM_THE_FIRST)
+        self._mark(number, _AN_ENTRY_LEFT if event.kind == Kind.ENTRY else _FROM_THE_FIRST)
+
+    def _fold_again(self, number: int, place: int) -> Iterator[int]:
+        """Fold a vehicle from a place on; each step looks at about as many events as it yields."""
+        if place <= _AN_ENTRY_LEFT:
+            yield from self._await_again(number)
+        yield from self._refold.pieces(number, place)
+
+    def _await_again(self, number: int) -> Iterator[int]:
+        """Entries of a vehicle count no more: what names one of them waits for it."""
+        after = (-1, -1, -1)
+        while True:
+            rows = self._run(
+                "SELECT e.at, e.place, e.timestamp, e.kind, e.skeleton, e.sealed, d.verdict"
+                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
+                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
+                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
+                (number, *after, limits.EVENTS_PER_PIECE),
+            ).fetchall()
+            for at, _, _, kind, skeleton, sealed, verdict in rows:
+                if kind in _NAMING and verdict != Verdict.WAITING.value:
+                    self._wait_if_left(read(skeleton, sealed), at)
+            self.vehicles.changed(number)
+            yield len(rows)
+            if len(rows) < limits.EVENTS_PER_PIECE:
+                return
+            after = (rows[-1][1], rows[-1][2], rows[-1][0])
+
+    def _wait_if_left(self, event: Event, at: int) -> None:
+        """Let an event wait where the entry that it names is none that counts."""
+        if event.names is None:
+            return
+        assert event.vehicle is not None
+        own = self.vehicles.get(event.vehicle)
+        if self._named(event, own) is None:
+            own.last_place = max(own.last_place, event.order)
+            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at))
+            self._wait(event, at, own.no)
 
     def _wait(self, event: Event, at: int, number: int) -> None:
         assert event.names is not None
@@ -311,7 +322,7 @@ class Projection:
         """Go on with the folding of one vehicle; how many events were looked at."""
         place = self._dirty[number]
         if number not in self._folding:
-            self._folding[number] = self._refold.pieces(number, place)
+            self._folding[number] = self._fold_again(number, place)
         try:
             spent = next(self._folding[number], None)
         except Exception as fault:

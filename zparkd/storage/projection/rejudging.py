@@ -37,21 +37,21 @@ class Rejudging:
         spent = 0
         while self._members.unsettled and spent < limits.REJUDGED_PER_TURN:
             for at, counts in self._members.changes(1):
-                spent += self._rejudge(at, counts=counts)
+                self._rejudge(at, counts=counts)
+                spent += 1
 
-    def _rejudge(self, at: int, *, counts: bool) -> int:
-        """Make one event count, or count no more; how many events were looked at for that."""
+    def _rejudge(self, at: int, *, counts: bool) -> None:
+        """Make one event count, or count no more."""
         row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
         try:
             event = read(*row)
         except ProtocolError:
-            return 1  # rot: what it said is not known any more
+            return  # rot: what it said is not known any more
         if counts:
             self._count_again(at, event)
-            return 1
-        looked_at = self._projection.count_no_more(at, event)
-        self._reference.count_no_more(event)
-        return 1 + looked_at
+        else:
+            self._projection.count_no_more(at, event)
+            self._reference.count_no_more(event)
 
     def _count_again(self, at: int, event: Event) -> None:
         if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
