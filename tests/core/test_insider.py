@@ -20,6 +20,7 @@ from zparkd.core.replication import wire
 from zparkd.core.turn import FromBus
 from zparkd.daemon.problems import problems_of_events, problems_of_quotas
 
+IDS = ("central-1", "central-2")
 FAR_MS = limits.TIME_SHOWN_MS_MAX + 1
 
 
@@ -107,6 +108,46 @@ def test_the_highest_order_that_means_anything_is_healed_by_disowning_who_said_i
     driven.wait(HOUR_S)
     assert driven.open(direction="EXIT", edge_id="edge-2")["fee"] == 25_000
     assert [row["source_central"] for row in driven.history()] == ["central-1"]
+
+
+@pytest.mark.parametrize("before_end_ms", [0, 1, 1_000])
+def test_a_vehicle_put_at_the_end_of_time_is_named_and_healed_also_of_what_came_meanwhile(
+    before_end_ms: int,
+) -> None:
+    gates = one, two = [keyed(id, *{"central-1", "central-2", "central-9"} - {id}) for id in IDS]
+    insider = Insider()
+    last = {"order": limits.TIME_SHOWN_MS_MAX - before_end_ms}
+    entry = insider.enters(PLATE, **last)
+    evil = [entry, insider.lets_out(entry, **last)]
+    for driven in gates:
+        tell(driven, insider, *evil)
+        assert codes(driven) == []
+    for _ in range(2):
+        for driven, direction in ((one, "ENTRY"), (two, "EXIT")):
+            force = {"force": True, "reason": "the barrier is up"}
+            assert driven.open(direction=direction, **force)["success"]
+            driven.wait(HOUR_S)
+            assert codes(driven) == ["OUTRANKED"]
+            [said] = [it for it in problems_of_events(driven.central) if it["code"] == "OUTRANKED"]
+            assert "central-9/1/1" in said["message"]
+            assert "member disown central-9" in said["hint"]
+            meet(one, two)
+    one.central.members.disown(one.now, "central-9", since_ms=T0_MS)
+    meet(one, two)
+    for driven in gates:
+        assert codes(driven) == []
+        assert driven.open(direction="ENTRY")["success"] is (driven is one)
+        meet(one, two)
+    one.wait(HOUR_S)
+    two.wait(HOUR_S)
+    assert two.open(direction="EXIT")["fee"] > 0
+    meet(one, two)
+    assert [(row["source_central"], row["status"]) for row in two.history()] == [
+        ("central-1", "OUT")
+    ] * 3
+    assert max(event.order for event in two.events() if event.position.origin != "central-9") < (
+        T0_MS + 24 * HOUR_S * 1000
+    )
 
 
 def test_a_list_of_staff_that_an_insider_changed_is_healed_by_disowning_it() -> None:

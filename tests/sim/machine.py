@@ -666,7 +666,7 @@ class Machine:
             world.stamped(self, event)
             return
         before = self.disk.last_order(vehicle) if vehicle is not None else 0
-        if before >= event.order and before < limits.TIME_SHOWN_MS_MAX:
+        if before >= event.order and before < limits.ORDER_RAISED_MAX:
             world.ledger.breaks(f"order falls: {event.position} is before what it follows")
         if facts.request_id is not None and event.kind != Kind.SEEN:
             before = self.disk.acts(facts.edge_id, facts.request_id)

@@ -109,7 +109,7 @@ class Central:
         self.old_stays = OldStays(log, self._own_stream)
         self.edges = EdgeStates()
         self._resolver = Resolver(settings, log, self.clock, self.edges)
-        self._recorder = Recorder(log, self._own_stream, self.clock, self.edges)
+        self.recorder = Recorder(log, self._own_stream, self.clock, self.edges)
         self.duplicate_id = DuplicateId(stream, now)
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
@@ -254,7 +254,7 @@ class Central:
             return refusal(no, request_id_in(asked.body))
         found = self._resolver.resolve(now, request)
         decision = decide(found)
-        event = self._recorder.record(now, found, decision)
+        event = self.recorder.record(now, found, decision)
         incomplete: list[str] = []
         if rests_on_what_is_inside(found, decision):
             incomplete = self.peers.incomplete(self.log.heads, now.mono_ms)

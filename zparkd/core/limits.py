@@ -142,6 +142,7 @@ TIME_MS_MAX = 2**53 - 1
 FEE_MAX = 1_000_000_000_000  # an exit that charged more means nothing
 VERSION_MAX = 2**53 - 1
 TIME_SHOWN_MS_MAX = 4_102_444_800_000  # 2100-01-01: a later event means nothing
+ORDER_RAISED_MAX = TIME_SHOWN_MS_MAX - 86_400_000  # of what edges ask; beyond stand only the wrong
 
 # --- what a tariff may say, and the lists of passes and staff ----------------------------------
 PRICED_DAYS_MAX = 3_660  # a longer stay costs no more

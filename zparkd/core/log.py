@@ -150,6 +150,9 @@ class Log(Protocol):
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
 
+    def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
+        """An event of a vehicle whose own `order` is later, if one of the first there is."""
+
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate."""
 

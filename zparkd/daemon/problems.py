@@ -199,6 +199,19 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
             " records means nothing, here too",
             f"zparkctl member restore {own} at other centrals denies it",
         )
+    outranked = {
+        origin: at for origin, at in central.recorder.outranked.items() if verdicts.counts(at)
+    }
+    if outranked:
+        shown = [f"{_named(at.stream)}/{at.seq}" for _, at in sorted(outranked.items())]
+        yield problem(
+            "OUTRANKED",
+            f"{_first(shown)} says that it comes after all that will ever be recorded: what is"
+            " recorded here of that vehicle does not come after it, so it may be called inside or"
+            " not inside when it is not",
+            f"zparkctl member disown {min(outranked)} --since TIME: what it recorded from then on"
+            " means nothing; until then staff let the vehicle through with force",
+        )
     if waiting := central.admission.waiting:
         yield problem(
             ProblemCode.NOT_TAKEN_IN,

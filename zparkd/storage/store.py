@@ -404,6 +404,16 @@ class Store:
         known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
         return known.last_place if known is not None else 0
 
+    def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
+        """An event of a vehicle whose own `order` is later, if one of the first there is."""
+        known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
+        rows = self._run(
+            "SELECT skeleton, sealed FROM events WHERE vehicle=? AND place>?"
+            " ORDER BY place, timestamp LIMIT ?",  # what names one of them is placed there too
+            (known.no if known is not None else None, order, limits.EVENTS_PER_PIECE),
+        )
+        return next((event for event in _sound(rows) if event.order > order), None)
+
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate."""
         vehicles = self._projection.vehicles.of_plate(plate_id).values()

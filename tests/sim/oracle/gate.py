@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tests.sim.oracle.events import CONFIRM, ENTRY, EXIT, LAST_TIME_MS, MANUAL, SEEN, Said, Vehicle
+from tests.sim.oracle.events import CONFIRM, ENTRY, EXIT, LAST_ORDER_MS, MANUAL, SEEN, Said, Vehicle
 from tests.sim.oracle.held import Held
 from tests.sim.oracle.prices import price, rate_of
 from tests.sim.oracle.stays import Stay, duration_words, site_time
@@ -289,8 +289,9 @@ class Gate:
         if vehicle is not None:
             event["camera_type"], event["plate_id"] = vehicle
             event["timestamp"] = self.held.stamp(vehicle[1], now.ms)
-            above = min(self.held.last_order(vehicle) + 1, LAST_TIME_MS)
-            event["order"] = max(event["timestamp"], above)
+            above = self.held.last_order(vehicle) + 1
+            follows = above <= LAST_ORDER_MS
+            event["order"] = max(event["timestamp"], above) if follows else event["timestamp"]
         else:
             event["timestamp"] = now.ms
         return event

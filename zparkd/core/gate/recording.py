@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now, Stamp
-from zparkd.core.events.event import Event, Facts, Kind, Personal, VehicleKey
+from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
 from zparkd.core.gate.charges import charge, charged
 from zparkd.core.gate.edge_state import Detection, EdgeStates
 from zparkd.core.gate.gate import Answer, Decision, Record, Refuse
@@ -22,6 +22,8 @@ class Recorder:
         self._own_stream = own_stream
         self._clock = clock
         self._edges = edges
+        # By origin: an event of it that nothing recorded here can come after.
+        self.outranked: dict[str, Position] = {}
 
     def record(self, now: Now, found: Resolved, decision: Decision) -> Event | None:
         """The event that the answer is made from, recorded now or before; None without one."""
@@ -111,9 +113,18 @@ class Recorder:
         if vehicle is not None:
             stamp = stamp._replace(ms=self._log.free_stamp(vehicle.plate_id, stamp.ms))
             above = self._log.last_order(vehicle) + 1
-            order = max(stamp.ms, min(above, limits.TIME_SHOWN_MS_MAX))
+            if above <= limits.ORDER_RAISED_MAX:
+                order = max(stamp.ms, above)
+            else:  # else we would use up the end of time, and nobody could ever heal it
+                order = stamp.ms
+                self._note_outranking(vehicle)
         self._clock.stamped(stamp.ms, now)
         return stamp, order
+
+    def _note_outranking(self, vehicle: VehicleKey) -> None:
+        by = self._log.beyond(vehicle, limits.ORDER_RAISED_MAX)
+        if by is not None:
+            self.outranked[by.position.origin] = by.position
 
 
 def _as_seen(found: Resolved) -> tuple[str | None, float | None]:
