@@ -81,10 +81,10 @@ def skip_a_page() -> AbstractContextManager[Any]:
     """The head moves on, and the event was not stored."""
     append = Store.append
 
-    def forgetful(self: Any, event: Any) -> None:
+    def forgetful(self: Any, event: Any, **more: Any) -> None:
         own = event.position.origin == self.machine.id
         if own or event.position.seq % 5:
-            append(self, event)
+            append(self, event, **more)
         else:
             self._begin()
             self._streams.advance(event.position, event.hash)
