@@ -67,7 +67,7 @@ def says(peers: Peers, id: str, heads: Heads, *, whole: bool) -> None:
     beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", 0, [], listed, older)
     peers.beat(peer, beat, 0, "z", Now(0, 0))
     if whole:
-        peers.vector(peer, Page("lot-a", 1, 0, heads=write_heads(heads.items())))
+        peers.vector(peer, Page("lot-a", 1, 0, heads=write_heads(heads.items())), Now(0, 0))
 
 
 @given(
@@ -125,7 +125,7 @@ def test_a_detection_asks_nothing_of_streams_that_did_not_move() -> None:
     ours = Asked(heads)
     for id in ("a", "b"):
         peers.states[id].arriving = HeadVector(heads)
-        peers.vector(peers.states[id], Page("lot-a", 1, 0, heads=[]))
+        peers.vector(peers.states[id], Page("lot-a", 1, 0, heads=[]), Now(0, 0))
     assert [peers.behind(peer, ours) for peer in peers.states.values()] == [0, 0]
     ours.times = 0
     moved = {**heads, Stream("central-1", 1_825): 501}

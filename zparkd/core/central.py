@@ -384,7 +384,9 @@ class Central:
         try:
             read = self._read(peer, message.frames[1:])
             if isinstance(read.data, Beat):
-                self.peers.beat(peer, read.data, read.timestamp, self.settings.id, now)
+                self.peers.beat(
+                    peer, read.data, read.timestamp, self.settings.id, now, len(self.log.heads)
+                )
             elif isinstance(read.data, Live) and read.body is not None:
                 self._take(peer, read.data, wire.split_body(read.body), now)
             else:
@@ -407,7 +409,7 @@ class Central:
             if page.error is not None:
                 raise Misconfigured(page.error)
             if page.heads is not None and asked is not None:
-                self.peers.vector(peer, page)
+                self.peers.vector(peer, page, now, len(self.log.heads))
             # Events count also where the page is late, or what it answers is forgotten.
             parts = self._parts(peer, asked, page, read.body or b"[]", now)
             taken = self._take(peer, page, parts, now)

@@ -38,7 +38,6 @@ from zparkd.storage.signature_tables import Signatures
 from zparkd.storage.stream_table import Streams
 
 _IN_MEMORY = Path(":memory:")
-_STAMPS_AT_ONCE = 64
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -382,22 +381,7 @@ class Store:
 
         Of whatever type of vehicle.
         """
-        vehicles = self._projection.vehicles.of_plate(plate_id).values()
-        newest = max((vehicle.last_place for vehicle in vehicles), default=0)
-        width = _STAMPS_AT_ONCE
-        while from_ms <= newest:  # no event carries a time stamp after its place
-            rows = self._run(
-                "SELECT timestamp FROM events WHERE place >= ? AND timestamp >= ? AND timestamp < ?"
-                " AND vehicle IN (SELECT no FROM vehicles WHERE plate_id=?)",
-                (from_ms, from_ms, from_ms + width, plate_id),
-            )
-            taken = {timestamp for (timestamp,) in rows}
-            free = next((ms for ms in range(from_ms, from_ms + width) if ms not in taken), None)
-            if free is not None:
-                return free
-            from_ms += width
-            width *= _STAMPS_AT_ONCE  # each question reads all that is placed later: few of them
-        return from_ms
+        return self._projection.vehicles.free_stamp(plate_id, from_ms)
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
@@ -406,12 +390,7 @@ class Store:
 
     def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
         """An event of a vehicle whose own `order` is later, if one of the first there is."""
-        known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
-        rows = self._run(
-            "SELECT skeleton, sealed FROM events WHERE vehicle=? AND place>?"
-            " ORDER BY place, timestamp LIMIT ?",  # what names one of them is placed there too
-            (known.no if known is not None else None, order, limits.EVENTS_PER_PIECE),
-        )
+        rows = self._projection.vehicles.placed_after(vehicle, order)
         return next((event for event in _sound(rows) if event.order > order), None)
 
     def inside(self, plate_id: str) -> list[HeldStay]:

@@ -31,8 +31,9 @@ class PeerState:
     `ahead` are the streams that it has more of than we do and by how many events, `missing` the
     sum of those; `unjudged` are the streams of which that is to be looked at again. So nothing
     goes through all streams to see what is missing. `arriving` is the part that is here of a
-    vector that comes in several pages. `unsaved` are the streams of which something else is
-    written down than is known, and `saving` those that were written last.
+    vector that comes in several pages; `part_ms` is when one was cut off, since it is very long.
+    `unsaved` are the streams of which something else is written down than is known, and `saving`
+    those that were written last.
     `clock_ms` is how far its wall clock is from our monotonic one, which nobody can set.
     `synced_ms` is the time stamp of the peer's newest heartbeat all of whose events are held
     here, 0 for none, and `saved` whether one was ever written down. `identity` is the key that it
@@ -70,6 +71,7 @@ class PeerState:
     saved: bool = False
     asked: Asked | None = None
     wants_vector: bool = True
+    part_ms: int | None = None
     verified: tuple[str, frozenset[Stream]] | None = None
     replied_ms: int | None = None
     round_trip_ms: int | None = None

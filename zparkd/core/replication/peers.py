@@ -22,6 +22,7 @@ from zparkd.core.replication.peer_state import Asked, PeerNote, PeerState
 from zparkd.core.replication.refusals import Refusal, Refused, Why
 from zparkd.core.replication.wire import Ask, Beat, Page, read_heads, write_heads
 
+_REST_OF_VECTOR_MS = 60_000  # after a part of it, though not all that it names is here
 _PROBE_EVERY_MS = 5_000
 _MEASURE_EVERY_MS = 1_000
 _RETRY_MS = 100
@@ -49,8 +50,13 @@ class Peers:
 
     # --- what they tell ----------------------------------------------------------------------
 
-    def beat(self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now) -> None:
-        """A heartbeat of this peer. Raises ProtocolError where it says that it holds too much."""
+    def beat(
+        self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now, held: int = 0
+    ) -> None:
+        """A heartbeat of this peer, to who holds so many streams.
+
+        Raises ProtocolError where those of them that can't be had from it are too many.
+        """
         hears_us = us in beat.hears
         if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.hears_us):
             self._is_back(peer, now)
@@ -73,13 +79,18 @@ class Peers:
         if said != peer.verified:
             known = HeadVector() if peer.heads is None else peer.heads
             if known.digest(listed.keys() & known.keys()) == beat.older:
-                peer.heads, peer.verified, peer.wants_vector = known, said, False
+                peer.heads, peer.verified = known, said
+                peer.part_ms, peer.wants_vector = None, False
             else:
                 peer.wants_vector = True
         if peer.heads is not None:
             for stream, head in listed.items():
                 self._says(peer, stream, head)
-            self._check_number(peer, peer.heads)
+            if len(peer.heads) > held + 2 * limits.STREAMS_OF_A_PEER:
+                self._forget_heads(peer)
+                raise ProtocolError(
+                    f"names more than {2 * limits.STREAMS_OF_A_PEER} streams that are not here"
+                )
 
     @staticmethod
     def _says(peer: PeerState, stream: Stream, head: int) -> None:
@@ -99,16 +110,20 @@ class Peers:
         peer.certified_by = None  # it may have started anew, and have made certificates
         peer.refusals.peer_is_back()  # and its disk may have been mended
 
-    def vector(self, peer: PeerState, page: Page) -> None:
-        """The next part of the vector of this peer, as it answered. Raises ProtocolError."""
+    def vector(self, peer: PeerState, page: Page, now: Now, held: int = 0) -> None:
+        """The next part of the vector of this peer, as it answered, to who holds so many streams.
+
+        Of a vector that names many more than those the first are enough for now: the rest is asked
+        for once they are here. Raises ProtocolError where it does not go on as asked for.
+        """
         assert page.heads is not None
         part = read_heads(page.heads)
         if part and peer.arriving and min(part) <= max(peer.arriving):
             peer.arriving = HeadVector()
             raise ProtocolError("its vector does not go on where it was asked to")
         peer.arriving.update(part)
-        self._check_number(peer, peer.arriving)
-        if page.more and page.heads:
+        goes_on = bool(page.more and page.heads)
+        if goes_on and len(peer.arriving) <= held + limits.STREAMS_OF_A_PEER:
             return
         before = HeadVector() if peer.heads is None else peer.heads
         peer.heads, peer.arriving = peer.arriving, HeadVector()
@@ -116,17 +131,15 @@ class Peers:
         for stream in sorted({stream for stream, _ in moved}):
             peer.unjudged[stream] = peer.unsaved[stream] = None
         peer.verified = None
-        peer.wants_vector = False
+        peer.part_ms = now.mono_ms if goes_on else None
+        peer.wants_vector = goes_on
 
     @staticmethod
-    def _check_number(peer: PeerState, heads: Heads) -> None:
-        """Forget all that a peer says it holds where it is too much. Raises ProtocolError then."""
-        if len(heads) > limits.STREAMS_OF_A_PEER:
-            for stream in peer.heads or ():
-                peer.unjudged[stream] = peer.unsaved[stream] = None
-            peer.heads, peer.arriving = None, HeadVector()
-            peer.verified, peer.wants_vector = None, True
-            raise ProtocolError(f"says that it holds more than {limits.STREAMS_OF_A_PEER} streams")
+    def _forget_heads(peer: PeerState) -> None:
+        for stream in peer.heads or ():
+            peer.unjudged[stream] = peer.unsaved[stream] = None
+        peer.heads, peer.arriving = None, HeadVector()
+        peer.verified, peer.part_ms, peer.wants_vector = None, None, True
 
     def answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
         """The request that this page answers; None where it answers none that is under way."""
@@ -243,6 +256,8 @@ class Peers:
 
     def _ask(self, peer: PeerState, after: Heads, now: Now) -> Ask | None:
         wanted = peer.wants_vector
+        if peer.part_ms is not None and peer.missing:  # what is known of it comes first
+            wanted = wanted and now.mono_ms - peer.part_ms >= _REST_OF_VECTOR_MS
         due = peer.probed_ms is None or now.mono_ms - peer.probed_ms >= _PROBE_EVERY_MS
         if not (due or after or (wanted and self._reachable(peer, now.mono_ms))):
             return None

@@ -14,6 +14,8 @@ from zparkd.core.events.event import VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.storage.projection.stay_table import Stays
 
+_STAMPS_AT_ONCE = 64
+
 
 @dataclass(slots=True)
 class Vehicle:
@@ -81,3 +83,30 @@ class Vehicles:
         """The vehicle with this number."""
         row = self._run("SELECT camera_type, plate_id FROM vehicles WHERE no=?", (no,))
         return self.get(VehicleKey(*row.fetchone()))
+
+    def free_stamp(self, plate_id: str, from_ms: int) -> int:
+        """The first time stamp, `from_ms` or later, that no event of this plate carries."""
+        newest = max((known.last_place for known in self.of_plate(plate_id).values()), default=0)
+        width = _STAMPS_AT_ONCE
+        while from_ms <= newest:  # no event carries a time stamp after its place
+            rows = self._run(
+                "SELECT timestamp FROM events WHERE place >= ? AND timestamp >= ? AND timestamp < ?"
+                " AND vehicle IN (SELECT no FROM vehicles WHERE plate_id=?)",
+                (from_ms, from_ms, from_ms + width, plate_id),
+            )
+            taken = {timestamp for (timestamp,) in rows}
+            free = next((ms for ms in range(from_ms, from_ms + width) if ms not in taken), None)
+            if free is not None:
+                return free
+            from_ms += width
+            width *= _STAMPS_AT_ONCE  # each question reads all that is placed later: few of them
+        return from_ms
+
+    def placed_after(self, key: VehicleKey, place: int) -> list[tuple[bytes, bytes]]:
+        """The first events of a vehicle after a place: skeletons and personal parts."""
+        known = self.of_plate(key.plate_id).get(key.camera_type)
+        return self._run(
+            "SELECT skeleton, sealed FROM events WHERE vehicle=? AND place>?"
+            " ORDER BY place, timestamp LIMIT ?",
+            (known.no if known is not None else None, place, limits.EVENTS_PER_PIECE),
+        ).fetchall()
