@@ -1,11 +1,9 @@
 """One rotten byte on a disk, between real daemons: it costs one stream until a sound peer is up."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from tests.e2e.conftest import MakeSite
+from tests.support.disks import BEFORE, events, fork, heads, lose_disk, rot
 from tests.support.harness import (
     PATIENCE_S,
     enter,
@@ -15,37 +13,9 @@ from tests.support.harness import (
     zparkctl,
 )
 from zparkd.config.load import SecurityMode
-from zparkd.core.events.event import Stream
-from zparkd.testbed.loopback import LoopbackCentral, wait_for
+from zparkd.testbed.loopback import wait_for
 
 WITHIN_S = 5.0
-BEFORE = 2  # events of the stream that stand before the rotten one
-
-
-def heads(central: LoopbackCentral) -> dict[Stream, int]:
-    address = f"{central.database.as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
-        rows = connection.execute("SELECT origin, epoch, head FROM streams").fetchall()
-    return {Stream(origin, epoch): head for origin, epoch, head in rows}
-
-
-def rot(central: LoopbackCentral, stream: Stream, part: str) -> None:
-    """Change one byte of an event, as a disk may; the daemon is off."""
-    with closing(sqlite3.connect(central.database)) as connection:
-        (number,) = connection.execute(
-            "SELECT no FROM streams WHERE origin = ? AND epoch = ?", stream
-        ).fetchone()
-        at = number << 40 | BEFORE + 1
-        (data,) = connection.execute(f"SELECT {part} FROM events WHERE at = ?", (at,)).fetchone()
-        middle = len(data) // 2
-        rotten = bytes([*data[:middle], data[middle] ^ 1, *data[middle + 1 :]])
-        connection.execute(f"UPDATE events SET {part} = ? WHERE at = ?", (rotten, at))
-        connection.commit()
-
-
-def lose_disk(central: LoopbackCentral) -> None:
-    for suffix in ("", "-wal", "-shm", ".mark"):
-        central.database.with_name(f"zparkd.db{suffix}").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +66,8 @@ def test_an_empty_disk_beside_a_rotten_byte_has_all_but_the_rest_of_one_stream_w
     assert f"can't be taken from {rotten.id}" in stuck["message"]
     (corrupt,) = (one for one in rotten.status()["problems"] if one["code"] == "EVENT_CORRUPT")
     assert f"{stream.origin}/{stream.epoch}/" in corrupt["message"]
+    shown = " ".join(zparkctl(empty.config, "status").stdout.split())
+    assert stuck["message"] in shown
     synced = zparkctl(empty.config, "sync")
     assert synced.returncode == 1
     assert f"can't be taken from {rotten.id}" in synced.stderr
@@ -111,3 +83,47 @@ def test_an_empty_disk_beside_a_rotten_byte_has_all_but_the_rest_of_one_stream_w
     checked = zparkctl(rotten.config, "verify")
     assert checked.returncode == 1
     assert f"{stream.origin}" in checked.stderr
+
+
+def test_the_way_back_that_a_fork_names_works_as_printed(make_site: MakeSite) -> None:
+    site = make_site(3)
+    forked, other, third = site.centrals
+    site.start()
+    wait_connected(*site.centrals)
+    enter(forked, "29A00001")
+    enter(forked, "29A00002")
+    (stream,) = (one for one in heads(forked) if one.origin == forked.id)
+    wait_equal(site.centrals, when=lambda rows: len(rows) == 2)
+    held = events(forked)
+    forked.stop()
+    lose_disk(forked)
+    fork(forked, held, stream)
+    forked.start()
+    wait_connected(*site.centrals)
+    wait_for("it is named", lambda: "FORKED" in problems(other) & problems(third), PATIENCE_S)
+    (named,) = (one for one in other.status()["problems"] if one["code"] == "FORKED")
+    assert f"{stream.origin}/{stream.epoch}/" in named["message"]
+    shown = " ".join(zparkctl(other.config, "status").stdout.split())
+    assert named["message"] in shown
+    for number, central in enumerate(site.centrals):
+        enter(central, f"29A0010{number}")
+    wait_for(
+        "all else goes on",
+        lambda: all(
+            {f"29A0010{n}" for n in range(3)} <= {row["plate_id"] for row in central.history()}
+            for central in site.centrals
+        ),
+        PATIENCE_S,
+    )
+    assert "stop zparkd there, move its database away and start it" in named["hint"]
+    forked.stop()
+    for file in forked.folder.glob("zparkd.db*"):
+        file.rename(forked.folder / f"kept-{file.name}")
+    forked.start()
+    wait_connected(*site.centrals)
+    wait_equal(site.centrals, when=lambda rows: len(rows) == 5)
+    wait_for(
+        "nothing is forked any more",
+        lambda: not any("FORKED" in problems(central) for central in site.centrals),
+        PATIENCE_S,
+    )

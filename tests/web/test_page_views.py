@@ -3,10 +3,19 @@
 import pytest
 
 from tests.support.browser import Page
+from tests.support.disks import BEFORE, heads, lose_disk, rot
 from tests.support.gateway import Gateway
-from tests.support.harness import enter, leave, wait_connected, wait_events
+from tests.support.harness import (
+    PATIENCE_S,
+    enter,
+    leave,
+    problems,
+    wait_connected,
+    wait_events,
+)
 from tests.support.pages import Open, texts
 from tests.web.conftest import MakeSite
+from zparkd.testbed.loopback import wait_for
 
 VIEWS = {
     "now": "Hiện tại",
@@ -174,6 +183,29 @@ def test_a_camera_that_never_called_is_shown_as_such(make_site: MakeSite, open_p
     assert [row.split()[0] for row in rows] == ["lane-1", "lane-2"]
     assert "Chưa gọi lần nào" in rows[0]
     assert "Chưa gọi" not in rows[1]
+
+
+def test_a_stream_that_is_stuck_is_named_with_its_peer_and_the_reason(
+    make_site: MakeSite, open_page: Open
+) -> None:
+    site = make_site(2)
+    rotten, empty = site.centrals
+    site.start()
+    wait_connected(*site.centrals)
+    for number in range(15):
+        enter(rotten, f"29A{number:05d}")
+    (stream,) = (one for one in heads(rotten) if one.origin == rotten.id)
+    for central in site.centrals:
+        central.stop()
+    rot(rotten, stream, "sealed")
+    lose_disk(empty)
+    site.start()
+    wait_for("the peer is named", lambda: "STREAM_STUCK" in problems(empty), PATIENCE_S)
+    (stuck,) = (one for one in empty.status()["problems"] if one["code"] == "STREAM_STUCK")
+    page = open_page(open_page.serve(empty), "now")
+    page.see(f"{stream.origin}/{stream.epoch} from event {BEFORE + 1} on", ".problems")
+    page.see(f"can't be taken from {rotten.id}", ".problems")
+    page.see(stuck["message"], ".problems")
 
 
 def test_a_conflict_is_listed_with_what_it_means(told: Gateway, open_page: Open) -> None:
