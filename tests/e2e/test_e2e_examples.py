@@ -23,8 +23,8 @@ from typing import NamedTuple
 import click
 import pytest
 
-from tests.cli.old_database import old_rows, write_old
 from tests.support.harness import PATIENCE_S, ROOT
+from tests.support.old_database import old_rows, write_old
 from zparkd.cli.main import main as zparkctl_main
 from zparkd.daemon.main import main as zparkd_main
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for, zparkctl
