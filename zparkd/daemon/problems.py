@@ -61,6 +61,7 @@ class ProblemCode(StrEnum):
     PEER_DOWN = "PEER_DOWN"
     PEER_ERROR = "PEER_ERROR"
     PEER_FLOODS = "PEER_FLOODS"
+    OUTRANKED = "OUTRANKED"
     QUOTA = "QUOTA"
     REREADING = "REREADING"
     SET_ASIDE = "SET_ASIDE"
@@ -205,7 +206,7 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
     if outranked:
         shown = [f"{_named(at.stream)}/{at.seq}" for _, at in sorted(outranked.items())]
         yield problem(
-            "OUTRANKED",
+            ProblemCode.OUTRANKED,
             f"{_first(shown)} says that it comes after all that will ever be recorded: what is"
             " recorded here of that vehicle does not come after it, so it may be called inside or"
             " not inside when it is not",
