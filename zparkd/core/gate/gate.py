@@ -83,12 +83,12 @@ def _check_speaker(found: Resolved) -> None:
     if speaker != edge_id:
         raise Refusal(
             Code.FORBIDDEN,
-            f"edge_id: this connection has the key of {speaker}, which speaks for no other",
+            f"edge_id: this connection has the key of {speaker}, which may speak for no other",
         )
     if not found.is_known:
         raise Refusal(
             Code.FORBIDDEN,
-            f"edge_id: {edge_id} is no edge of this central; it has no file in edges.d",
+            f"edge_id: {edge_id} is not an edge of this central; it has no file in edges.d",
         )
 
 
@@ -111,7 +111,7 @@ def _repeat(found: Resolved, event: Event) -> Decision:
     if was_open and request.direction not in (None, _way(event)):
         raise bad("request_id: was used for another direction")
     if found.time.ms - event.timestamp > limits.RETRY_AGE_MS:
-        raise bad("request_id: was used more than a day ago; make one that is never used twice")
+        raise bad("request_id: was used more than a day ago; use a new one for each request")
     return Answer(event)
 
 
@@ -171,8 +171,10 @@ def _too_late(found: Resolved) -> Refuse | None:
     if age_ms <= limits.CAPTURE_AGE_MS:
         return None
     if found.vehicle is None:
-        return Refuse(Refusal(Code.TOO_LATE, f"captured_ms: is {age_ms // 1000} s ago; not opened"))
-    message = f"captured_ms: is {age_ms // 1000} s ago; recorded as seen, not to be opened"
+        return Refuse(
+            Refusal(Code.TOO_LATE, f"captured_ms: was {age_ms // 1000} s ago; not opened")
+        )
+    message = f"captured_ms: was {age_ms // 1000} s ago; recorded as seen, not opened"
     return Refuse(Refusal(Code.TOO_LATE, message), seen=not found.seen_before)
 
 
@@ -186,8 +188,8 @@ def _enter(found: Resolved) -> Decision:
     since = site_time(held.stay.entry_ms, found.settings.zone)
     raise Refusal(
         Code.ALREADY_INSIDE,
-        f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) is inside since {since}"
-        f" by {held.stay.event_id}; force with a reason ends that stay",
+        f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) has been inside since {since}"
+        f" ({held.stay.event_id}); force with a reason ends that stay",
     )
 
 
@@ -200,8 +202,8 @@ def _leave(found: Resolved) -> Decision:
     assert vehicle is not None
     raise Refusal(
         Code.NOT_INSIDE,
-        f"plate_id: no entry of {vehicle.plate_id} ({vehicle.camera_type}) is open;"
-        " force with a reason opens all the same",
+        f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) is not inside;"
+        " force with a reason opens anyway",
     )
 
 

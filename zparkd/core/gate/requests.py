@@ -126,7 +126,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as fault:
-        raise bad(f"the request is no JSON: {fault}") from None
+        raise bad(f"the request is not JSON: {fault}") from None
     if not isinstance(fields, dict):
         raise bad("the request must be a JSON object")
     return fields
@@ -135,9 +135,7 @@ def _object(body: bytes) -> dict[str, Any]:
 def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) -> Request:
     request_id = _text(fields, "request_id")
     if request_id == "":
-        raise bad(
-            "request_id: must not be empty; leave it out or make one that is never used twice"
-        )
+        raise bad("request_id: must not be empty; leave it out, or use a new one for each request")
     edge_id = _matching(
         fields, "edge_id", EDGE_ID, "a letter or digit, then letters, digits, . _ -"
     )
@@ -180,12 +178,12 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
 def _check_whole(request: Request) -> None:
     opens = request.type is RequestType.BARRIER_OPEN
     if opens and request.force and not (request.reason and request.reason.strip()):
-        raise bad("reason: is missing; force needs the reason for it")
+        raise bad("reason: is missing; force needs a reason")
     if request.plate_id is None:
         if request.type is RequestType.DETECTION:
             raise bad("plate_id: is missing")
         if opens and not request.force:
-            raise bad("plate_id: is missing; without a plate only force with a reason opens")
+            raise bad("plate_id: is missing; only force with a reason opens without a plate")
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -200,7 +198,7 @@ def _text(fields: dict[str, Any], name: str) -> str | None:
     if len(value) > TEXT_CHARACTERS:
         raise bad(f"{name}: is {len(value)} characters; at most {TEXT_CHARACTERS}")
     if _CONTROL.search(value):
-        raise bad(f"{name}: must not hold control characters")
+        raise bad(f"{name}: must not contain control characters")
     return value
 
 
@@ -246,7 +244,7 @@ def _captured_ms(fields: dict[str, Any]) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise bad("captured_ms: must be a whole number of milliseconds since 1970")
     if not 0 <= value <= TIME_SHOWN_MS_MAX:
-        raise bad("captured_ms: is no time in milliseconds since 1970")
+        raise bad("captured_ms: is out of range for milliseconds since 1970")
     return value
 
 

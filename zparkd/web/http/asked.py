@@ -122,7 +122,7 @@ async def fields(request: Request) -> dict[str, Any]:
     try:
         found = orjson.loads(await body(request))
     except orjson.JSONDecodeError as fault:
-        raise bad(f"the request is no JSON: {fault}") from None
+        raise bad(f"the request is not JSON: {fault}") from None
     if not isinstance(found, dict):
         raise bad("the request must be a JSON object")
     return found
