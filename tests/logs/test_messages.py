@@ -12,7 +12,20 @@ import pytest
 from tests.support.tariffs import AIRPORT
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, write
 from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
-from zparkd.core.members.words import MemberAdmitted, MemberDisowned, MemberRestored
+from zparkd.core.members.roster_words import (
+    Changed,
+    EdgeRemoved,
+    Invited,
+    Joined,
+    JoinRefused,
+    Role,
+)
+from zparkd.core.members.words import (
+    MemberAdmitted,
+    MemberDisowned,
+    MemberRemoved,
+    MemberRestored,
+)
 from zparkd.core.site import Direction
 from zparkd.daemon import log_lines
 from zparkd.daemon.log_lines import OF_KIND, say_recorded
@@ -27,6 +40,12 @@ REFERENCE: dict[Kind, Reference] = {
     Kind.DISOWNED: MemberDisowned("central-9", ((1, 5),)),
     Kind.RESTORED: MemberRestored("central-9"),
     Kind.ADMITTED: MemberAdmitted("central-9"),
+    Kind.REMOVED: MemberRemoved("central-9", 1, ((1, 5),)),
+    Kind.INVITED: Invited(Role.EDGE, "edge-9", 1, "0" * 40, 5),
+    Kind.JOINED: Joined(Role.EDGE, "edge-9", 1, "0" * 40),
+    Kind.CHANGED: Changed(Role.EDGE, "edge-9", 1),
+    Kind.EDGE_REMOVED: EdgeRemoved("edge-9", 1),
+    Kind.JOIN_REFUSED: JoinRefused(Role.EDGE, "edge-9", "why", "127.0.0.1", ("central-1", 1, 1)),
 }
 OF_VEHICLES = {message for kind, message in OF_KIND.items() if kind not in REFERENCE}
 Said = list[tuple[Message, dict[str, object]]]

@@ -55,6 +55,12 @@ COMMANDS = {
     "incidents": _Where(
         "zparkd.cli.commands.look.incidents", "incidents", "The story of each cut."
     ),
+    "invite": _Where(
+        "zparkd.cli.commands.site.invite", "invite", "A token with which another machine joins."
+    ),
+    "join": _Where(
+        "zparkd.cli.commands.site.join", "join", "Make this machine a member, by a token."
+    ),
     "keygen": _Where(
         "zparkd.cli.commands.upkeep.keygen", "keygen", "Make a secret key, or show its public key."
     ),

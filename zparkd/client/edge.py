@@ -16,6 +16,7 @@ from typing import Any, Self
 import orjson
 import zmq
 
+from zparkd.client import edge_file
 from zparkd.client.dial import CurveKeys, connect
 from zparkd.core.keys import key_bytes
 from zparkd.core.limits import EDGE_FRAME_BYTES
@@ -84,9 +85,10 @@ class EdgeClient:
     hold, ValueError for a request longer than a central reads, RuntimeError after `close()`.
 
     Where the centrals use keys (`security.mode = "curve"`): `secret_key_file` is this camera's own
-    key, made with `zparkctl keygen FILE`, and `public_keys` are those of the centrals, one for
-    each of `centrals`, in their order. Only who has that key gets a request, and only this camera
-    can ask under its `edge_id`. While a central changes its key, list it twice: once with each.
+    key, made with `zparkctl keygen FILE`, or `secret_key` what is in it; `public_keys` are those of
+    the centrals, one for each of `centrals`, in their order. Only who has that key gets a request,
+    and only this camera can ask under its `edge_id`. While a central changes its key, list it
+    twice: once with each. A camera that was invited needs none of this: see `join`.
 
     An EdgeClient belongs to the thread that uses it: give each thread its own, and make it
     after a fork. It holds sockets: use it in a `with`, or call `close()`.
@@ -100,6 +102,7 @@ class EdgeClient:
         attempts: int = 2,
         *,
         secret_key_file: str | Path | None = None,
+        secret_key: bytes | None = None,
         public_keys: Sequence[str] = (),
     ) -> None:
         if not EDGE_ID.fullmatch(edge_id):
@@ -113,13 +116,41 @@ class EdgeClient:
             raise ValueError("timeout_s must be above 0 and attempts at least 1")
         self.edge_id = edge_id
         self._centrals = tuple(centrals)
-        self._keys = _Keys(secret_key_file, public_keys, len(centrals))
+        self._keys = _Keys(secret_key_file, public_keys, len(centrals), secret_key)
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._current = 0  # the central that answered last
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         self._connected_to: int | None = None
+
+    @classmethod
+    def join(cls, token: str, file: str | Path, **options: Any) -> "EdgeClient":
+        """Become the camera that a token names, and speak as it.
+
+            gate = EdgeClient.join("zparkd1.…", "/var/lib/camera/edge-1.json")
+
+        `token` is what `zparkctl invite --edge` printed. `file` keeps the key and the centrals,
+        mode 0600; where it is there, it is what counts and the token may be `""`: nothing is asked,
+        unless joining was cut off half-way, which is then finished. `options` as those of
+        EdgeClient.
+
+        Raises zparkd.core.members.token.BadToken, zparkd.client.join.NotReached and JoinRefused,
+        whose texts say why; ValueError where `file` is another camera's; OSError.
+        """
+        kept = edge_file.joined(token, Path(file))
+        return cls(
+            kept.edge_id,
+            kept.centrals,
+            secret_key=kept.secret,
+            public_keys=kept.public_keys,
+            **options,
+        )
+
+    @property
+    def centrals(self) -> tuple[str, ...]:
+        """Where it asks, in this order."""
+        return self._centrals
 
     # --- what a camera can say ---------------------------------------------------------------
 
@@ -337,17 +368,21 @@ class _Keys:
     """Our own key pair and the key of each central; none where it is spoken in plain."""
 
     def __init__(
-        self, secret_key_file: str | Path | None, public_keys: Sequence[str], centrals: int
+        self,
+        secret_key_file: str | Path | None,
+        public_keys: Sequence[str],
+        centrals: int,
+        secret: bytes | None = None,
     ) -> None:
         self._pair: tuple[bytes, bytes] | None = None
-        if (secret_key_file is None) != (not public_keys):
+        if (secret_key_file is None and secret is None) != (not public_keys):
             raise ValueError("secret_key_file and public_keys go together: give both, or neither")
-        if secret_key_file is None:
+        if not public_keys:
             return
         if isinstance(public_keys, str) or len(public_keys) != centrals:
             raise ValueError("public_keys must be a list with one key for each of centrals")
         self._servers = [_public_key(key) for key in public_keys]
-        secret = Path(secret_key_file).read_bytes().strip()
+        secret = secret or Path(secret_key_file or "").read_bytes().strip()
         try:
             self._pair = (zmq.curve_public(secret), secret)
         except (ValueError, zmq.ZMQError):

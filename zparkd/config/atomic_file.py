@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+_FILE_MODE = 0o640  # read by the group of the daemon, and nobody else
+
 
 @contextmanager
 def new_file(file: Path) -> Iterator[IO[bytes]]:
@@ -45,6 +47,21 @@ def replace_file(file: Path, content: bytes, *, mode: int, group_of: Path | None
         _on_disk(opened)
         os.replace(opened.name, file)
     sync_folder(file.parent)
+
+
+def put_file(file: Path, content: bytes | None) -> None:
+    """Have a file of the configuration with this content, or none. Raises OSError.
+
+    One that is there keeps its mode and group; a new one gets the group of its directory.
+    """
+    if content is None:
+        file.unlink(missing_ok=True)
+        sync_folder(file.parent)
+        return
+    file.parent.mkdir(mode=0o770, exist_ok=True)
+    there = file if file.exists() else None
+    mode = there.stat().st_mode & 0o777 if there is not None else _FILE_MODE
+    replace_file(file, content, mode=mode, group_of=there or file.parent)
 
 
 def share(made: Path | int, group_of: Path) -> None:

@@ -28,6 +28,9 @@ from zparkd.core.gate.responses import refusal, response
 from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
 from zparkd.core.members.changes import MemberChanges
+from zparkd.core.members.joining import Joining
+from zparkd.core.members.roster_acts import Amend, Invite, Join, Remove
+from zparkd.core.members.roster_changes import Refused, RosterChanges
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, ReferenceChanges
 from zparkd.core.replication import wire
@@ -106,6 +109,8 @@ class Central:
         self._own_stream = OwnStream(log, stream, secret)
         self.reference = ReferenceChanges(log, self._own_stream, self.clock)
         self.members = MemberChanges(log, self._own_stream, self.clock)
+        self.roster = RosterChanges(log, self._own_stream, self.clock, settings)
+        self._joining = Joining(self.roster)
         self.old_stays = OldStays(log, self._own_stream)
         self.edges = EdgeStates()
         self._resolver = Resolver(settings, log, self.clock, self.edges)
@@ -129,7 +134,7 @@ class Central:
 
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""
-        self.settings = settings
+        self.settings = self.roster.settings = settings
         self._resolver.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._changing_keys = {p.id for p in settings.peers if len(p.public_keys) > 1}
@@ -229,7 +234,11 @@ class Central:
                     self.admit(now, member, by)
                 case Probe(peer_id):
                     self.peers.probe(peer_id)
-        except (NotCounting, BadDocument) as refused:
+                case Join():
+                    return self._joining.answer(now, change)
+                case Invite() | Remove() | Amend():
+                    return self.roster.act(now, change)
+        except (NotCounting, BadDocument, Refused) as refused:
             return refused
         return None
 

@@ -29,6 +29,15 @@ def key_bytes(text: str) -> bytes:
     return b"".join(numbers)
 
 
+def key_text(raw: bytes) -> str:
+    """A key of 32 bytes as 40 characters."""
+    text = []
+    for at in range(0, len(raw), 4):
+        number = int.from_bytes(raw[at : at + 4], "big")
+        text += [Z85[number // 85**power % 85] for power in (4, 3, 2, 1, 0)]
+    return "".join(text)
+
+
 def fingerprint(key: str | bytes) -> str:
     """A public key, as text or as bytes, in five groups of four letters and digits."""
     raw = key_bytes(key) if isinstance(key, str) else key

@@ -76,6 +76,18 @@ QUOTA_BURST_H = 10  # so many hours' worth may come at once
 QUOTA_CREDIT_H_MAX = 20 * 366 * 24  # the same of an origin of which nothing is held
 QUOTA_SHOWN_MS = 600_000  # how long it is a problem that something waited
 
+# --- who joins ---------------------------------------------------------------------------------
+INVITATIONS_OPEN = 16  # of one inviter, neither used nor over
+INVITATIONS_CLOSED = 64  # used or over, whose keys are still let in to be told why
+INVITATION_SHOWN_MS = 7 * 24 * 3600 * 1000  # after it is over, its key is told why
+INVITATION_VALID_MS = 90 * 24 * 3600 * 1000  # the longest
+JOIN_BYTES = 4 * 1024  # what is read of who comes with an invitation
+JOINS_A_MINUTE = 5  # with one invitation; more get no answer
+JOINS_REFUSED_RECORDED = 32  # attempts that failed, of one invitation, for the audit
+ROSTER_DROPPED_MS = 1_000  # a key is let go so long after that is known: who is removed hears it
+ROSTER_TOLD_MS = 4_000  # the same of a key that lost to an older join
+ROSTER_RETRY_MS = 5_000  # after files of the roster could not be written
+
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
 COMPANY_MS = 3  # events of peers wait for more to be committed with, if nobody else waits

@@ -11,6 +11,7 @@ from zparkd.core.events.event import Event, Position, SortKey, Stream, VehicleKe
 from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.payloads import Pass, SiteTariff, Staff
 from zparkd.core.events.signing import Certificate, SignedHead
+from zparkd.core.members.roster import RosterState
 from zparkd.core.members.votes import Verdicts
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.core.stays import Stay
@@ -58,6 +59,10 @@ class MemberLog(Protocol):
     @property
     def verdicts(self) -> Verdicts:
         """Who is disowned."""
+
+    @property
+    def roster(self) -> RosterState:
+        """Who belongs to the site; the same object while nothing of it changed."""
 
     def admits(self, voice: str, member: str) -> bool:
         """Whether a central said that it takes in what another one records."""

@@ -12,6 +12,9 @@ from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Pass, Staff
 from zparkd.core.gate import old_stays
 from zparkd.core.gate.old_stays import OldStay
+from zparkd.core.members.roster import Invitation, Member
+from zparkd.core.members.roster_acts import RosterAct
+from zparkd.core.members.roster_changes import Refused
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import Imported, NotCounting
 from zparkd.core.tariff.fields import BadDocument
@@ -148,9 +151,22 @@ class Probe:
     peer_id: str
 
 
-Change = SetTariff | ImportPasses | ImportStaff | TakeOver | Disown | Restore | Admit | Probe
+Change = (
+    SetTariff | ImportPasses | ImportStaff | TakeOver | Disown | Restore | Admit | Probe | RosterAct
+)
 # What a change comes to; None where there is nothing to say of it, or why it was not made.
-Outcome = int | Imported | old_stays.Taken | None | NotCounting | BadDocument
+Outcome = (
+    int
+    | Imported
+    | old_stays.Taken
+    | None
+    | NotCounting
+    | BadDocument
+    | bytes
+    | Invitation
+    | Member
+    | Refused
+)
 
 
 @dataclass(frozen=True, slots=True)

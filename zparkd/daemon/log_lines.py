@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from zparkd.core.events.event import Event, Facts, Kind, event_id
 from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.core.gate import old_stays
-from zparkd.core.members.words import MemberAdmitted, MemberDisowned, MemberRestored
+from zparkd.core.members.roster_words import JoinRefused
 from zparkd.logs.messages import Message
 from zparkd.logs.sink import put
 
@@ -24,6 +24,12 @@ OF_KIND = {
     Kind.DISOWNED: Message.MEMBER_DISOWNED,
     Kind.RESTORED: Message.MEMBER_RESTORED,
     Kind.ADMITTED: Message.MEMBER_ADMITTED,
+    Kind.REMOVED: Message.MEMBER_REMOVED,
+    Kind.INVITED: Message.MEMBER_INVITED,
+    Kind.JOINED: Message.MEMBER_JOINED,
+    Kind.CHANGED: Message.MEMBER_CHANGED,
+    Kind.EDGE_REMOVED: Message.EDGE_REMOVED,
+    Kind.JOIN_REFUSED: Message.JOIN_REFUSED,
 }
 
 
@@ -62,13 +68,17 @@ def _of_reference(data: Reference) -> dict[str, object]:
             return fields | {"change": _change(data.removed)}
         case StaffChanged():
             return {"change": _change(data.removed)}
-        case MemberDisowned() | MemberRestored() | MemberAdmitted():
+        case JoinRefused():
+            return {"member": data.member, "came_from": data.came_from, "why": data.why}
+        case _:
             return {"member": data.member}
 
 
 def _by(said: Facts | Reference) -> dict[str, object]:
     """Who asked for it, where that was no edge by itself."""
-    return {"by": str(said.by)} if said.by is not None else {}
+    if isinstance(said, JoinRefused) or said.by is None:
+        return {}
+    return {"by": str(said.by)}
 
 
 def _change(removed: bool) -> str:

@@ -28,12 +28,14 @@ from zparkd.daemon.control.member_commands import member_commands
 from zparkd.daemon.control.peer_files import write_peers
 from zparkd.daemon.control.peer_probe import peer_test
 from zparkd.daemon.control.reference_commands import reference_commands
+from zparkd.daemon.control.roster_commands import roster_commands
 from zparkd.daemon.control.uplink_report import UplinkReport
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.health import Changes
 from zparkd.daemon.log_lines import say_recorded
 from zparkd.daemon.outages import Outages
 from zparkd.daemon.problems import Faults, SecurityState
+from zparkd.daemon.roster import RosterAtWork
 from zparkd.daemon.status import status
 from zparkd.daemon.sync_queue import Waiting
 from zparkd.daemon.systemd import Notifier, status_text
@@ -121,12 +123,14 @@ class Reactor:
                 "peer.test": lambda request: peer_test(request, central, self._clocks()),
             }
             | reference_commands(central, self._clocks)
-            | member_commands(central)
+            | member_commands(central, self._clocks)
             | import_commands(central, self._clocks)
             | self._uplink.commands()
+            | roster_commands(central, bus, lambda: self._config)
         )
         self._external = ExternalData(central, bus)
         self._external.configure(config.external_api)
+        self._roster = RosterAtWork(central, bus, config)
         self._handed = Handed()  # the command `edge`, whose answers are the gate's
 
     def stop(self) -> None:
@@ -156,7 +160,7 @@ class Reactor:
         if self._reload_asked or self._files_changed(now):
             self._reload_asked = False
             self._transactions.run(self._reload)
-        edges = self._edges_answered
+        edges = self._edges_answered and not self._roster.id_is_taken
         self._bus.poll(self.wait_ms(now), edges)
         self._bus.await_company(limits.COMPANY_MS)
         left, self._left = self._left, []
@@ -169,6 +173,9 @@ class Reactor:
         for token, body in self._handed.refused():
             self._bus.answer_control(token, body)
         self._fetch(now)
+        self._roster.turn(
+            now, drained.joins, self._step, lambda: self._transactions.run(self._reload)
+        )
         self._notify.turned(now.mono_ms, self._state)
 
     def wait_ms(self, now: Now) -> int:
@@ -313,7 +320,7 @@ class Reactor:
             list(self._bus.floods(now.mono_ms)),
         )
         external_api = self._external.state(now)
-        return status(
+        answer = status(
             self._central,
             self._store,
             now,
@@ -324,6 +331,8 @@ class Reactor:
             uplink=self._uplink.state(self._config),
             catching_up=self._changes.catching_up,
         )
+        answer["problems"] += self._roster.problems()
+        return answer
 
     def _reload_command(self, _: Request) -> Answer:
         faults = self._reload()
@@ -358,7 +367,7 @@ class Reactor:
     def _applied(self) -> Sequence[Fault]:
         """What is wrong with the configuration as it is written; with nothing, it is applied."""
         try:
-            wanted = load(self._config.path)
+            wanted = self._roster.judged(load(self._config.path))
             faults = restart_faults(self._config, wanted)
             keys = security_keys(wanted)
             if not faults:

@@ -12,7 +12,6 @@ from zparkd.core.events.event import Event, Position, read
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.fleet import Sent
 from zparkd.core.members.votes import Verdicts, Words
-from zparkd.core.members.words import MemberSaid
 from zparkd.core.site import Told
 from zparkd.fleet.fold import act_number, vehicle_number
 from zparkd.fleet.site_tables import Connection
@@ -21,7 +20,9 @@ _EVENT_COLUMNS = (
     "site, origin, epoch, seq, kind, timestamp_ms, order_ms, vehicle, act, meant, told,"
     " skeleton, personal, signature"
 )
-_MEMBER_KINDS = "('MEMBER_DISOWNED', 'MEMBER_RESTORED', 'MEMBER_ADMITTED')"
+_MEMBER_KINDS = (
+    "('MEMBER_DISOWNED', 'MEMBER_RESTORED', 'MEMBER_ADMITTED', 'MEMBER_REMOVED', 'MEMBER_JOINED')"
+)
 
 
 class Row(NamedTuple):
@@ -54,8 +55,8 @@ def load_words(
         f"SELECT skeleton, personal, told FROM events WHERE site = %s AND kind IN {_MEMBER_KINDS}",
         (site,),
     ):
-        if isinstance(event.reference, MemberSaid) and counted(event.position):
-            words.add(event.position, event.reference)
+        if counted(event.position):
+            words.hear(event)
     return words
 
 

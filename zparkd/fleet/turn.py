@@ -15,7 +15,6 @@ import psycopg
 from zparkd.core.events.event import Event, Position, Stream, VehicleKey
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.members.votes import Verdicts, Words
-from zparkd.core.members.words import MemberSaid
 from zparkd.core.stays import NAMING, Stay
 from zparkd.fleet import event_tables, site_tables, stay_tables
 from zparkd.fleet.event_tables import Row
@@ -284,10 +283,7 @@ class Turns:
     def _judge_origins(self, site: str, events: Iterable[Event]) -> set[int]:
         """Take in what centrals say of each other; the vehicles for which that changes anything."""
         known = self._sites[site]
-        said = [event for event in events if isinstance(event.reference, MemberSaid)]
-        for event in said:
-            assert isinstance(event.reference, MemberSaid)
-            known.words.add(event.position, event.reference)
+        said = [event for event in events if known.words.hear(event)]
         before = known.verdicts.disowned
         if not said:
             return set()

@@ -197,6 +197,36 @@ class Message(Enum):
         "INFO",
         "{member} is admitted: what it records is taken in",
     )
+    MEMBER_REMOVED = Entry(
+        "a80e91248e0d4b868f53eb5d9776ef1e",
+        "WARNING",
+        "{member} is removed: its key opens nothing any more, if most say so",
+    )
+    MEMBER_INVITED = Entry(
+        "76c4d8cc748340c2966ecb964252400a",
+        "INFO",
+        "{member} is invited: whoever has the token may join as it, once",
+    )
+    MEMBER_JOINED = Entry(
+        "53f53f7f9f9e4482aadaecb6b564c562",
+        "INFO",
+        "{member} is a member",
+    )
+    MEMBER_CHANGED = Entry(
+        "1688a74395da4ba5a8a4ac6a6f6c37ec",
+        "INFO",
+        "{member} has another address or key",
+    )
+    EDGE_REMOVED = Entry(
+        "53356b56923c456db203d3f7ab009968",
+        "WARNING",
+        "edge {member} is removed: its key opens nothing any more",
+    )
+    JOIN_REFUSED = Entry(
+        "3e01693034a64bfc969e971bba6cc5ff",
+        "WARNING",
+        "{came_from} did not join as {member}: {why}",
+    )
     EXTERNAL_API_FAILED = Entry(
         "6858734b2c05400d80ace38ed83091a1",
         "WARNING",

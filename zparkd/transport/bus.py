@@ -13,7 +13,7 @@ is configured for it. Nothing here blocks.
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ from zparkd.transport.floods import Flood, Floods
 from zparkd.transport.listeners import BindError, Ports
 from zparkd.transport.peer_link import Link
 from zparkd.transport.socket_options import Domain, Socket
-from zparkd.transport.zap import Keys, Refused, SelfTestFailed, Zap
+from zparkd.transport.zap import Keys, Refused, SelfTestFailed, Zap, invited_key, shown_address
 
 __all__ = ["BindError", "Bus", "Control", "Drained", "SelfTestFailed"]
 
@@ -63,12 +63,24 @@ class Control:
     asker: Asker
 
 
+@dataclass(frozen=True, slots=True)
+class Joins:
+    """Somebody with an invitation; the answer goes to `token` at the port of `domain`."""
+
+    domain: Domain
+    token: Token
+    key: bytes
+    body: bytes
+    came_from: str
+
+
 @dataclass(slots=True)
 class Drained:
     """What one turn took off the sockets."""
 
     messages: list[Incoming] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
+    joins: list[Joins] = field(default_factory=list)
     signalled: bool = False
 
 
@@ -84,6 +96,7 @@ class Bus:
         self._ready: dict[object, int] = {}
         self.undeliverable = 0
         self.malformed = 0
+        self._joins: list[Joins] = []
         self._woken, self.wake_fd = socket.socketpair()
         self._woken.setblocking(False)
         self.wake_fd.setblocking(False)
@@ -210,6 +223,7 @@ class Bus:
         for frames, asker in self._heard(Domain.CONTROL):
             if len(frames) == 3 and not frames[1]:
                 drained.controls.append(Control((frames[0], b""), frames[2], _asker(asker)))
+        drained.joins, self._joins = self._joins, []
         return drained
 
     def _heard(self, domain: Domain) -> Iterator[tuple[Frames, str | None]]:
@@ -225,6 +239,13 @@ class Bus:
             if proven and (speaker is None or not self._zap.speaks(domain, speaker)):
                 continue  # its key was taken away a moment ago
             frames = [bytes(part) for part in parts]
+            invited = invited_key(speaker)
+            if proven and invited is not None:
+                if len(frames) == 2:
+                    came_from = _address(parts[1])
+                    asked = Joins(domain, (frames[0],), invited, frames[1], came_from)
+                    self._joins.append(asked)
+                continue
             if proven and speaker is not None:
                 self._floods.handed(domain, speaker, frames, _inode(parts[-1]))
             yield frames, speaker
@@ -290,6 +311,14 @@ class Bus:
         """Answer an edge, if it is still there."""
         self._deliver(self._ports[Domain.EDGE], [*token, body])
 
+    def answer_join(self, asked: Joins, body: bytes) -> None:
+        """Answer who came with an invitation, if it is still there."""
+        self._deliver(self._ports[asked.domain], [*asked.token, body])
+
+    def admit_invited(self, keys: Collection[bytes]) -> None:
+        """Let in these one-time keys to say JOIN, and no others."""
+        self._zap.invited = keys
+
     def answer_control(self, token: Token, body: bytes) -> None:
         """Answer zparkctl, if it is still there."""
         self._deliver(self._ports[Domain.CONTROL], [*token, body])
@@ -315,6 +344,14 @@ def _asker(who: str | None) -> Asker:
         case [_, uid, _, pid]:
             return Asker(int(uid), int(pid))
     return Asker()
+
+
+def _address(frame: zmq.Frame) -> str:
+    """The address that a frame came from."""
+    try:
+        return shown_address(str(frame.get("Peer-Address")))
+    except zmq.ZMQError:
+        return "?"
 
 
 def _inode(frame: zmq.Frame) -> int | None:

@@ -2,6 +2,7 @@
 
     bus, sync   the keys of peers, and our own (zparkctl dials this central with it)
     edge        the keys of edges
+    sync, edge  one-time keys of invitations, with which nothing but JOIN is heard
     control     no keys: the file of the socket decides; here it is only noted who it is
 
 A key that opens one port opens no other, and the name that belongs to it, its `User-Id`, says
@@ -16,7 +17,7 @@ import ipaddress
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import zmq
@@ -34,6 +35,16 @@ _ENDPOINT = "inproc://zeromq.zap.01"  # ZeroMQ asks nowhere else
 _VERSION = b"1.0"
 _REQUEST_FRAMES = 8  # before the credentials
 _ADMITTED, _NOT_NOW, _NEVER = b"200", b"300", b"400"
+
+
+_INVITED = "invited:"  # no id has a colon
+
+
+def invited_key(who: str | None) -> bytes | None:
+    """The one-time key by which somebody was let in to say JOIN; None for all others."""
+    if who is None or not who.startswith(_INVITED):
+        return None
+    return bytes.fromhex(who.removeprefix(_INVITED))
 
 
 class SelfTestFailed(Exception):
@@ -109,6 +120,7 @@ class Zap:
         self.socket.linger = 0
         self.socket.bind(_ENDPOINT)
         self.throw_away: bytes | None = None
+        self.invited: Collection[bytes] = ()  # one-time keys, good for one JOIN
         self.floods: Floods | None = None
         self._refused: OrderedDict[tuple[str, bytes], Refused] = OrderedDict()
         self._lines_left = limits.REFUSAL_LINES_PER_MINUTE
@@ -136,6 +148,9 @@ class Zap:
 
     def speaks(self, domain: Domain, who: str) -> bool:
         """Whether a message that came as `who` still counts: its key may be gone meanwhile."""
+        invited = invited_key(who)
+        if invited is not None:
+            return invited in self.invited
         return who in self.keys.admitted.get(domain, {}).values()
 
     def _judged(self, frames: list[bytes]) -> tuple[bytes, str]:
@@ -154,9 +169,11 @@ class Zap:
                 now_ms = time.monotonic_ns() // 1_000_000
                 if self.floods.denied(domain, who, now_ms):
                     return _NOT_NOW, ""
-                self.floods.admitted(Domain(domain), _shown(address), who, now_ms)
+                self.floods.admitted(Domain(domain), shown_address(address), who, now_ms)
             return _ADMITTED, who
-        self._note(domain, key, _shown(address))
+        if key in self.invited and domain in (Domain.SYNC, Domain.EDGE):
+            return _ADMITTED, _INVITED + key.hex()
+        self._note(domain, key, shown_address(address))
         return _NOT_NOW, ""
 
     def _note(self, domain: str, key: bytes, address: str) -> None:
@@ -188,7 +205,7 @@ class Zap:
         say(Message.KEY_REFUSED, reason=f"{refused}{more}")
 
 
-def _shown(address: str) -> str:
+def shown_address(address: str) -> str:
     """An address as people know it: an IPv4 one that came over IPv6 as what it is."""
     try:
         found = ipaddress.ip_address(address)

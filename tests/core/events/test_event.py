@@ -19,7 +19,11 @@ from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 
 SALT = "00"
 _MEMBERS = (Kind.DISOWNED, Kind.RESTORED, Kind.ADMITTED)
-_OTHER = (Kind.TARIFF, Kind.PASS, Kind.STAFF, *_MEMBERS)
+_ROSTER = (
+    *(Kind.REMOVED, Kind.INVITED, Kind.JOINED),
+    *(Kind.CHANGED, Kind.EDGE_REMOVED, Kind.JOIN_REFUSED),
+)
+_OTHER = (Kind.TARIFF, Kind.PASS, Kind.STAFF, *_MEMBERS, *_ROSTER)
 GATE_KINDS = [kind for kind in Kind if kind not in _OTHER]
 Fields = dict[str, Any]
 

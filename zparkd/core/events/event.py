@@ -22,7 +22,13 @@ from msgspec import Meta, Raw, Struct
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet, is_sound
-from zparkd.core.members.words import MemberAdmitted, MemberDisowned, MemberRestored
+from zparkd.core.members.roster_words import Changed, EdgeRemoved, Invited, Joined, JoinRefused
+from zparkd.core.members.words import (
+    MemberAdmitted,
+    MemberDisowned,
+    MemberRemoved,
+    MemberRestored,
+)
 from zparkd.core.plates import PLATE_ID
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
@@ -47,6 +53,12 @@ class Kind(StrEnum):
     DISOWNED = "MEMBER_DISOWNED"
     RESTORED = "MEMBER_RESTORED"
     ADMITTED = "MEMBER_ADMITTED"
+    REMOVED = "MEMBER_REMOVED"
+    INVITED = "MEMBER_INVITED"
+    JOINED = "MEMBER_JOINED"
+    CHANGED = "MEMBER_CHANGED"
+    EDGE_REMOVED = "EDGE_REMOVED"
+    JOIN_REFUSED = "MEMBER_JOIN_REFUSED"
 
 
 class Stream(NamedTuple):
@@ -234,6 +246,12 @@ _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,
     Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
     Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,
+    Kind.REMOVED: msgspec.json.Decoder(MemberRemoved).decode,
+    Kind.INVITED: msgspec.json.Decoder(Invited).decode,
+    Kind.JOINED: msgspec.json.Decoder(Joined).decode,
+    Kind.CHANGED: msgspec.json.Decoder(Changed).decode,
+    Kind.EDGE_REMOVED: msgspec.json.Decoder(EdgeRemoved).decode,
+    Kind.JOIN_REFUSED: msgspec.json.Decoder(JoinRefused).decode,
 }
 _NAMELESS = Personal(salt="")
 _read_personal = msgspec.json.Decoder(Personal).decode

@@ -5,7 +5,8 @@ Each change is an event, and what counts is a pure function of the set of them:
     tariff   the highest (version, order, origin, epoch, seq)
     a pass   of plate, type and first day: the last of its events in order; it may be a removal
     staff    of an id: likewise
-    members  what centrals say of each other: see `core.votes`
+    members  what centrals say of each other: see `core.members.votes`
+    roster   who belongs to the site, by which key: see `core.members.roster`
 
 So all centrals that hold the same events have the same, whatever was changed on either side of a
 cut. What may stand in such an event is checked when it is read; one that is at fault changes
@@ -19,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, Struct
 
 from zparkd.core import limits
+from zparkd.core.members.roster_words import RosterSaid, fits_its_role
 from zparkd.core.members.words import MemberSaid
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE
@@ -54,7 +56,7 @@ class StaffChanged(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
-Reference = TariffSet | PassChanged | StaffChanged | MemberSaid
+Reference = TariffSet | PassChanged | StaffChanged | MemberSaid | RosterSaid
 
 
 def is_sound(data: Reference) -> bool:
@@ -70,6 +72,8 @@ def is_sound(data: Reference) -> bool:
                 return date.fromisoformat(data.valid_from) <= date.fromisoformat(data.valid_until)
             except ValueError:
                 return False
+        case _ if isinstance(data, RosterSaid):
+            return fits_its_role(data)
     return True
 
 

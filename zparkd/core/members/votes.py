@@ -18,17 +18,35 @@ from typing import NamedTuple
 
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Position, Stream
-from zparkd.core.members.words import Cut, MemberAdmitted, MemberDisowned, MemberSaid
+from zparkd.core.members.roster_words import Joined, Role
+from zparkd.core.members.words import (
+    Against,
+    Cut,
+    MemberAdmitted,
+    MemberRemoved,
+    MemberSaid,
+)
 
 _At = tuple[int, int]  # epoch and seq in the streams of one central
 _WHOLE = Cut({}, limits.EPOCH_MAX + 1)
 
 
 class Voices(NamedTuple):
-    """Which centrals say that one is disowned, and which deny it; of those that count."""
+    """Which centrals say that one is disowned, and which deny it; of those that count.
+
+    `removed` has of those who say that a membership ended the number.
+    """
 
     against: frozenset[str]
     for_it: frozenset[str]
+    removed: Mapping[str, int] = {}
+
+    def ends(self, number: int) -> bool:
+        """Whether the membership of this number has ended."""
+        spent = sum(ended < number for ended in self.removed.values())
+        if not any(ended >= number for ended in self.removed.values()):
+            return False
+        return len(self.against) - spent > len(self.for_it)
 
 
 class Verdicts(NamedTuple):
@@ -53,6 +71,25 @@ class Words:
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], list[tuple[_At, MemberSaid]]] = {}
         self._admits: set[tuple[str, str]] = set()
+        self._joins: dict[str, set[tuple[str, _At, int, int]]] = {}
+
+    def joined(self, position: Position, said: Joined) -> None:
+        """Note that a central became a member: from its epoch on an older removal ends nothing."""
+        if said.role is Role.CENTRAL:
+            at = (position.epoch, position.seq)
+            join = (position.origin, at, said.number, said.from_epoch)
+            self._joins.setdefault(said.member, set()).add(join)
+
+    def hear(self, event: Event) -> bool:
+        """Note what an event says of members; whether it could change who is disowned."""
+        said = event.reference
+        if isinstance(said, MemberSaid):
+            self.add(event.position, said)
+        elif isinstance(said, Joined):
+            self.joined(event.position, said)
+        else:
+            return False
+        return True
 
     def add(self, position: Position, said: MemberSaid) -> None:
         """Note a word; one that was noted before changes nothing."""
@@ -82,7 +119,7 @@ class Words:
             if most <= 0:
                 break
             top = {member for member in left if _margin(heard[member]) == most}
-            among = {member: _cut(heard[member]) for member in top}
+            among = {member: self._cut(member, heard[member], cuts) for member in top}
             firm = set()
             for member in top:
                 others = {id: cut for id, cut in among.items() if id != member}
@@ -110,22 +147,39 @@ class Words:
                     break
         return heard
 
+    def _cut(self, member: str, heard: Mapping[str, MemberSaid], cuts: Mapping[str, Cut]) -> Cut:
+        """Up to where the events of a central count, by those who are against it."""
+        cut = _cut(heard)
+        against = [said for said in heard.values() if isinstance(said, Against)]
+        ended = [said.number for said in against if isinstance(said, MemberRemoved)]
+        if len(ended) < len(against):
+            return cut  # disowned: that has no number, and a new membership changes nothing
+        later = [
+            from_epoch
+            for voice, (epoch, seq), number, from_epoch in self._joins.get(member, ())
+            if number > max(ended)
+            and voice != member
+            and seq <= cuts.get(voice, _WHOLE).up_to(epoch)
+        ]
+        return cut._replace(whole_from=min(later)) if later else cut
+
 
 def _margin(heard: Mapping[str, MemberSaid]) -> int:
     """How many more disown than deny it."""
-    return sum(1 if isinstance(said, MemberDisowned) else -1 for said in heard.values())
+    return sum(1 if isinstance(said, Against) else -1 for said in heard.values())
 
 
 def _voices(heard: Mapping[str, MemberSaid]) -> Voices:
-    against = frozenset(id for id, said in heard.items() if isinstance(said, MemberDisowned))
-    return Voices(against, frozenset(heard) - against)
+    against = frozenset(id for id, said in heard.items() if isinstance(said, Against))
+    removed = {id: said.number for id, said in heard.items() if isinstance(said, MemberRemoved)}
+    return Voices(against, frozenset(heard) - against, removed)
 
 
 def _cut(heard: Mapping[str, MemberSaid]) -> Cut:
     heads: dict[int, int] = {}
     whole_before = 0
     for said in heard.values():
-        if isinstance(said, MemberDisowned):
+        if isinstance(said, Against):
             whole_before = max(whole_before, said.whole_before or 0)
             for epoch, seq in said.heads:
                 heads[epoch] = max(seq, heads.get(epoch, 0))
@@ -137,7 +191,6 @@ def counting(events: Iterable[Event]) -> list[Event]:
     held = list(events)
     words = Words()
     for event in held:
-        if isinstance(event.reference, MemberSaid):
-            words.add(event.position, event.reference)
+        words.hear(event)
     verdicts = words.verdicts()
     return [event for event in held if verdicts.counts(event.position)]

@@ -1,6 +1,7 @@
-"""What centrals say of each other: the `data` of the three kinds of events of members.
+"""What centrals say of each other: the `data` of the four kinds of events that are votes.
 
     MEMBER_DISOWNED   from some position on, nothing that this central records means anything
+    MEMBER_REMOVED    the same, and its key opens nothing any more: one membership has ended
     MEMBER_RESTORED   it does: the voice against those who disowned it
     MEMBER_ADMITTED   the central that records this takes in what that one records
 
@@ -35,6 +36,20 @@ class MemberDisowned(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
+class MemberRemoved(Struct, frozen=True, omit_defaults=True):
+    """The `data` of MEMBER_REMOVED: the membership of this number has ended.
+
+    `heads` and `whole_before` as those of MEMBER_DISOWNED. What is recorded under a later
+    membership of the same id counts again.
+    """
+
+    member: _Member
+    number: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
+    heads: Annotated[tuple[tuple[_Epoch, _Seq], ...], Meta(max_length=limits.HEADS_OF_A_MEMBER)]
+    whole_before: _Epoch | None = None
+    by: Principal | None = None
+
+
 class MemberRestored(Struct, frozen=True, omit_defaults=True):
     """The `data` of MEMBER_RESTORED."""
 
@@ -49,18 +64,25 @@ class MemberAdmitted(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
-MemberSaid = MemberDisowned | MemberRestored | MemberAdmitted
+MemberSaid = MemberDisowned | MemberRemoved | MemberRestored | MemberAdmitted
+Against = MemberDisowned | MemberRemoved
 
 
 class Cut(NamedTuple):
-    """Up to where the events of a disowned central count."""
+    """Up to where the events of a disowned central count.
+
+    Streams of an epoch from `whole_from` on are of a later membership, and count whole.
+    """
 
     heads: Mapping[int, int]
     whole_before: int
+    whole_from: int = limits.EPOCH_MAX + 1
 
     def up_to(self, epoch: int) -> int:
         """The last seq of a stream that counts; 0 for none."""
-        return limits.SEQ_MAX if epoch < self.whole_before else self.heads.get(epoch, 0)
+        if epoch < self.whole_before or epoch >= self.whole_from:
+            return limits.SEQ_MAX
+        return self.heads.get(epoch, 0)
 
 
 def cut_at(heads: Mapping[int, int]) -> tuple[tuple[tuple[int, int], ...], int | None]:

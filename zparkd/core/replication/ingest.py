@@ -18,6 +18,7 @@ from zparkd.core.events.signing import Certificate, SignedHead, is_signed
 from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
 from zparkd.core.members.quotas import Quotas
+from zparkd.core.members.roster_words import RosterSaid
 from zparkd.core.members.words import MemberSaid
 from zparkd.core.replication import forks
 from zparkd.core.replication.peer_state import PeerState
@@ -116,7 +117,7 @@ class Intake:
             if self._signatures.required and self._log.signed.pinned(origin):
                 self._signatures.stream_key(stream, certificate)  # who forges is named all the same
             return f"has events of {origin}, which is not taken in"
-        speaks = any(isinstance(event.reference, MemberSaid) for event in run)
+        speaks = any(isinstance(event.reference, MemberSaid | RosterSaid) for event in run)
         if speaks and not self._admission.has_a_voice(origin):
             self._peers.judge_again()
             return f"has words of {origin} about others, which is not configured"

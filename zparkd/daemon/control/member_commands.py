@@ -15,7 +15,12 @@ from typing import Any
 
 from zparkd.core import limits
 from zparkd.core.central import Central
+from zparkd.core.clock import Now
 from zparkd.core.events.event import Position, Stream
+from zparkd.core.keys import fingerprint
+from zparkd.core.members.joining import as_row
+from zparkd.core.members.roster import Member
+from zparkd.core.members.roster_words import Role
 from zparkd.core.members.votes import Voices
 from zparkd.core.site import CENTRAL_ID
 from zparkd.core.turn import Admit, Change, Disown, Restore
@@ -24,7 +29,7 @@ from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 _NOBODY = Voices(frozenset(), frozenset())
 
 
-def member_commands(central: Central) -> dict[str, Command]:
+def member_commands(central: Central, now: Callable[[], Now]) -> dict[str, Command]:
     """The table of them, for one central."""
     log = central.log
 
@@ -34,6 +39,9 @@ def member_commands(central: Central) -> dict[str, Command]:
 
     def show(request: Request) -> Answer:
         member = request.get("member")
+        edge = central.roster.state.members.get((Role.EDGE, str(member)))
+        if edge is not None and member not in _known(central):
+            return _yes(of(edge.id) | {"membership": member_row(edge), "heads": []})
         if (refused := _unknown(central, member)) is not None:
             return refused
         assert isinstance(member, str)
@@ -62,7 +70,7 @@ def member_commands(central: Central) -> dict[str, Command]:
         return said(request, lambda member: Admit(member, request["by"]))
 
     return {
-        "member.list": lambda _: _yes({"members": [*_members(central)]}),
+        "member.list": lambda _: _yes({"members": [*_members(central)]} | _roster(central, now())),
         "member.show": show,
         "member.disown": disown,
         "member.restore": restore,
@@ -88,7 +96,8 @@ def _known(central: Central) -> set[str]:
     origins = {stream.origin for stream in central.log.heads}
     said = set(central.log.members.verdicts.voices)
     waiting = {*central.admission.waiting, *central.admission.removed}
-    return origins | said | waiting | central.peers.states.keys() | {central.settings.id}
+    roster = {id for role, id in central.roster.state.members if role is Role.CENTRAL}
+    return origins | said | waiting | roster | central.peers.states.keys() | {central.settings.id}
 
 
 def _members(central: Central) -> Iterable[dict[str, Any]]:
@@ -103,6 +112,7 @@ def _member(central: Central, id: str, streams: list[Stream]) -> dict[str, Any]:
     verdicts, heads = central.log.members.verdicts, central.log.heads
     voices = verdicts.voices.get(id, _NOBODY)
     newest = max(streams, default=None)
+    held = central.roster.state.members.get((Role.CENTRAL, id))
     return {
         "member": id,
         "standing": _standing(central, id),
@@ -113,11 +123,45 @@ def _member(central: Central, id: str, streams: list[Stream]) -> dict[str, Any]:
         "events": sum(heads[stream] for stream in streams),
         "events_counting": sum(min(heads[s], verdicts.up_to(s)) for s in streams),
         "last_ms": _stamp(central, newest, heads[newest]) if newest is not None else None,
+        "fingerprint": fingerprint(held.public_key) if held is not None else None,
+        "membership": member_row(held) if held is not None else None,
+    }
+
+
+def _roster(central: Central, now: Now) -> dict[str, Any]:
+    """Cameras that joined, and the invitations that are known."""
+    state = central.roster.state
+    edges = [member_row(it) for _, it in sorted(state.members.items()) if it.role is Role.EDGE]
+    invitations = [
+        {
+            "role": one.said.role,
+            "member": one.said.member,
+            "number": one.said.number,
+            "expires_ms": one.said.expires_ms,
+            "invited_by": one.position.origin,
+            "used_by": fingerprint(one.used.public_key) if one.used else None,
+            "used_ms": one.used.at_ms if one.used else None,
+            "open": one.used is None and not central.roster.is_over(one, now),
+        }
+        for one in sorted(state.invitations.values(), key=lambda one: one.made_ms, reverse=True)
+    ]
+    return {"edges": edges, "invitations": invitations}
+
+
+def member_row(member: Member) -> dict[str, Any]:
+    """A membership, as answers have it."""
+    return {
+        **as_row(member),
+        "fingerprint": fingerprint(member.public_key),
+        "removed": member.removed,
+        "joined_ms": member.joined_ms,
     }
 
 
 def _standing(central: Central, id: str) -> str:
     """How this central came to know it."""
+    if id in central.roster.state.removed(Role.CENTRAL):
+        return "removed"
     if id == central.settings.id:
         return "this central"
     if id in central.peers.states:

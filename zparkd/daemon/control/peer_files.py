@@ -11,13 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zparkd.config.atomic_file import replace_file, sync_folder
+from zparkd.config.atomic_file import put_file
 from zparkd.config.load import Config
 from zparkd.config.schema import PEER_KEYS, SECTIONS, Key
 from zparkd.config.toml_edit import changed, flat
 from zparkd.daemon.control.commands import Answer, Request, no
 
-_FILE_MODE = 0o640  # read by the group of the daemon, and nobody else
 _LISTEN = ("address", "bus_port")
 
 _Fault = dict[str, Any]
@@ -155,7 +154,7 @@ def _applied(files: Mapping[Path, bytes | None], reload: Callable[[], list[str]]
     try:
         for path, content in files.items():
             before[path] = path.read_bytes() if path.exists() else None
-            _put(path, content)
+            put_file(path, content)
         faults = reload()
     except OSError:
         _put_back(before)
@@ -170,16 +169,4 @@ def _applied(files: Mapping[Path, bytes | None], reload: Callable[[], list[str]]
 def _put_back(before: Mapping[Path, bytes | None]) -> None:
     for path, content in before.items():
         with suppress(OSError):  # it was written a moment ago, or never changed
-            _put(path, content)
-
-
-def _put(path: Path, content: bytes | None) -> None:
-    """Have a file with this content, or none, in one step. Raises OSError."""
-    if content is None:
-        path.unlink(missing_ok=True)
-        sync_folder(path.parent)
-    else:
-        path.parent.mkdir(mode=0o770, exist_ok=True)
-        there = path if path.exists() else None
-        mode = there.stat().st_mode & 0o777 if there is not None else _FILE_MODE
-        replace_file(path, content, mode=mode, group_of=there)
+            put_file(path, content)

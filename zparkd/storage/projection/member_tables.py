@@ -1,6 +1,6 @@
 """The words of centrals about each other, in the database, and what they come to.
 
-    words   the events in which they are said
+    words   the events in which they are said, and those of the roster
     cuts    of streams of disowned centrals: how far their events have been made to count
 
 Who is disowned is told at once by the words. What that changes is brought about a part at a time:
@@ -13,6 +13,8 @@ from contextlib import suppress
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Position, Stream, read
+from zparkd.core.members.roster import Roster, RosterState
+from zparkd.core.members.roster_words import RosterSaid
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.members.words import MemberSaid
 from zparkd.storage.keys import key_of, number_of
@@ -30,18 +32,18 @@ class Members:
     def reload(self) -> None:
         """Read the tables again: a transaction was undone."""
         self._words = Words()
+        self._roster = Roster()
         for skeleton, sealed in self._run(
             "SELECT e.skeleton, e.sealed FROM words w JOIN events e ON e.at = w.at"
         ):
             with suppress(ProtocolError):  # rot; the check of the log says so
-                event = read(skeleton, sealed)
-                if isinstance(event.reference, MemberSaid):
-                    self._words.add(event.position, event.reference)
+                self._note(read(skeleton, sealed))
         self._cuts: dict[Stream, int] = {
             self._streams.position(key_of(no, 0)).stream: up_to
             for no, up_to in self._run("SELECT stream, up_to FROM cuts")
         }
         self._verdicts: Verdicts | None = None
+        self._state: RosterState | None = None
         self._to_do: set[Stream] | None = None
 
     @property
@@ -51,16 +53,27 @@ class Members:
             self._verdicts = self._words.verdicts()
         return self._verdicts
 
+    @property
+    def roster(self) -> RosterState:
+        """Who belongs to the site, by all events that are held; the same object while it stays."""
+        if self._state is None:
+            self._state = self._roster.state(self.verdicts)
+        return self._state
+
     def admits(self, voice: str, member: str) -> bool:
         """Whether a central said that it takes in what another one records."""
         return self._words.admits(voice, member)
 
     def add(self, event: Event) -> None:
         """Note what an event says of a member, if it does; whoever says it."""
-        if isinstance(event.reference, MemberSaid):
+        if isinstance(event.reference, MemberSaid | RosterSaid):
             self._run("INSERT INTO words VALUES (?)", (self._streams.at(event.position),))
-            self._words.add(event.position, event.reference)
-            self._verdicts = self._to_do = None
+            self._note(event)
+            self._verdicts = self._to_do = self._state = None
+
+    def _note(self, event: Event) -> None:
+        self._words.hear(event)
+        self._roster.add(event)
 
     # --- which events count -------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from zparkd.cli.commands.site.rotation import rotate
 from zparkd.cli.context import Exit, ask_daemon, fail, load_config, refuse
 from zparkd.cli.output import NONE, plural, print_json, table
 
@@ -26,18 +27,38 @@ def member() -> None:
 @_AS_JSON
 @click.pass_obj
 def list_(file: Path, as_json: bool) -> None:
-    """List all centrals that anything is known of here."""
+    """List all centrals that anything is known of here, cameras that joined, open invitations."""
     answer = _ask(file, "member.list", as_json=as_json)
     if as_json:
         print_json(answer["members"])
         return
     zone = _zone(file)
     rows = [
-        (row["member"], row["standing"], _counts(row), f"{row['events']:,}", _time(row, zone))
+        (
+            row["member"],
+            row["standing"],
+            row["fingerprint"] or NONE,
+            _counts(row),
+            f"{row['events']:,}",
+            _time(row, zone),
+        )
         for row in answer["members"]
     ]
-    head = ("ID", "KNOWN AS", "COUNTS", "EVENTS", "LAST EVENT")
+    head = ("ID", "KNOWN AS", "KEY", "COUNTS", "EVENTS", "LAST EVENT")
     click.echo(table(head, rows, right=("EVENTS",)))
+    if answer["edges"]:
+        edges = [
+            (row["id"], "removed" if row["removed"] else "joined", row["fingerprint"])
+            for row in answer["edges"]
+        ]
+        click.echo("\n" + table(("CAMERA", "KNOWN AS", "KEY"), edges))
+    waiting = [row for row in answer["invitations"] if row["open"]]
+    if waiting:
+        invited = [
+            (row["member"], row["role"], row["invited_by"], _moment(row["expires_ms"], zone))
+            for row in waiting
+        ]
+        click.echo("\n" + table(("INVITED", "AS", "BY", "UNTIL"), invited))
 
 
 @member.command(epilog="Example: zparkctl member show central-9")
@@ -52,6 +73,12 @@ def show(file: Path, member: str, as_json: bool) -> None:
         return
     zone = _zone(file)
     click.echo(f"{member}: {answer['standing']}; counts: {_counts(answer)}")
+    if (row := answer["membership"]) is not None:
+        where = f" at {row['address']}" if row["address"] else ""
+        click.echo(f"membership {row['number']}{where}, since {_moment(row['joined_ms'], zone)}")
+        click.echo(f"key {row['public_key']}, fingerprint {row['fingerprint']}")
+    if row is not None and row["role"] == "edge":
+        return
     for what, ids in (("disowned by", "disowned_by"), ("restored by", "restored_by")):
         if answer[ids]:
             click.echo(f"{what}: {', '.join(answer[ids])}")
@@ -88,6 +115,62 @@ def disown(file: Path, member: str, since: str | None, as_json: bool) -> None:
     since_ms = _since(file, since, as_json=as_json) if since is not None else None
     answer = _ask(file, "member.disown", member=member, since_ms=since_ms, as_json=as_json)
     _said(answer, holds=answer["disowned"], word="disowned", as_json=as_json)
+
+
+@member.command(epilog="Example: zparkctl member remove central-9")
+@_ID
+@_AS_JSON
+@click.pass_obj
+def remove(file: Path, member: str, as_json: bool) -> None:
+    """End the membership of a central or a camera: its key opens nothing any more.
+
+    At all connected centrals within two seconds, at others when they hear of it. What it recorded
+    so far counts, and nothing beyond. Of a central it holds while more of the others say so than
+    deny it (`member restore`); if it does not hold, exit 1.
+    """
+    answer = _ask(file, "member.remove", member=member, as_json=as_json)
+    if not answer["removed"]:
+        message = f"{member}: said, but it does not hold: as many centrals deny it (member restore)"
+        fail(Exit.NO, "outvoted", message, as_json=as_json, **_of_member(answer))
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"{member}: removed; its key {answer['fingerprint']} opens nothing any more")
+
+
+@member.command(epilog="Example: zparkctl member address central-2 192.168.1.112")
+@_ID
+@click.argument("address", metavar="A")
+@_AS_JSON
+@click.pass_obj
+def address(file: Path, member: str, address: str, as_json: bool) -> None:
+    """Say where a central is reached from now on; all others follow.
+
+    For this central itself its own configuration must listen there: write it in [listen].
+    """
+    answer = _ask(file, "member.address", member=member, address=address, as_json=as_json)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(f"{member}: at {answer['address']}, told to all members")
+    listens = load_config(file).listen.address
+    if answer["own"] and listens not in (address, "0.0.0.0", "::"):
+        click.echo(f'{file}: write address = "{address}" in [listen]; it listens on {listens}')
+
+
+@member.command("rotate-key", epilog="Example: sudo zparkctl member rotate-key")
+@click.option("--now", "at_once", is_flag=True, help="Do not wait for members that are away.")
+@click.option("--wait", "wait_s", default=30.0, metavar="S", help="[default: 30]")
+@_AS_JSON
+@click.pass_obj
+def rotate_key(file: Path, at_once: bool, wait_s: float, as_json: bool) -> None:
+    """Change the key of this central, without an outage.
+
+    A new key is made beside the old and announced; once every other member knows it, it takes the
+    place of the old one. If some are away this ends with exit 1 and names them; the same command
+    goes on later, and with --now it does not wait. Needs write access to the key file.
+    """
+    rotate(file, at_once=at_once, wait_s=wait_s, as_json=as_json)
 
 
 @member.command(epilog="Example: zparkctl member restore central-9")

@@ -33,7 +33,7 @@ _PACKAGED = Path("/usr/lib/systemd/system/zparkd.service")  # where only a packa
 # What the unit hides from the daemon: programs and Python must be somewhere else.
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
-_SHARED_MODE = 0o770  # where the daemon puts the peers that people add at the gateway
+_SHARED_MODE = 0o770  # where the daemon puts members, and who is added at the gateway
 _FIRST_LOGIN = "zparkd-web user add NAME --role admin"
 _ID = SECTIONS["central"]["id"]
 _SITE = SECTIONS["central"]["site"]
@@ -171,7 +171,7 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     folder = DEFAULT_PATH.parent
     machine.folder(folder, "root")
     machine.folder(folder / "peers.d", "root", _SHARED_MODE)
-    machine.folder(folder / "edges.d", "root")
+    machine.folder(folder / "edges.d", "root", _SHARED_MODE)
     machine.folder(STATE, USER)
     for sample in sorted((DATA / "etc").glob("*.d/*.example")):
         if sample.parent.name != "cameras.d" or _has_camera():
@@ -243,9 +243,18 @@ def _make_user(machine: _Machine, users: Path) -> None:
     machine.note("made", f"user {USER}")
 
 
-def _configure(machine: _Machine, central_id: str, site: str, address: str | None) -> None:
-    """The first configuration: the reference, with this central's names in it."""
-    place = machine.at(DEFAULT_PATH)
+def prepare() -> None:
+    """All that a machine needs but a configuration: for who joins. Needs root.
+
+    Raises OSError, CalledProcessError, LookupError or ValueError.
+    """
+    machine = _Machine(None)
+    _place(machine, _programs().absolute(), Path("/usr/local/lib"))
+    _key(machine)
+
+
+def first_configuration(central_id: str, site: str, address: str | None) -> str:
+    """The reference, with the names of a central in it."""
     text = (DATA / "etc" / "zparkd.toml").read_text("utf-8")
     for key, example, value in (("id", _ID.example, central_id), ("site", _SITE.example, site)):
         line = f'\n{key} = "{example}"\n'
@@ -253,6 +262,20 @@ def _configure(machine: _Machine, central_id: str, site: str, address: str | Non
         text = text.replace(line, f'\n{key} = "{value}"\n')
     if address is not None:
         text = text.replace(_SHOWN_ADDRESS, f'address = "{address}"')
+    return text
+
+
+def announce() -> str:
+    """Have systemd and the journal see what is new; the command that starts the daemon."""
+    machine = _Machine(None)
+    _announce(machine)
+    return _following(machine, _programs())
+
+
+def _configure(machine: _Machine, central_id: str, site: str, address: str | None) -> None:
+    """The first configuration: the reference, with this central's names in it."""
+    place = machine.at(DEFAULT_PATH)
+    text = first_configuration(central_id, site, address)
     try:
         write_new(place, text.encode(), place.parent)
     except FileExistsError:
