@@ -1,31 +1,30 @@
 """What tests cost: which start programs, and how much processor time each folder of them takes.
 
 `--fast` leaves out what starts a program, or takes a site of real centrals, a browser or a server.
-Which tests these are is read from the fixtures that a test asks for, from the names it uses, and
-from its folder; a test that starts a program all the same fails then, and says so.
+Which tests these are is read from their folder, and from the names that they, their fixtures and
+their helpers use; a test that starts a program all the same fails then, and says so.
 """
 
+import inspect
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Every test below these folders runs real programs.
 FOLDERS = ("e2e", "fleet", "package")
-# Fixtures that start programs, and names that a test calls to start some.
-FIXTURES = frozenset(
-    {
-        "browser", "bridge", "gateway", "make_central", "make_site", "nats_server", "open_page",
-        "pair", "postgres", "rig", "site", "three",
-    }
-)  # fmt: skip
-CALLED = frozenset({"LoopbackCentral", "LoopbackSite", "Popen", "spawn", "subprocess", "zparkctl"})
+# What starts programs, as tests and the helpers that they call name it.
+STARTS = frozenset(
+    {"Gateway", "LoopbackCentral", "LoopbackSite", "Popen", "spawn", "subprocess", "zparkctl"}
+)
+_HELPERS = ("tests.", "zparkd.testbed.")
 
-_STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
+_EVENTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
 
 
 def starts_programs(item: pytest.Item) -> bool:
@@ -33,10 +32,35 @@ def starts_programs(item: pytest.Item) -> bool:
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if folder in FOLDERS or item.get_closest_marker("programs") is not None:
         return True
-    if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        return True
-    code = getattr(getattr(item, "function", None), "__code__", None)
-    return code is not None and not CALLED.isdisjoint(code.co_names)
+    if not isinstance(item, pytest.Function):
+        return False
+    fixtures = (found[-1].func for found in item._fixtureinfo.name2fixturedefs.values())
+    return not STARTS.isdisjoint(_used([item.function, *fixtures]))
+
+
+def _used(functions: Iterable[object]) -> set[str]:
+    """All names that these functions and the helpers which they call use."""
+    names: set[str] = set()
+    waiting, seen = [*functions], set[FunctionType]()
+    while waiting:
+        function = waiting.pop()
+        function = inspect.unwrap(function) if callable(function) else function
+        if not isinstance(function, FunctionType) or function in seen:
+            continue
+        if not function.__module__.startswith(_HELPERS):
+            continue
+        seen.add(function)
+        named = set(_names(function.__code__))
+        names |= named
+        waiting += (function.__globals__.get(name) for name in named)
+    return names
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
 
 
 class Fast:
@@ -47,7 +71,7 @@ class Fast:
         sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self._running and event in _STARTS:
+        if self._running and event in _EVENTS:
             self._running = False
             pytest.fail(
                 f"starts a program ({event} {arguments[0]!r}): mark it with @pytest.mark.programs,"
