@@ -8,9 +8,8 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge
+from tests.support.harness import QUICK
 from zparkd.testbed.loopback import LoopbackSite
-
-QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
 
 
 @pytest.fixture

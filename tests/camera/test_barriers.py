@@ -107,17 +107,20 @@ def command(*argv: str) -> Callable[[], None]:
     return barrier_of(BarrierConfig(BarrierKind.COMMAND, argv=argv)).open
 
 
+@pytest.mark.programs
 def test_a_command_opens_where_it_exits_with_0(tmp_path: Path) -> None:
     touched = tmp_path / "opened $(here)"
     command(sys.executable, "-c", "import sys; open(sys.argv[1], 'w')", str(touched))()
     assert touched.exists()
 
 
+@pytest.mark.programs
 def test_a_command_that_fails_did_not_open() -> None:
     assert "exited with 3" in faults(command(sys.executable, "-c", "raise SystemExit(3)"))
     assert "/no/such/program" in faults(command("/no/such/program"))
 
 
+@pytest.mark.programs
 def test_a_command_that_hangs_is_killed() -> None:
     assert "more than 2 s" in faults(command(sys.executable, "-c", "import time; time.sleep(60)"))
 

@@ -220,6 +220,7 @@ def test_where_centrals_use_keys_a_lane_proves_who_it_is(
         assert [stay["plate_id"] for stay in central.history()] == ["29A12345"]
 
 
+@pytest.mark.programs
 def test_a_key_that_can_t_be_used_ends_it_with_78(bridge: Bridge, folder: Path) -> None:
     key = new_key(folder / "other.key")
     bridge.lane("in-1", ["tcp://127.0.0.1:1"], secret_key_file="no.key", public_keys=[key])

@@ -13,6 +13,7 @@ from zparkd.camera.read import MESSAGE_BYTES
 CENTRALS = ["tcp://127.0.0.1:1"]
 
 
+@pytest.mark.programs
 def test_a_captured_message_is_shown_as_what_it_becomes(bridge: Bridge) -> None:
     bridge.lane("in-1", CENTRALS, direction="ENTRY", camera_type="car")
     file = bridge.folder / "now.xml"
@@ -29,6 +30,7 @@ def test_a_captured_message_is_shown_as_what_it_becomes(bridge: Bridge) -> None:
     assert request["camera_type"] == "car"
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -46,6 +48,7 @@ def test_what_opens_nothing_is_told_why(bridge: Bridge, name: str, shown: str) -
     assert shown in done.stdout
 
 
+@pytest.mark.programs
 def test_what_a_script_asks_is_json(bridge: Bridge) -> None:
     bridge.lane("in-1", CENTRALS)
     done = bridge.run("test", "in-1", str(CAPTURED / "hikvision-anpr.xml"), "--json")
@@ -54,6 +57,7 @@ def test_what_a_script_asks_is_json(bridge: Bridge) -> None:
     assert read["raw"]["confidence"] == "97"
 
 
+@pytest.mark.programs
 def test_what_is_no_message_of_the_lane_s_camera_ends_with_1(bridge: Bridge) -> None:
     bridge.lane("in-1", CENTRALS)
     done = bridge.run("test", "in-1", str(CAPTURED / "rekor-group.json"))
@@ -64,6 +68,7 @@ def test_what_is_no_message_of_the_lane_s_camera_ends_with_1(bridge: Bridge) -> 
     assert bridge.run("test", "in-1", "no-such-file").returncode == 1
 
 
+@pytest.mark.programs
 def test_status_shows_each_lane_and_69_where_nothing_runs(bridge: Bridge) -> None:
     bridge.lane("in-1", CENTRALS, dry_run=True)
     bridge.lane("in-2", CENTRALS, silent_after_s=0.001)
@@ -81,6 +86,7 @@ def test_status_shows_each_lane_and_69_where_nothing_runs(bridge: Bridge) -> Non
     assert [lane["misreads"] for lane in lanes] == [1, 0]
 
 
+@pytest.mark.programs
 def test_a_message_that_is_too_long_or_slow_or_wrong_is_refused_and_counted(
     bridge: Bridge, relay: Relay
 ) -> None:
@@ -99,6 +105,7 @@ def test_a_message_that_is_too_long_or_slow_or_wrong_is_refused_and_counted(
     assert relay.opened == []
 
 
+@pytest.mark.programs
 def test_who_holds_connections_open_keeps_no_camera_out(bridge: Bridge) -> None:
     bridge.lane("in-1", CENTRALS, dry_run=True)
     bridge.start()
@@ -115,6 +122,7 @@ def test_who_holds_connections_open_keeps_no_camera_out(bridge: Bridge) -> None:
         one.close()
 
 
+@pytest.mark.programs
 def test_status_and_pictures_are_for_this_machine_alone(bridge: Bridge, tmp_path: Path) -> None:
     own = _own_address()
     if own is None:

@@ -131,6 +131,7 @@ def test_listen_is_an_address_with_a_port(bridge: Bridge, listen: Any) -> None:
     assert any("camera.toml:1: listen: " in fault for fault in faults(bridge))
 
 
+@pytest.mark.programs
 def test_a_bad_file_ends_it_with_78_and_all_faults(bridge: Bridge) -> None:
     lane_file(bridge, "")
     done = bridge.run()

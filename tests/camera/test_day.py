@@ -20,6 +20,7 @@ def check(site: CameraSite, day: Day) -> None:
     assert all(site.told(central) == told for central in site.site.centrals)
 
 
+@pytest.mark.programs
 def test_a_morning_with_a_camera_of_each_make_is_told_as_it_was_driven(folder: Path) -> None:
     with CameraSite(folder, plans(6)) as site:
         site.start()

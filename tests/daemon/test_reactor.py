@@ -88,6 +88,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     running.stop()
 
 
+@pytest.mark.programs
 def test_only_the_message_that_blows_up_is_refused_and_the_rest_of_its_batch_recorded(
     running: Running,
 ) -> None:

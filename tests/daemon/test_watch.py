@@ -110,6 +110,7 @@ WRITERS = [
 ]
 
 
+@pytest.mark.programs
 @pytest.mark.usefixtures("by_events_alone")
 @pytest.mark.parametrize("write", WRITERS)
 def test_inotify_alone_tells_of_each_way_to_write(

@@ -29,8 +29,9 @@ _EVENTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.ex
 
 def starts_programs(item: pytest.Item) -> bool:
     """Whether a test starts programs, as far as that can be seen before it runs."""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    if folder in FOLDERS or item.get_closest_marker("programs") is not None:
+    if any(ROOT / "tests" / folder in item.path.parents for folder in FOLDERS):
+        return True
+    if item.get_closest_marker("programs") is not None:
         return True
     if not isinstance(item, pytest.Function):
         return False
@@ -47,13 +48,16 @@ def _used(functions: Iterable[object]) -> set[str]:
         function = inspect.unwrap(function) if callable(function) else function
         if not isinstance(function, FunctionType) or function in seen:
             continue
-        if not function.__module__.startswith(_HELPERS):
-            continue
         seen.add(function)
         named = set(_names(function.__code__))
         names |= named
-        waiting += (function.__globals__.get(name) for name in named)
+        called = (function.__globals__.get(name) for name in named)
+        waiting += (other for other in called if _is_helper(other))
     return names
+
+
+def _is_helper(other: object) -> bool:
+    return str(getattr(other, "__module__", "")).startswith(_HELPERS)
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -142,6 +142,7 @@ def several(request: pytest.FixtureRequest) -> Typed:
     return shell
 
 
+@pytest.mark.programs
 def test_centrals_that_are_connected(several: Typed) -> None:
     answer = several.json(STATUS)
     others = len(several.gateways) - 1
@@ -155,6 +156,7 @@ def test_centrals_that_are_connected(several: Typed) -> None:
     assert several.json(line)["success"] is True
 
 
+@pytest.mark.programs
 def test_in_at_one_central_and_out_at_another(several: Typed) -> None:
     assert several.json(OPEN)["action"] == "ENTRY"
     several.wait("the entry is there", f"{HISTORY} | grep 29A12345")

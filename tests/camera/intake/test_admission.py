@@ -107,6 +107,7 @@ def test_whatever_is_said_nobody_gets_in_by_it(lane: LaneConfig, said: str) -> N
     assert not Admission().admits(with_secret(lane, Secret("camera", "open-sesame")), asked)
 
 
+@pytest.mark.programs
 def test_an_outsider_is_refused_and_counted_and_opens_nothing(bridge: Bridge, folder: Path) -> None:
     file = folder / "secret"
     file.write_text("camera:open-sesame\n")

@@ -84,6 +84,7 @@ def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:
     assert found["streams"] == len({event.position.stream for event in events})
 
 
+@pytest.mark.programs
 def test_processes_that_share_the_work_find_the_same(
     kept: Central, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from tests.cli.conftest import ROOT
 from zparkd.cli.main import COMMANDS, main
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_names_the_program_and_how_to_use_it(shell: str) -> None:
     result = CliRunner().invoke(main, ["completion", shell])

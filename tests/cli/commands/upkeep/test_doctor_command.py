@@ -49,6 +49,7 @@ def sound(central: Central) -> Central:
     return central
 
 
+@pytest.mark.programs
 def test_a_sound_machine_has_no_fault_but_that_the_daemon_does_not_run(sound: Central) -> None:
     faults = [one for one in looks(sound) if one["verdict"] == "fault"]
     assert [one["part"] for one in faults] == ["daemon"]
@@ -69,6 +70,7 @@ def test_a_missing_configuration_names_setup(central: Central) -> None:
     assert found.endswith("→ sudo zparkctl setup")
 
 
+@pytest.mark.programs
 def test_a_port_that_another_program_has_is_named(sound: Central) -> None:
     with socket.socket() as other:
         port = doctor.load(sound.file).listen.edge_port
@@ -79,6 +81,7 @@ def test_a_port_that_another_program_has_is_named(sound: Central) -> None:
     assert f"ss -ltnp sport = :{port}" in found
 
 
+@pytest.mark.programs
 def test_files_that_other_accounts_may_read_are_named(sound: Central) -> None:
     sound.database.chmod(0o644)
     [found] = worse(sound, "modes")
@@ -89,6 +92,7 @@ def test_files_that_other_accounts_may_read_are_named(sound: Central) -> None:
     assert worse(sound, "modes") == []
 
 
+@pytest.mark.programs
 def test_a_damaged_database_names_the_way_back(sound: Central) -> None:
     with sound.database.open("r+b") as opened:
         opened.seek(4096 * 3)
@@ -96,6 +100,7 @@ def test_a_damaged_database_names_the_way_back(sound: Central) -> None:
     assert any("restore" in line for line in worse(sound, "database"))
 
 
+@pytest.mark.programs
 def test_a_database_of_another_central_is_named(sound: Central) -> None:
     with closing(sqlite3.connect(sound.database)) as connection, connection:
         connection.execute("UPDATE meta SET value = 'central-9' WHERE key = 'central'")
@@ -103,6 +108,7 @@ def test_a_database_of_another_central_is_named(sound: Central) -> None:
     assert "is of central-9 of site lot-a" in found
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(
     ("free", "took_ms", "wanted"),
     [
@@ -120,6 +126,7 @@ def test_a_full_or_slow_disk_is_found(
     assert [line.partition(":")[0] for line in worse(sound, "disk")] == wanted
 
 
+@pytest.mark.programs
 def test_a_peer_that_is_not_there_is_named_with_its_port(sound: Central) -> None:
     [port] = free_ports(1)
     sound.add(
@@ -130,6 +137,7 @@ def test_a_peer_that_is_not_there_is_named_with_its_port(sound: Central) -> None
     assert f"nothing listens on port {port} there" in found
 
 
+@pytest.mark.programs
 def test_people_see_a_line_a_look_and_what_mends_it(sound: Central) -> None:
     lines = sound.run("doctor").stdout.splitlines()
     assert any(line.startswith("  ok  configuration: ") for line in lines)

@@ -32,6 +32,8 @@ PLACED = [
     "usr/local/lib/systemd/system/zparkd-backup.service",
     "usr/local/lib/systemd/system/zparkd-backup.timer",
     "usr/local/lib/systemd/system/zparkd-camera.service",
+    "usr/local/lib/systemd/system/zparkd-fleet.service",
+    "usr/local/lib/systemd/system/zparkd-uplink.service",
     "usr/local/lib/systemd/system/zparkd-web.service",
     "usr/local/lib/systemd/system/zparkd.service",
     "usr/local/lib/sysusers.d/zparkd.conf",
