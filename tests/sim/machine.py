@@ -404,13 +404,17 @@ class Machine:
         missing = disk.missing()
         told = (missing.epoch, missing.seq, missing.held) if missing is not None else None
         lacks = here.marked is not None and here.held < here.marked[1]
-        if lacks and self.rotten:
+        if lacks and self.rotten and self._had(*here.marked):
             breaks(f"{self.name} opens a damaged database: it lacks the end of its log")
         if here.marked is not None and not self.rotten:
             right = (*here.marked, here.held) if lacks else None
             if told != right:
                 breaks(f"{self.name} says that it lacks {told}, by its mark it is {right}")
         self._mark_before = (here.marked or (0, 0)) if here.damage is None else (0, 0)
+
+    def _had(self, epoch: int, seq: int) -> bool:
+        """Whether its disk held this event of its own when it went off."""
+        return self.world.ledger.on_disk(self.name, Position(self.id, epoch, seq))
 
     def marked(self) -> None:
         """It committed: the mark beside its database says so, and no more than that."""
