@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import nats
+import psutil
 import psycopg
 
 from tests.fleet.load import SimulatedSite
@@ -41,7 +42,7 @@ def prepare(sites: int, events: int) -> tuple[Prepared, list[SimulatedSite]]:
         for event in site.events(events // sites):
             subject = event_subject(site.name, event.position.origin, event.kind)
             data = write_event(event.skeleton, event.sealed, Told.FULL, None)
-            queue.append((subject, data, message_id(event.position)))
+            queue.append((subject, data, message_id(site.name, event.position)))
         queues.append(queue)
     mixed: Prepared = []
     while any(queues):
@@ -78,6 +79,12 @@ async def hello(nc: nats.NATS, sites: list[SimulatedSite]) -> None:
                 await asyncio.sleep(0.1)
 
 
+def cpu_s(pid: int) -> float:
+    """The CPU time of a process and of those that it started, in seconds."""
+    top = psutil.Process(pid)
+    return sum(sum(one.cpu_times()[:2]) for one in [top, *top.children(recursive=True)])
+
+
 def copied(dsn: str) -> float:
     """Seconds for COPY of the same rows into tables of the same form, in one transaction."""
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -86,7 +93,7 @@ def copied(dsn: str) -> float:
             buffer = io.BytesIO()
             with (
                 connection.cursor() as run,
-                run.copy(f"COPY {table} TO STDOUT (FORMAT BINARY)") as out,
+                run.copy(f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT BINARY)") as out,
             ):
                 for block in out:
                     buffer.write(block)
@@ -133,12 +140,19 @@ def main() -> None:
                 held = int(connection.execute(query).fetchone()[0])
             took = time.monotonic() - began
             rate = (len(messages) - before) / took
+            used = {
+                "zparkd-fleet": sum(cpu_s(fleet.pid) for fleet in fleets),
+                "PostgreSQL": cpu_s(postgres.process.pid) if postgres.process else 0,
+                "nats-server": cpu_s(nats_server.process.pid) if nats_server.process else 0,
+            }
             inside = connection.execute("SELECT count(*) FROM stay WHERE closed_by IS NULL")
             assert inside.fetchone()[0] == sum(site.inside for site in sites)
             revenue = connection.execute("SELECT sum(fee)::bigint FROM stay").fetchone()[0]
             assert revenue == sum(site.revenue for site in sites)
             stored = connection.execute("SELECT pg_database_size(current_database())").fetchone()[0]
         print(f"the fleet took {rate:,.0f} events/s in {asked.fleets} processes")
+        for name, seconds in used.items():
+            print(f"{name}: {seconds / len(messages) * 1e6:.0f} us of CPU an event")
         copy = copied(postgres.dsn)
         copy_rate = len(messages) / copy
         print(f"COPY of its rows {copy_rate:,.0f} events/s: ratio {rate / copy_rate:.2f}")

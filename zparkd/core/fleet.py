@@ -132,9 +132,9 @@ def heads_subject(site: str) -> str:
     return f"zparkd.{site}.heads"
 
 
-def message_id(position: Position) -> str:
-    """What tells the message of an event from all others of its site."""
-    return f"{position.origin}/{position.epoch}/{position.seq}"
+def message_id(site: str, position: Position) -> str:
+    """What tells the message of an event from all others: its position, of all sites."""
+    return f"{site}/{position.origin}/{position.epoch}/{position.seq}"
 
 
 def write_event(skeleton: bytes, personal: bytes, told: Told, proof: Proof | None) -> bytes:

@@ -9,10 +9,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from zparkd.testbed.loopback import free_ports, wait_for
+from zparkd.testbed.loopback import NeverHappened, free_ports, wait_for
 
 _POSTGRES = "/usr/lib/postgresql"
 
@@ -51,6 +52,13 @@ class _Server:
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
 
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        try:
+            wait_for(f"{name} is ready", ready, 60)
+        except NeverHappened:
+            self._end(signal.SIGKILL)
+            raise
+
     def _end(self, how: signal.Signals) -> None:
         if self.process is not None:
             with_group = os.getpgid(self.process.pid)
@@ -81,7 +89,7 @@ class NatsServer(_Server):
         log = self.folder / "log.txt"
         begun = log.stat().st_size if log.exists() else 0
         self._launch(command, log)
-        wait_for("nats-server is ready", lambda: b"is ready" in log.read_bytes()[begun:])
+        self._await("nats-server", lambda: b"is ready" in log.read_bytes()[begun:])
         return self
 
     def kill(self) -> None:
@@ -135,7 +143,7 @@ class PostgresServer(_Server):
             ],
             self.folder / "log.txt",
         )
-        wait_for("PostgreSQL is ready", self._is_ready, 60)
+        self._await("PostgreSQL", self._is_ready)
         return self
 
     def _is_ready(self) -> bool:

@@ -251,7 +251,7 @@ class Sender:
                         write_event(one.skeleton, personal, told, one.proof),
                         wait_stall=_ACK_S,
                         stream=self._uplink.stream,
-                        headers={"Nats-Msg-Id": message_id(one.position)},
+                        headers={"Nats-Msg-Id": message_id(site, one.position)},
                     )
                 )
             if acks:

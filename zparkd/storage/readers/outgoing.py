@@ -29,6 +29,12 @@ _STAYS = (
     " JOIN streams o ON o.no = t.at >> 40"
 )
 
+# What of the events held here the stays do not show yet.
+_LEFT = (
+    "SELECT EXISTS (SELECT 1 FROM unsettled) OR EXISTS (SELECT 1 FROM releases)"
+    " OR EXISTS (SELECT 1 FROM rereading)"
+)
+
 
 class Outgoing(NamedTuple):
     """An event to be sent, and its number among those that came."""
@@ -150,6 +156,8 @@ class StaySums:
     def next(self) -> StaySum | None:
         """The sum now; None where it was looked up a moment ago, or nothing of stays is told.
 
+        None too while events that are held are not in the stays yet.
+
         Raises sqlite3.Error where the database can't be read.
         """
         began = time.monotonic()
@@ -157,6 +165,8 @@ class StaySums:
             return None
         digest = StayDigest()
         with closing(read_only(self._database)) as connection, one_moment(connection):
+            if connection.execute(_LEFT).fetchone()[0]:
+                return None
             heads = {
                 Stream(origin, epoch): head
                 for origin, epoch, head in connection.execute(
