@@ -15,6 +15,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Nothing is timed in a test: a busy machine is no fault of what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# A first look: the whole suite tries as many as each test wants.
+settings.register_profile("fast", settings.get_profile("untimed"), max_examples=25)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fast"):
+        settings.load_profile("fast")
         config.pluginmanager.register(Fast())
     if config.getoption("--costs"):
         config.pluginmanager.register(Costs())

@@ -16,8 +16,8 @@ from types import CodeType, FunctionType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Every test below these folders runs real programs.
-FOLDERS = ("e2e", "fleet", "package")
+# Every test below these folders runs real programs, or whole simulated sites.
+FOLDERS = ("e2e", "fleet", "package", "sim")
 # What starts programs, as tests and the helpers that they call name it.
 STARTS = frozenset(
     {"Gateway", "LoopbackCentral", "LoopbackSite", "Popen", "spawn", "subprocess", "zparkctl"}
