@@ -1,7 +1,13 @@
 """Centrals and cameras become members by one command each, over real processes and sockets."""
 
+import json
+import os
+import re
+import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,7 @@ import pytest
 from tests.support.harness import PATIENCE_S, zparkctl
 from zparkd.client.edge import EdgeClient
 from zparkd.config.load import SecurityMode
+from zparkd.core.keys import fingerprint
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
@@ -92,3 +99,173 @@ def test_a_camera_joins_by_one_token_and_is_known_at_every_central(
         answer = camera.open_barrier("29A00001")
     assert (answer["success"], answer["action"]) == (True, "ENTRY")
     assert camera.centrals == (first.endpoint, second.endpoint)
+
+
+def refused(central: LoopbackCentral, token: str) -> str:
+    """What is said to who may not join; nothing is written there."""
+    before = sorted(path.name for path in (central.folder / "peers.d").iterdir())
+    done = join(central, token)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert sorted(path.name for path in (central.folder / "peers.d").iterdir()) == before
+    return done.stderr
+
+
+def attempts(central: LoopbackCentral) -> list[str]:
+    """Why somebody was turned away, as it is recorded for ever."""
+    with closing(sqlite3.connect(f"{central.database.as_uri()}?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT skeleton FROM events WHERE kind = 'MEMBER_JOIN_REFUSED'")
+        return [json.loads(skeleton)["data"]["why"] for (skeleton,) in rows]
+
+
+def test_a_token_lets_in_one_machine_and_says_to_the_next_who_used_it(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first, second, third = centrals
+    token = invite(first, "central-2")
+    assert "id is central-3, and the token is for central-2" in refused(third, token)
+    become_member(second, token)
+    total(first, 1)
+    # The same machine again, as after a join that was cut off: the same answer, nothing new.
+    (second.folder / "peers.d" / "central-1.toml").unlink()
+    assert join(second, token).returncode == 0
+    assert second.peer_file("central-1").exists()
+    # A thief, with a key of its own.
+    thief = LoopbackCentral(
+        second.folder.parent / "thief", "central-2", more=QUICK, mode=SecurityMode.CURVE
+    )
+    said = refused(thief, token)
+    assert second.public_key is not None
+    assert f"used by {fingerprint(second.public_key)} from 127.0.0.1 at 2" in said
+    wait_for("it is in the audit", lambda: len(attempts(first)) == 1, PATIENCE_S)
+    assert attempts(first)[0].startswith("used by ")
+    assert first.status()["total_peers"] == 1
+
+
+def test_a_token_that_is_altered_or_over_or_of_another_site_lets_in_nobody(
+    centrals: list[LoopbackCentral], tmp_path: Path
+) -> None:
+    first, second, third = centrals
+    token = invite(first, "central-2")
+    altered = token[:40] + ("A" if token[40] != "A" else "B") + token[41:]
+    assert "altered or cut short" in refused(second, altered)
+    elsewhere = LoopbackCentral(
+        tmp_path / "elsewhere", "central-2", "lot-b", more=QUICK, mode=SecurityMode.CURVE
+    )
+    assert "site is lot-b, and the token is for lot-a" in refused(elsewhere, token)
+    short = invite(first, "central-3", "--valid", "1s")
+    until = json.loads(zparkctl(first.config, "member", "list", "--json").stdout)
+    assert until
+    wait_for("its time is over", lambda: "over since" in join(third, short).stderr, 10)
+    assert "over since" in refused(third, short)
+    wait_for("it is in the audit", lambda: len(attempts(first)) == 1, PATIENCE_S)
+
+
+def test_who_lies_about_its_address_or_has_the_key_of_another_is_refused(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first, second, third = centrals
+    become_member(second, invite(first, "central-2"))
+    total(second, 1)
+    token = invite(first, "central-3")
+    third.ports = second.ports
+    text = third.config.read_text()
+    for port, other in zip(ports_in(text), second.ports, strict=True):
+        text = text.replace(str(port), str(other))
+    mine = third.config.read_text()
+    third.config.write_text(text)
+    assert "is that of central-2" in refused(third, token)
+    third.config.write_text(mine)
+    key = (third.folder / "central.key").read_bytes()
+    (third.folder / "central.key").write_bytes((second.folder / "central.key").read_bytes())
+    assert "the key is that of central-2" in refused(third, token)
+    (third.folder / "central.key").write_bytes(key)
+    assert join(third, token).returncode == 0
+
+
+def ports_in(text: str) -> list[int]:
+    return [int(found) for found in re.findall(r"^(?:bus|sync|edge)_port = (\d+)", text, re.M)]
+
+
+def test_a_removed_central_opens_nothing_any_more_and_hears_of_it(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first, second, third = centrals
+    become_member(second, invite(first, "central-2"))
+    become_member(third, invite(first, "central-3"))
+    for central in centrals:
+        total(central, 2)
+    for words in (("peer", "remove", "central-3"),):
+        done = zparkctl(first.config, *words)
+        assert (done.returncode, "member remove central-3" in done.stderr) == (1, True)
+    done = zparkctl(second.config, "member", "remove", "central-3")
+    assert done.returncode == 0, done.stderr
+    for central in (first, second):
+        total(central, 1)
+        assert not central.peer_file("central-3").exists()
+    wait_for("it is told", lambda: "REMOVED" in problems(third), PATIENCE_S)
+    # By hand it gets no further, and the same machine joins anew only with a new key.
+    first.knows(third)
+    assert zparkctl(first.config, "reload").returncode == 0
+    assert first.status()["total_peers"] == 1
+    assert "central-3" in problems(first)["ROSTER_DIFFERS"]
+    first.peer_file("central-3").unlink()
+    token = invite(first, "central-3")
+    assert "which was removed" in join(third, token).stderr
+    third.stop()
+    (third.folder / "central.key").unlink()
+    become_member(third, token)
+    for central in centrals:
+        total(central, 2)
+
+
+def test_a_key_is_changed_while_all_stay_connected(centrals: list[LoopbackCentral]) -> None:
+    first, second, third = centrals
+    become_member(second, invite(first, "central-2"))
+    become_member(third, invite(first, "central-3"))
+    for central in centrals:
+        total(central, 2)
+    third.stop()
+    done = zparkctl(second.config, "member", "rotate-key", "--wait", "0")
+    assert (done.returncode, "central-3" in done.stderr) == (1, True)
+    assert "central-3" in problems(second)["KEY_AWAITED"]
+    third.start()
+    before = second.public_key
+    done = zparkctl(second.config, "member", "rotate-key")
+    assert done.returncode == 0, done.stderr
+    total(second, 2)
+    for central in (first, third):
+        wait_for(
+            f"{central.id} has the new key",
+            lambda central=central: str(before) not in central.peer_file("central-2").read_text(),
+            PATIENCE_S,
+        )
+        total(central, 2)
+
+
+def test_a_central_that_was_away_during_ten_changes_is_right_within_5_s(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first, second, third = centrals
+    become_member(second, invite(first, "central-2"))
+    become_member(third, invite(first, "central-3"))
+    for central in centrals:
+        total(central, 2)
+    os.kill(third.process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    for number in range(5):
+        edge = EdgeClient.join(invite(first, "--edge", f"cam-{number}"), third.folder / "cam.json")
+        edge.close()
+        (third.folder / "cam.json").unlink()
+    for number in range(4):
+        assert zparkctl(second.config, "member", "remove", f"cam-{number}").returncode == 0
+    assert zparkctl(second.config, "member", "address", "central-2", "localhost").returncode == 0
+    os.kill(third.process.pid, signal.SIGCONT)  # type: ignore[union-attr]
+    wait_for(
+        "it has what is left of it",
+        lambda: (
+            [path.name for path in (third.folder / "edges.d").iterdir()] == ["cam-4.toml"]
+            and 'address = "localhost"' in third.peer_file("central-2").read_text()
+        ),
+        5.0,
+    )
+    for central in centrals:
+        total(central, 2)

@@ -339,7 +339,7 @@ class Reactor:
         return {"success": not faults, **({"faults": faults} if faults else {})}
 
     def _write_peers(self, request: Request) -> Answer:
-        return write_peers(request, self._config, self._reload)
+        return write_peers(request, self._config, self._reload, self._roster.member_ids)
 
     def _files_changed(self, now: Now) -> bool:
         refused = self._faults.config is not None

@@ -54,6 +54,11 @@ class RosterAtWork:
         return self.own_key not in state.members[Role.CENTRAL, own].public_keys
 
     @property
+    def member_ids(self) -> list[str]:
+        """The centrals of the roster."""
+        return [member.id for member in self._central.roster.state.active(Role.CENTRAL)]
+
+    @property
     def is_removed(self) -> bool:
         """Whether the membership of this central has ended."""
         return self._central.settings.id in self._central.roster.state.removed(Role.CENTRAL)

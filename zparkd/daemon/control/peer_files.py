@@ -6,7 +6,7 @@ Where that finds a fault, every file is put back as it was, and that is read aga
 """
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,19 @@ _Fault = dict[str, Any]
 _Table = dict[str, object]
 
 
-def write_peers(request: Request, running: Config, reload: Callable[[], list[str]]) -> Answer:
+def write_peers(
+    request: Request,
+    running: Config,
+    reload: Callable[[], list[str]],
+    members: Collection[str] = (),
+) -> Answer:
     """Make `peers`, a list of peer files as objects, all that there is in `peers.d`.
 
     What an object does not say of a peer that is there already stays as it is; null takes it
     away. `listen` may name a new `address` and `bus_port` of this central. `faults` of a
     refusal are objects: `peer` is the number of the one at fault (None for this central), `key`
-    and `text`; or, of what is found when the files are read, `text` alone.
+    and `text`; or, of what is found when the files are read, `text` alone. Those of `members` are
+    of the roster, for all centrals: nothing is changed of them here.
     """
     peers, listen = request.get("peers"), request.get("listen") or {}
     if not isinstance(peers, list) or not all(isinstance(peer, dict) for peer in peers):
@@ -39,6 +45,12 @@ def write_peers(request: Request, running: Config, reload: Callable[[], list[str
     faults = [*_wrong_listen(listen), *_wrong_peers(peers, running.central_id)]
     if faults:
         return _refused(faults)
+    if (member := _changed_member(peers, running, members)) is not None:
+        return no(
+            "member",
+            f"{member} is a member of the site, for all centrals; nothing was changed. To remove"
+            f" it: zparkctl member remove {member}; for another address: zparkctl member address",
+        )
     folder = running.path.parent / "peers.d"
     try:
         files = _differing(folder, peers)
@@ -55,6 +67,21 @@ def write_peers(request: Request, running: Config, reload: Callable[[], list[str
             f"{path}: can't be written by the daemon: {reason}; nothing was changed. Let it write"
             f" there (zparkctl setup does so for peers.d), or change the file as root",
         )
+
+
+def _changed_member(
+    peers: Sequence[Mapping[str, object]], running: Config, members: Collection[str]
+) -> str | None:
+    """A member that would be another one by this, or none any more."""
+    wanted = {peer["id"]: peer for peer in peers}
+    for peer in running.peers:
+        if peer.id not in members:
+            continue
+        if (asked := wanted.get(peer.id)) is None:
+            return peer.id
+        if any(getattr(peer, key) != it for key, it in asked.items() if it is not None):
+            return peer.id
+    return None
 
 
 # --- what is wrong with what is asked

@@ -132,7 +132,7 @@ class _RosterCommands:
 
         def told(held: Member) -> Answer:
             removed = state.state.members[role, member].removed
-            return {"success": True, **member_row(held), "removed": removed}
+            return {**_yes(held), "removed": removed}
 
         return Wants(remove, told)
 
@@ -143,7 +143,7 @@ class _RosterCommands:
         address = as_address(request.get("address"))
         amend = Amend(self._anywhere(), role, member, address=address, by=request["by"])
         own = member == self._central.settings.id
-        return Wants(amend, lambda held: {"success": True, **member_row(held), "own": own})
+        return Wants(amend, lambda held: {**_yes(held), "own": own})
 
     def own_key(self, request: Request, what: str) -> Answer | Wants:
         key = request.get("public_key")
@@ -156,7 +156,7 @@ class _RosterCommands:
 
         def told(held: Member) -> Answer:
             waits_for = awaited(self._central, own)
-            return {"success": True, **member_row(held), "awaited": waits_for}
+            return {**_yes(held), "awaited": waits_for}
 
         return Wants(amend, told)
 
@@ -192,6 +192,11 @@ class _RosterCommands:
         listen = self._config().listen
         ports = (listen.bus_port, listen.sync_port, listen.edge_port)
         return Here(self._own_key(), address, *ports)
+
+
+def _yes(held: Member) -> Answer:
+    """What is told of a member."""
+    return {"success": True, "member": held.id, "membership": member_row(held)}
 
 
 def _told(wants: Wants, outcome: object) -> Answer:

@@ -34,6 +34,15 @@ _STATUS_OF_COMMAND = {
     "bad_document": HTTPStatus.UNPROCESSABLE_ENTITY,
     "unwritable": HTTPStatus.FORBIDDEN,
     "unknown_peer": HTTPStatus.NOT_FOUND,
+    "unknown_member": HTTPStatus.NOT_FOUND,
+    "member": HTTPStatus.CONFLICT,
+    "exists": HTTPStatus.CONFLICT,
+    "own": HTTPStatus.CONFLICT,
+    "plain": HTTPStatus.CONFLICT,
+    "removed": HTTPStatus.CONFLICT,
+    "id_taken": HTTPStatus.CONFLICT,
+    "too_many": HTTPStatus.TOO_MANY_REQUESTS,
+    "no_address": HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 

@@ -135,7 +135,8 @@ def remove(file: Path, member: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"{member}: removed; its key {answer['fingerprint']} opens nothing any more")
+        key = answer["membership"]["fingerprint"]
+        click.echo(f"{member}: removed; its key {key} opens nothing any more")
 
 
 @member.command(epilog="Example: zparkctl member address central-2 192.168.1.112")
@@ -152,7 +153,7 @@ def address(file: Path, member: str, address: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    click.echo(f"{member}: at {answer['address']}, told to all members")
+    click.echo(f"{member}: at {answer['membership']['address']}, told to all members")
     listens = load_config(file).listen.address
     if answer["own"] and listens not in (address, "0.0.0.0", "::"):
         click.echo(f'{file}: write address = "{address}" in [listen]; it listens on {listens}')

@@ -18,6 +18,7 @@ from zparkd.cli.context import Exit, call, fail, fail_config, find_control, load
 from zparkd.cli.files import faults_with, make_folder, write_new
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.client.control import DaemonUnreachable
+from zparkd.config.roster_files import PEERS, files_in
 from zparkd.config.toml_edit import flat
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import CENTRAL_ID, Peer
@@ -119,6 +120,12 @@ def remove(file: Path, peer_id: str, as_json: bool) -> None:
     if not paths:
         message = f"{peer_id} is not in {file.parent / 'peers.d'}; see: zparkctl peer list"
         fail(Exit.NO, "unknown_peer", message, as_json=as_json)
+    if _is_member(file, peer_id, paths):
+        message = (
+            f"{peer_id} is a member of the site, for all centrals; nothing was changed. To remove"
+            f" it: zparkctl member remove {peer_id}"
+        )
+        fail(Exit.NO, "member", message, as_json=as_json)
     for path in paths:
         try:
             path.unlink(missing_ok=True)
@@ -130,6 +137,19 @@ def remove(file: Path, peer_id: str, as_json: bool) -> None:
 
 
 peer.add_command(test)
+
+
+def _is_member(file: Path, peer_id: str, paths: list[Path]) -> bool:
+    """Whether a peer belongs to the roster: its file says so, or the daemon where it runs."""
+    if any(it.of_roster for it in files_in(file.parent / PEERS) if it.path in paths):
+        return True
+    control, _ = find_control(file)
+    try:
+        listed = call(control, "member.list").get("members", [])
+    except DaemonUnreachable:
+        return False
+    rows = [row for row in listed if row["member"] == peer_id]
+    return any((row.get("membership") or {"removed": True})["removed"] is False for row in rows)
 
 
 def peer_toml(peer_id: str, **written: str | int | None) -> bytes:
