@@ -134,12 +134,11 @@ class RosterAtWork:
         if self.own_key is None:
             return config
         state = self._central.roster.state
-        own = config.central_id
         return roster_files.judged(
             config,
             gone_peers=state.removed(Role.CENTRAL),
             gone_edges=state.removed(Role.EDGE),
-            keys={id: keys for id, keys in state.keys.items() if id != own},
+            keys=state.keys,
         )
 
     # --- what status says ---------------------------------------------------------------------

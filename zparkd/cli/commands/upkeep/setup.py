@@ -106,8 +106,9 @@ def setup(
     for what, path in machine.done:
         click.echo(f"{what:8} {path}")
     if key is not None:
-        command = f"zparkctl peer add {central_id} {address or 'ADDRESS'} --public-key '{key}'"
-        click.echo(f"\nat each other central: {command}\nfingerprint {fingerprint(key)}")
+        zparkctl = f"{programs.absolute()}/zparkctl"
+        click.echo(f"\nits key {key}\nfingerprint {fingerprint(key)}")
+        click.echo(f"\nonce it runs, for each other machine: {zparkctl} invite ID")
     if _has_gateway():
         click.echo(f"\nfirst login of the page: {programs.absolute()}/{_FIRST_LOGIN}")
     click.echo(f"\nnext: {following}")
