@@ -65,7 +65,11 @@ def test_a_running_daemon_is_told(
         result = central.run(*ADD, "--json")
         central.run("peer", "remove", "central-2")
     assert orjson.loads(result.stdout) == {"success": True, "files": [str(added)], "applied": True}
-    assert [request["command"] for request in daemon.requests] == ["reload", "reload"]
+    assert [request["command"] for request in daemon.requests] == [
+        "reload",
+        "member.list",  # whether it is a member of the roster, which is removed elsewhere
+        "reload",
+    ]
 
 
 def test_what_the_daemon_can_not_apply_exits_78(
