@@ -14,6 +14,7 @@ import orjson
 from tests.sim.oracle.events import ENTRY, Said, read
 from tests.sim.oracle.gate import Bounds, Gate, Time
 from tests.sim.oracle.held import Held
+from zparkd.core.events.event import Stream
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -208,13 +209,21 @@ class Judge:
 
     def _may_answer(self, mono_ms: int) -> bool:
         """Whether edges may be answered: those peers that are there were asked what it missed."""
-        up_ms, vectors = mono_ms - self._started_ms, self._vectors.values()
+        up_ms = mono_ms - self._started_ms
         if up_ms >= CATCH_UP_MS:
             return True
         if up_ms < HELLO_MS and self._peers - self._vectors.keys():
             return False
-        had = ((it for it in heads or () if not self._may_wait(it[0])) for heads in vectors)
-        return not any(map(self._ahead, had))
+        return not any(self._ahead(self._to_be_had(peer)) for peer in self._vectors)
+
+    def _to_be_had(self, peer: str) -> list[Any]:
+        """What a peer told of, and has still: its disk may be another one since."""
+        on_disk = self._world.ledger.held.get(peer, {})
+        return [
+            (origin, epoch, min(head, on_disk.get(Stream(origin, epoch), 0)))
+            for origin, epoch, head in self._vectors[peer] or ()
+            if not self._may_wait(origin)
+        ]
 
     # --- what it answers -------------------------------------------------------------------------
 
