@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from zparkd import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "requirements"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -140,7 +142,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, _up_to_date: None) -> dict[s
     )
     assert done.returncode == 0, done.stderr
     wheel, bill = map(Path, done.stdout.split())
-    assert wheel.name == f"zparkd-{metadata.version('zparkd')}-py3-none-any.whl"
+    assert wheel.name == f"zparkd-{__version__}-py3-none-any.whl"
     assert wheel.is_file()
     found: dict[str, Any] = json.loads(bill.read_text("utf-8"))
     return found
@@ -152,7 +154,7 @@ def test_the_build_says_what_is_in_it(built: dict[str, Any]) -> None:
         r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", built["serialNumber"]
     )
     ours = built["metadata"]["component"]
-    assert (ours["name"], ours["version"]) == ("zparkd", metadata.version("zparkd"))
+    assert (ours["name"], ours["version"]) == ("zparkd", __version__)
     locked = pins("web")
     components = {component["name"]: component for component in built["components"]}
     assert {name: found["version"] for name, found in components.items()} == {
