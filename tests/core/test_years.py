@@ -9,12 +9,18 @@ from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import Heads, HeadVector
+from zparkd.core.replication import peer_notes
+from zparkd.core.replication.peer_state import PeerNote
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
 
 ORIGINS = ("a", "b", "c")
 STREAMS = st.builds(Stream, st.sampled_from(ORIGINS), st.integers(1, 6))
 OWN = Stream("z", 9)
+
+
+def noted(peers: Peers, now: Now) -> list[PeerNote]:
+    return peer_notes.to_note(peers.states, now)
 
 
 def digest_of(heads: Heads) -> str:
@@ -96,8 +102,8 @@ def test_what_is_missing_is_always_the_difference_of_the_vectors(
             theirs[who][stream] = number
             says(peers, who, theirs[who], whole=whole)
         for id, peer in peers.states.items():
-            known = peer.heads or {}
-            if not peer.wants_vector:
+            known = peer.sync.heads or {}
+            if not peer.sync.wants_vector:
                 assert known == theirs[id]
             lacking = {
                 s: head - ours.get(s, 0)
@@ -105,8 +111,8 @@ def test_what_is_missing_is_always_the_difference_of_the_vectors(
                 if s != OWN and head > ours.get(s, 0)
             }
             behind = peers.behind(peer, ours)
-            assert behind == (sum(lacking.values()) if peer.heads is not None else None)
-            assert peer.ahead == lacking
+            assert behind == (sum(lacking.values()) if peer.sync.heads is not None else None)
+            assert peer.sync.ahead == lacking
 
 
 class Asked(HeadVector):
@@ -124,7 +130,7 @@ def test_a_detection_asks_nothing_of_streams_that_did_not_move() -> None:
     peers = site("a", "b")
     ours = Asked(heads)
     for id in ("a", "b"):
-        peers.states[id].arriving = HeadVector(heads)
+        peers.states[id].sync.arriving = HeadVector(heads)
         peers.vector(peers.states[id], Page("lot-a", 1, 0, heads=[]), Now(0, 0))
     assert [peers.behind(peer, ours) for peer in peers.states.values()] == [0, 0]
     ours.times = 0
@@ -143,18 +149,24 @@ def test_what_is_written_of_peers_is_what_changed() -> None:
     peers = site("a", "b")
     for id in ("a", "b"):
         says(peers, id, heads, whole=True)
-    assert {note.peer_id: len(note.heads) for note in peers.notes(Now(0, 0))} == {
+    assert {note.peer_id: len(note.heads) for note in noted(peers, Now(0, 0))} == {
         "a": 100,
         "b": 100,
     }
-    assert peers.notes(Now(1, 1)) == []
+    assert noted(peers, Now(1, 1)) == []
     says(peers, "a", {**heads, Stream("a", 100): 501}, whole=False)
-    [note] = peers.notes(Now(2, 2))
+    [note] = noted(peers, Now(2, 2))
     assert (note.peer_id, note.heads) == ("a", [("a", 100, 501)])
     peers.forget()
-    assert [note.heads for note in peers.notes(Now(3, 3))] == [[("a", 100, 501)], []]
+    assert [note.heads for note in noted(peers, Now(3, 3))] == [
+        [("a", 100, 501)],
+        [],
+    ]
     del heads[Stream("a", 1)]
     says(peers, "b", heads, whole=True)
-    assert [note.heads for note in peers.notes(Now(4, 4))] == [[("a", 1, 0)]]
+    assert [note.heads for note in noted(peers, Now(4, 4))] == [[("a", 1, 0)]]
     later = Now(limits.SYNC_STATE_IDLE_MS + 9, limits.SYNC_STATE_IDLE_MS + 9)
-    assert [(note.peer_id, note.heads) for note in peers.notes(later)] == [("a", []), ("b", [])]
+    assert [(note.peer_id, note.heads) for note in noted(peers, later)] == [
+        ("a", []),
+        ("b", []),
+    ]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.centrals import Driven, meet, pair, success
 from zparkd.core import limits
+from zparkd.core.replication import peer_notes
 from zparkd.core.turn import WriteNotes
 from zparkd.daemon.outages import Outages
 
@@ -66,7 +67,7 @@ def test_a_peer_is_lost_from_when_it_was_heard_last_and_the_events_since_count(s
     assert site.rows() == []
     assert success(site.one.open(plate_id="29A00001", direction="ENTRY"))
     site.talk()
-    heard_ms = site.one.central.peers.states["central-2"].heard.wall_ms
+    heard_ms = site.one.central.peers.states["central-2"].link.heard.wall_ms
     for driven in (site.one, site.two):
         driven.wait(1)
     assert success(site.one.open(plate_id="29A00002", direction="ENTRY"))
@@ -118,7 +119,7 @@ def restarted(site: Noting, away_s: float) -> None:
     site.one.wait(away_s)
     site.two.wait(away_s)
     site.one.start()
-    site.one.central.peers.restore(site.one.store.peer_notes())
+    peer_notes.restore(site.one.central.peers.states, site.one.store.peer_notes())
     site.outages = Outages(site.one.central, site.one.store)
     site.note()
 

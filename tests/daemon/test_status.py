@@ -10,8 +10,10 @@ import orjson
 from hypothesis import strategies as st
 
 from tests.support.centrals import SITE_TIME, T0_MS, Driven, meet, pair
+from zparkd import __version__
 from zparkd.cli.commands.look.status import screen
 from zparkd.core.events.heads import digest
+from zparkd.core.replication import peer_notes
 from zparkd.core.replication.wire import (
     TOPIC_HEARTBEAT,
     Ask,
@@ -48,7 +50,9 @@ def state_of_peer(central: Driven) -> tuple[str, bool]:
 def beat(central: Driven, *hears: str, held: int = 0) -> None:
     heads = [("central-2", 1, held)] if held else []
     older = digest({}, ())
-    said = Beat("lot-a", "Asia/Ho_Chi_Minh", "0.1.0", central.wall_ms, list(hears), heads, older)
+    said = Beat(
+        "lot-a", "Asia/Ho_Chi_Minh", __version__, central.wall_ms, list(hears), heads, older
+    )
     header = write_header("central-2", central.wall_ms, said)
     central.step(FromBus("central-2", [TOPIC_HEARTBEAT, header]))
 
@@ -109,7 +113,7 @@ def test_a_peer_that_was_heard_in_an_earlier_run_was_not_never_heard() -> None:
     beat(central, "central-1", held=60)
     central.step(WriteNotes(at_end=True))
     central.start()
-    central.central.peers.restore(central.store.peer_notes())
+    peer_notes.restore(central.central.peers.states, central.store.peer_notes())
     assert state_of_peer(central) == ("not heard yet", False)
     peer = told(central)["peers"][0]
     assert (peer["last_ping_time"], peer["behind"], peer["behind_when_heard"]) == (None, None, 60)

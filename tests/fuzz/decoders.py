@@ -101,8 +101,8 @@ def _honest(central: Driven) -> None:
     assert central.detect("honest", PLATE)["success"]
     assert len(central.central.edges.seen()) <= gate_limits.EDGES_REMEMBERED
     for peer in central.central.peers.states.values():
-        assert len(peer.heads or ()) <= 2 * limits.STREAMS_PER_VECTOR
-        assert len(peer.ahead) <= 2 * limits.STREAMS_PER_VECTOR
+        assert len(peer.sync.heads or ()) <= 2 * limits.STREAMS_PER_VECTOR
+        assert len(peer.sync.ahead) <= 2 * limits.STREAMS_PER_VECTOR
 
 
 # --- peers ---------------------------------------------------------------------------------------

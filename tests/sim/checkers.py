@@ -423,9 +423,9 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
         sizes[f"opens of {edge_id}"] = (len(edge.opens), gate_limits.DETECTIONS_PER_EDGE)
     for peer in central.peers.states.values():
         most = max(streams, limits.STREAMS_OF_A_PEER) if world.rogue else streams
-        sizes[f"heads of {peer.id}"] = (len(peer.heads or ()), most)
-        sizes[f"arriving of {peer.id}"] = (len(peer.arriving), most)
-        sizes[f"ahead of {peer.id}"] = (len(peer.ahead), most)
+        sizes[f"heads of {peer.id}"] = (len(peer.sync.heads or ()), most)
+        sizes[f"arriving of {peer.id}"] = (len(peer.sync.arriving), most)
+        sizes[f"ahead of {peer.id}"] = (len(peer.sync.ahead), most)
     for what, (size, most) in sizes.items():
         assert size <= most, f"memory grows: {machine.name} keeps {size} {what}, not {most}"
 

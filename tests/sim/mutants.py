@@ -210,8 +210,8 @@ def never_ask_for_the_vector() -> AbstractContextManager[Any]:
 
     def listed_only(self: Any, peer: Any, *rest: Any) -> None:
         beat(self, peer, *rest)
-        peer.heads = peer.heads if peer.heads is not None else HeadVector()
-        peer.wants_vector = False
+        peer.sync.heads = peer.sync.heads if peer.sync.heads is not None else HeadVector()
+        peer.sync.wants_vector = False
 
     return patch.object(Peers, "beat", listed_only)
 

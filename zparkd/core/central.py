@@ -5,8 +5,8 @@ sent. The caller owes it an open transaction, and sends nothing before that is c
 
     begin → step → commit → replies, publications, requests → pages
 
-Besides, `heartbeat` and `serve` say what is sent after a commit, and `forget` undoes a turn. No
-socket, clock, thread or randomness is known here.
+Besides, `heartbeat` and `serve` say what is sent after a commit; `forget` undoes a turn.
+No socket, clock, thread or randomness is known here.
 """
 
 from collections.abc import Collection, Sequence
@@ -33,7 +33,7 @@ from zparkd.core.members.roster_acts import Amend, Invite, Join, Remove
 from zparkd.core.members.roster_changes import Refused, RosterChanges
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, ReferenceChanges
-from zparkd.core.replication import wire
+from zparkd.core.replication import peer_notes, wire
 from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.ingest import Intake, Parts, Taken
 from zparkd.core.replication.own_stream import OwnStream
@@ -291,7 +291,7 @@ class Central:
         """How long the next step may wait where nothing comes in."""
         if self.log.unsettled:
             return 0
-        if any(peer.asked for peer in self.peers.states.values()):
+        if any(peer.sync.asked for peer in self.peers.states.values()):
             return min(50, max(0, self._next_beat_ms - now.mono_ms))
         return min(limits.TURN_AT_LEAST_MS, max(0, self._next_beat_ms - now.mono_ms))
 
@@ -312,7 +312,7 @@ class Central:
         if up_ms >= limits.START_CATCH_UP_MS:
             return True
         states = self.peers.states.values()
-        answered = [peer for peer in states if peer.replied_ms is not None]
+        answered = [peer for peer in states if peer.link.replied_ms is not None]
         if len(answered) < len(states) and up_ms < limits.START_HELLO_MS:
             return False
         return not any(self.peers.to_be_had(peer, self.log.heads) for peer in answered)
@@ -357,17 +357,17 @@ class Central:
         return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
 
     def _peers_due(self, now: Now) -> bool:
-        first = any(peer.synced_ms and not peer.saved for peer in self.peers.states.values())
-        return first or now.mono_ms >= self._next_flush_ms
+        return now.mono_ms >= self._next_flush_ms or peer_notes.is_first(self.peers.states)
 
     def _note_peers(self, now: Now, *, at_end: bool) -> None:
         """Write down what each peer holds, so that the next run knows it."""
         if at_end:
-            self.peers.note_all()
+            peer_notes.note_all(self.peers.states)
         elif not self._peers_due(now):
             return
         self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
-        self.log.note_peers(self.peers.states, self.peers.notes(now), now.wall_ms)
+        notes = peer_notes.to_note(self.peers.states, now)
+        self.log.note_peers(self.peers.states, notes, now.wall_ms)
 
     def _edges_due(self, now: Now) -> bool:
         new = self.edges.any_new()
@@ -400,9 +400,9 @@ class Central:
                 self._take(peer, read.data, wire.split_body(read.body), now)
             else:
                 raise ProtocolError("published what is not for the bus")
-            peer.bus_fault = None
+            peer.link.bus_fault = None
         except ProtocolError as fault:
-            peer.bus_fault = str(fault)
+            peer.link.bus_fault = str(fault)
             self._fault(peer, fault, now)
 
     def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
@@ -425,12 +425,12 @@ class Central:
             if asked is not None:
                 heads = self.log.heads
                 self.peers.answer_taken(peer, asked, taken.sent, taken.refused, heads, now)
-            peer.sync_fault = None
+            peer.link.sync_fault = None
             fault = self._intake.recertify(peer, wire.read_certificates(page))
             if fault is not None:
                 self._fault(peer, fault, now)
         except ProtocolError as fault:
-            peer.sync_fault = str(fault)
+            peer.link.sync_fault = str(fault)
             self._fault(peer, fault, now)
             if not isinstance(fault, UnreadablePage):
                 self.peers.rest(peer, now)
@@ -460,16 +460,16 @@ class Central:
         for stream, why in taken.refused.items():
             self.counters.faults += 1
             held = self.log.heads.get(stream, 0)
-            peer.refusals.refuse(stream, why, held, now.mono_ms)
+            peer.sync.refusals.refuse(stream, why, held, now.mono_ms)
             if why.why is Why.FORGED:
-                peer.forged, peer.forged_ms = why.reason, now.mono_ms
+                peer.keys.forged, peer.keys.forged_ms = why.reason, now.mono_ms
         return taken
 
     def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
         self.counters.faults += 1
-        peer.misconfigured = isinstance(fault, Misconfigured)
+        peer.link.misconfigured = isinstance(fault, Misconfigured)
         if isinstance(fault, Forged):
-            peer.forged, peer.forged_ms = str(fault), now.mono_ms
+            peer.keys.forged, peer.keys.forged_ms = str(fault), now.mono_ms
 
     def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
         """The message of a peer that is who we think it is."""

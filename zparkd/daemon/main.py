@@ -23,6 +23,7 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
+from zparkd.core.replication import peer_notes
 from zparkd.daemon.reactor import Reactor, read_clocks, security_keys, settings_of
 from zparkd.daemon.transactions import StorageFailed
 from zparkd.daemon.watch import Watch
@@ -167,7 +168,7 @@ def central_of(
         identity=identity,
     )
     store.commit()
-    central.peers.restore(store.peer_notes())
+    peer_notes.restore(central.peers.states, store.peer_notes())
     lanes = (lane.id for lane in config.lanes)
     central.edges.restore(edges_seen.read(store.connection, lanes))
     return central

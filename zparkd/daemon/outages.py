@@ -77,7 +77,7 @@ class Outages:
         }
 
     def _lost(self, peer: PeerState, now: Now) -> OpenOutage:
-        heard = peer.heard
+        heard = peer.link.heard
         if heard is None or self._central.peers.fresh(peer, now.mono_ms):
             return self._table.begin(peer.id, Why.DEAF, self._ms(now))
         ago_ms = now.mono_ms - heard.mono_ms
@@ -88,7 +88,7 @@ class Outages:
         if not outage.back:
             self._table.back(outage, self._ms(now))
         peer = self._central.peers.states[id]
-        if peer.wants_vector or self._central.peers.behind(peer, self._central.log.heads) != 0:
+        if peer.sync.wants_vector or self._central.peers.behind(peer, self._central.log.heads) != 0:
             return True
         self._table.end(outage, self._ms(now))
         self._table.forget_if_uneventful(outage)

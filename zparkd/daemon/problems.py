@@ -193,7 +193,7 @@ def _divides(central: Central, forked: Stream) -> bool:
     """
     others = central.peers.states.values()
     goes_on = central.log.heads.newest_epoch(forked.origin) == forked.epoch
-    return goes_on or any(forked in peer.refusals.forked for peer in others)
+    return goes_on or any(forked in peer.sync.refusals.forked for peer in others)
 
 
 def _problems_of_members(central: Central) -> Iterator[Problem]:
@@ -279,9 +279,9 @@ def _problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
 
 def heard_ms(central: Central, state: PeerState, now: Now) -> int | None:
     """When a peer was last heard in this run, by the time as it is known now."""
-    if state.heard is None:
+    if state.link.heard is None:
         return None
-    return central.clock.read(now).ms - (now.mono_ms - state.heard.mono_ms)
+    return central.clock.read(now).ms - (now.mono_ms - state.link.heard.mono_ms)
 
 
 def _problems_of_api(state: dict[str, Any] | None) -> Iterator[Problem]:
@@ -431,11 +431,14 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
     state = central.peers.states[peer.id]
     yield from _problems_of_streams(central, peer)
     where = f"{peer.id} at {peer.address}"
-    if state.forged is not None and now.mono_ms - state.forged_ms <= limits.FORGED_SHOWN_MS:
+    if (
+        state.keys.forged is not None
+        and now.mono_ms - state.keys.forged_ms <= limits.FORGED_SHOWN_MS
+    ):
         yield problem(
             ProblemCode.FORGED,
-            f"{where} {state.forged}; that was refused, all else is taken, and peers that have it"
-            " are asked for it",
+            f"{where} {state.keys.forged}; that was refused, all else is taken, and peers that have"
+            " it are asked for it",
             f"who has been at {peer.id}? If a central changed its key, does every peers.d have it?",
         )
     if state.error is not None:
@@ -452,7 +455,7 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
             f"{where} is not heard since {since}; what it has recorded since then is not known",
             f"is zparkd running there, and port {peer.bus_port} reachable?",
         )
-    elif not state.hears_us:
+    elif not state.link.hears_us:
         yield problem(
             ProblemCode.PEER_DEAF,
             f"{where} does not hear this central",
@@ -472,21 +475,21 @@ def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Proble
             "install the newer one on all centrals, one after the other; until then events that"
             " only it knows are kept, and read after the upgrade",
         )
-    if state.timezone not in (None, central.settings.timezone):
+    if state.clock.timezone not in (None, central.settings.timezone):
         yield problem(
             ProblemCode.TIMEZONE_DIFFERS,
-            f"{peer.id} shows times in {state.timezone}",
+            f"{peer.id} shows times in {state.clock.timezone}",
             f"write central.timezone = {central.settings.timezone!r} there, or change it here",
         )
 
 
 def _hint(state: PeerState, peer: Peer) -> str:
-    if state.link_fault is not None and peer.public_key is not None:
+    if state.link.fault is not None and peer.public_key is not None:
         return (
             f"compare fingerprints: is the key of {peer.id}"
             f" {', '.join(map(fingerprint, peer.public_keys))} there, and is this central's key the"
             " one in its peers.d"
         )
-    if state.misconfigured:
+    if state.link.misconfigured:
         return f"compare peers.d here and on {peer.id}"
     return f"see which zparkd runs on {peer.id}, and its log; what can be read is taken"

@@ -214,7 +214,7 @@ def awaited(central: Central, id: str) -> list[str]:
     peers = central.peers.states
 
     def knows_it(other: str) -> bool:
-        heads = peers[other].heads if other in peers else None
+        heads = peers[other].sync.heads if other in peers else None
         return heads is not None and heads.get(announced.stream, 0) >= announced.seq
 
     others = (other.id for other in state.active(Role.CENTRAL) if other.id != id)

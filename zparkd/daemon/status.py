@@ -119,7 +119,7 @@ def _peer(
 ) -> dict[str, Any]:
     peers, heads = central.peers, central.log.heads
     behind, lag = peers.behind(state, heads), peers.lag(state, heads)
-    now_known = peers.fresh(state, now.mono_ms) and not (state.wants_vector and behind == 0)
+    now_known = peers.fresh(state, now.mono_ms) and not (state.sync.wants_vector and behind == 0)
     catching_up = had_more > 0 and bool(behind) and peers.connected(state, now.mono_ms)
     heard_at_ms = heard_ms(central, state, now)
     return {
@@ -153,6 +153,6 @@ def _state(central: Central, state: PeerState, now: Now) -> str:
         return "connected"
     if central.peers.fresh(state, now.mono_ms):
         return "does not hear us"
-    if state.heard is None and state.heads is None:
+    if state.link.heard is None and state.sync.heads is None:
         return "never heard"
-    return "not heard" if state.heard is not None else "not heard yet"
+    return "not heard" if state.link.heard is not None else "not heard yet"

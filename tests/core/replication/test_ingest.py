@@ -108,7 +108,7 @@ def held(driven: Driven, origin: str = LIAR) -> dict[int, int]:
 
 
 def why(driven: Driven, peer: str = LIAR) -> dict[int, Why]:
-    return {s.epoch: it.refusal.why for s, it in driven.central.peers.states[peer].refusals}
+    return {s.epoch: it.refusal.why for s, it in driven.central.peers.states[peer].sync.refusals}
 
 
 # --- one stream of a message --------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_a_stream_that_nobody_signed_keeps_nothing_from_the_others() -> None:
     one.step(liar.says(stolen, mine))
     assert held(one) == {1: 1}
     assert held(one, TWO) == {}
-    assert one.central.peers.states[LIAR].forged is not None
+    assert one.central.peers.states[LIAR].keys.forged is not None
 
 
 def test_a_chain_that_breaks_within_a_message_is_taken_up_to_there() -> None:
@@ -256,7 +256,7 @@ def test_a_fork_that_its_origin_did_not_sign_is_none() -> None:
     thief._identity, thief._keys = identity(LIAR), {}
     one.step(thief.says(*there, sender=LIAR))
     assert not one.store.signed.forks()
-    assert one.central.peers.states[LIAR].forged is not None
+    assert one.central.peers.states[LIAR].keys.forged is not None
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -319,7 +319,7 @@ def test_nobody_speaks_for_a_central_that_was_removed() -> None:
     assert held(two, ONE) == {1: 1}
     assert two.store.signed.certificate(stream) == genuine
     assert two.store.signed.signed_head(stream, 0, 1) is not None
-    assert two.central.peers.states[LIAR].forged is not None
+    assert two.central.peers.states[LIAR].keys.forged is not None
 
 
 def test_the_key_of_a_stream_never_changes_not_even_by_its_own_identity() -> None:
@@ -358,7 +358,7 @@ def test_what_our_disk_gives_back_otherwise_is_not_sent_and_all_else_is(
         one.store._run(f"UPDATE events SET {part}=? WHERE at=?", (spoilt, at))
         one.store.commit()
         fresh = site(TWO, keyed=keyed, more=(ONE,))[0]
-        one.central.peers.states[TWO].heads = None
+        one.central.peers.states[TWO].sync.heads = None
         talk(one, fresh, seconds=3)
         assert fresh.store.heads.get(rotten, 0) == seq - 1
         assert fresh.store.heads[Stream(ONE, 2)] == 1
@@ -390,4 +390,4 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
     success(one.open(plate_id="29A00003"))
     meet(one, two)
     assert two.store.heads == one.store.heads
-    assert list(two.central.peers.states[ONE].refusals) == []
+    assert list(two.central.peers.states[ONE].sync.refusals) == []

@@ -7,6 +7,7 @@ from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import Heads, HeadVector, digest
+from zparkd.core.replication import peer_notes
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
@@ -33,9 +34,9 @@ def heartbeat(peers: Peers, id: str, heads: Heads, ms: int, hears: tuple[str, ..
 
 
 def answer(peers: Peers, peer: PeerState, ms: int, wall_ms: int | None = None) -> None:
-    assert peer.asked is not None
+    assert peer.sync.asked is not None
     wall_ms = at(ms).wall_ms if wall_ms is None else wall_ms
-    peers.answered(peer, Page("lot-a", peer.asked.id, wall_ms), at(ms))
+    peers.answered(peer, Page("lot-a", peer.sync.asked.id, wall_ms), at(ms))
 
 
 def test_a_lost_last_event_is_asked_for_after_the_next_heartbeat_of_its_origin() -> None:
@@ -51,7 +52,7 @@ def test_a_peer_that_begins_to_hear_us_is_asked_at_once_so_an_old_refusal_goes()
     heartbeat(peers, "central-2", {}, 0)
     assert peers.next_asks({}, at(0))
     answer(peers, peer, 10)
-    peer.wants_vector = False
+    peer.sync.wants_vector = False
     heartbeat(peers, "central-2", {}, 100)
     assert peers.next_asks({}, at(100)) == []
     heartbeat(peers, "central-2", {}, 200, hears=("central-1",))
@@ -157,7 +158,7 @@ def test_older_epochs_are_known_from_a_vector_in_parts() -> None:
     peers.vector(peer, Page("lot-a", ask.id, 0, heads=rest), at(0))
     assert peers.behind(peer, {}) == sum(heads.values())
     heartbeat(peers, "central-2", heads, 1_000)
-    assert not peer.wants_vector
+    assert not peer.sync.wants_vector
 
 
 def test_a_peer_is_connected_once_it_hears_us_too() -> None:
@@ -204,7 +205,7 @@ def test_a_peer_whose_clock_was_set_is_measured_anew_at_once_but_not_all_the_tim
     peer = peers.states["central-2"]
     peers.next_asks({}, at(0))
     answer(peers, peer, 20)
-    peer.wants_vector = False
+    peer.sync.wants_vector = False
     asked = 0
     for ms in range(1_000, 4_000, 10):
         heads, older = beat_heads(HeadVector({}))
@@ -233,10 +234,10 @@ def test_synced_is_the_time_of_the_newest_heartbeat_whose_events_are_all_here() 
     peer = peers.states["central-2"]
     heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
     peers.note_synced({OTHERS: 4})
-    assert peer.synced_ms == 0
+    assert peer.sync.synced_ms == 0
     peers.took(Position(*OTHERS, 5))
     peers.note_synced({OTHERS: 5})
-    assert peer.synced_ms == at(1_000).wall_ms
+    assert peer.sync.synced_ms == at(1_000).wall_ms
 
 
 def test_synced_goes_back_with_the_clock_of_the_peer() -> None:
@@ -246,7 +247,7 @@ def test_synced_goes_back_with_the_clock_of_the_peer() -> None:
     peers.note_synced({OTHERS: 5})
     heartbeat(peers, "central-2", {OTHERS: 5}, 1_000)
     peers.note_synced({OTHERS: 5})
-    assert peer.synced_ms == at(1_000).wall_ms
+    assert peer.sync.synced_ms == at(1_000).wall_ms
 
 
 @pytest.mark.parametrize("absurd", [-(2**53), -1, 0, 2**53])
@@ -257,7 +258,7 @@ def test_synced_is_never_a_time_that_is_none(absurd: int) -> None:
     beat = Beat("lot-a", "UTC", "0", absurd, [], heads, older)
     peers.beat(peer, beat, absurd, "central-1", at(0))
     peers.note_synced({OTHERS: 5})
-    assert peer.synced_ms == 0
+    assert peer.sync.synced_ms == 0
 
 
 def test_what_was_noted_of_peers_counts_after_a_restart() -> None:
@@ -265,9 +266,9 @@ def test_what_was_noted_of_peers_counts_after_a_restart() -> None:
     heartbeat(before, "central-2", {OTHERS: 5}, 0)
     before.note_synced({OTHERS: 5})
     after = site("central-2")
-    after.restore(before.notes(at(0)))
+    peer_notes.restore(after.states, peer_notes.to_note(before.states, at(0)))
     assert after.only_here({OTHERS: 6}) == 1
-    assert after.states["central-2"].synced_ms == at(0).wall_ms
+    assert after.states["central-2"].sync.synced_ms == at(0).wall_ms
 
 
 def test_a_digest_covers_all_streams_that_a_heartbeat_does_not_name() -> None:
@@ -279,8 +280,10 @@ def test_a_digest_covers_all_streams_that_a_heartbeat_does_not_name() -> None:
 
 
 def page_of(peer: PeerState, heads: Heads, more: bool) -> Page:
-    assert peer.asked is not None
-    return Page("lot-a", peer.asked.id, at(0).wall_ms, heads=write_heads(heads.items()), more=more)
+    assert peer.sync.asked is not None
+    return Page(
+        "lot-a", peer.sync.asked.id, at(0).wall_ms, heads=write_heads(heads.items()), more=more
+    )
 
 
 def test_of_a_very_long_vector_the_first_are_asked_for_and_then_the_rest(monkeypatch) -> None:
@@ -299,7 +302,7 @@ def test_of_a_very_long_vector_the_first_are_asked_for_and_then_the_rest(monkeyp
         ((_, ask),) = peers.next_asks({}, at(1))
     assert (ask.vector, len(ask.after)) == (None, 4), "what is named comes first"
     assert peers.behind(peer, {}) == 4
-    assert peer.wants_vector, "more is there, and nobody says that all is here"
+    assert peer.sync.wants_vector, "more is there, and nobody says that all is here"
     answer(peers, peer, 2)
     ours = dict.fromkeys(streams[:4], 1)
     for stream in ours:
@@ -309,12 +312,14 @@ def test_of_a_very_long_vector_the_first_are_asked_for_and_then_the_rest(monkeyp
     page = page_of(peer, dict.fromkeys(streams[:6], 1), more=True)
     answer(peers, peer, 4)
     peers.vector(peer, page, at(4), len(ours))
-    assert peer.heads is None or len(peer.heads) <= 4, "no more than three beyond what is here"
+    assert peer.sync.heads is None or len(peer.sync.heads) <= 4, (
+        "no more than three beyond what is here"
+    )
     ((_, ask),) = peers.next_asks(ours, at(5))
     page = page_of(peer, dict.fromkeys(streams[6:], 1), more=False)
     answer(peers, peer, 6)
     peers.vector(peer, page, at(6), len(ours))
-    assert not peer.wants_vector
+    assert not peer.sync.wants_vector
     assert peers.behind(peer, ours) == 5
 
 
@@ -337,7 +342,7 @@ def test_what_a_peer_names_and_never_gives_keeps_the_rest_away_for_a_minute(monk
                 asked.append(ms)
                 peers.vector(peer, page, at(ms))
     assert [ms // 60_000 for ms in asked] == [1, 2]
-    assert peer.heads is not None
+    assert peer.sync.heads is not None
 
 
 def test_a_peer_whose_heartbeats_name_streams_without_end_is_at_fault(monkeypatch) -> None:
@@ -348,7 +353,7 @@ def test_a_peer_whose_heartbeats_name_streams_without_end_is_at_fault(monkeypatc
     ghosts = {Stream(f"ghost-{number}", 1): 9 for number in range(7)}
     with pytest.raises(ProtocolError, match="more than 6 streams"):
         heartbeat(peers, "central-2", ghosts, 10)
-    assert (peer.heads, peer.ahead, peer.wants_vector) == (None, {}, True)
+    assert (peer.sync.heads, peer.sync.ahead, peer.sync.wants_vector) == (None, {}, True)
 
 
 def test_a_vector_that_does_not_go_on_is_no_vector() -> None:
@@ -358,7 +363,7 @@ def test_a_vector_that_does_not_go_on_is_no_vector() -> None:
     peers.vector(peer, page_of(peer, {THIRD: 1}, more=True), at(0))
     with pytest.raises(ProtocolError, match="does not go on"):
         peers.vector(peer, page_of(peer, {THIRD: 1}, more=True), at(0))
-    assert peer.arriving == {}
+    assert peer.sync.arriving == {}
 
 
 def test_a_peer_that_comes_back_is_asked_at_once_whatever_was_lost_in_the_cut() -> None:
@@ -366,7 +371,7 @@ def test_a_peer_that_comes_back_is_asked_at_once_whatever_was_lost_in_the_cut() 
     heartbeat(peers, "central-2", {OTHERS: 5}, 0, hears=("central-1",))
     assert peers.next_asks({}, at(0)), "lost in the cut that begins now"
     peers.next_asks({}, at(3_500))
-    assert peers.states["central-2"].rest_until_ms > 4_000
+    assert peers.states["central-2"].sync.rest_until_ms > 4_000
     heartbeat(peers, "central-2", {OTHERS: 6}, 4_000, hears=("central-1",))
     assert peers.next_asks({}, at(4_000))
 

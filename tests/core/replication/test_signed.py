@@ -126,7 +126,7 @@ class Lie:
         )
         header = write_header(TWO, 0, structs.replace(data, **other))
         self.three.step(SyncAnswer(TWO, [header, write_body(self.events)]))
-        return self.three.central.peers.states[TWO].forged
+        return self.three.central.peers.states[TWO].keys.forged
 
     @property
     def taken(self) -> int:
@@ -134,7 +134,7 @@ class Lie:
 
     def truth_comes(self) -> None:
         """What was refused is fetched from who has it."""
-        self.three.central.peers.states[TWO].asked = None
+        self.three.central.peers.states[TWO].sync.asked = None
         meet(self.one, self.three)
         assert self.taken == 2
 
@@ -231,7 +231,7 @@ def test_what_a_peer_publishes_must_be_signed_too() -> None:
     lie = Lie()
     header = write_header(ONE, 0, Live("lot-a"))
     lie.three.step(FromBus(ONE, [TOPIC_EVENTS, header, write_body(lie.events)]))
-    assert lie.three.central.peers.states[ONE].forged is not None
+    assert lie.three.central.peers.states[ONE].keys.forged is not None
     assert lie.taken == 0
 
 
@@ -267,7 +267,7 @@ def test_the_first_identity_of_a_central_that_is_no_peer_stays() -> None:
     with pytest.raises(AssertionError, match="did not come together"):
         meet(two, three, turns=60)
     assert "signed by a key that is not one of central-1" in str(
-        three.central.peers.states[TWO].forged
+        three.central.peers.states[TWO].keys.forged
     )
     settle(three, known_keys={ONE: (public_key(ONE), public_key("another"))})
     meet(two, three)

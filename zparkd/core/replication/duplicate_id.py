@@ -62,4 +62,6 @@ def overtaken_by(peers: Peers, ours: Mapping[Stream, int]) -> list[str]:
     """
     head = ours.get(peers.own, 0)
     states = peers.states.values()
-    return [peer.id for peer in states if peer.heads and peer.heads.get(peers.own, 0) > head]
+    return [
+        peer.id for peer in states if peer.sync.heads and peer.sync.heads.get(peers.own, 0) > head
+    ]

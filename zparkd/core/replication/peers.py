@@ -18,7 +18,7 @@ from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import Heads, HeadVector, count_missing, only_in
 from zparkd.core.members.admission import Admission
 from zparkd.core.reference.fetch_turn import Fetcher
-from zparkd.core.replication.peer_state import Asked, PeerNote, PeerState
+from zparkd.core.replication.peer_state import Asked, PeerState
 from zparkd.core.replication.refusals import Refusal, Refused, Why
 from zparkd.core.replication.wire import Ask, Beat, Page, read_heads, write_heads
 
@@ -58,35 +58,37 @@ class Peers:
         Raises ProtocolError where those of them that can't be had from it are too many.
         """
         hears_us = us in beat.hears
-        if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.hears_us):
+        if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.link.hears_us):
             self._is_back(peer, now)
-        peer.heard = now
+        peer.link.heard = now
         if 0 < timestamp <= limits.TIME_SHOWN_MS_MAX:
-            peer.beat_ms = timestamp
-        if hears_us and not peer.hears_us:
-            peer.probed_ms = None  # what it said of us before may be over: ask it now
-        peer.hears_us = hears_us
-        peer.timezone = beat.timezone
+            peer.clock.beat_ms = timestamp
+        if hears_us and not peer.link.hears_us:
+            peer.sync.probed_ms = None  # what it said of us before may be over: ask it now
+        peer.link.hears_us = hears_us
+        peer.clock.timezone = beat.timezone
         peer.version = beat.version
-        expected_ms = now.mono_ms + (peer.clock_ms if peer.clock_ms is not None else beat.wall_ms)
+        expected_ms = now.mono_ms + (
+            peer.clock.offset_ms if peer.clock.offset_ms is not None else beat.wall_ms
+        )
         if abs(beat.wall_ms - expected_ms) > limits.CLOCK_STEP_MS:
             self.measure(peer, now)  # its clock was set
         if beat.fetched_ms != peer.fetched_ms:
             peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
-        peer.identity = beat.identity or None
+        peer.keys.identity = beat.identity or None
         listed = read_heads(beat.heads)
         said = (beat.older, frozenset(listed))
-        if said != peer.verified:
-            known = HeadVector() if peer.heads is None else peer.heads
+        if said != peer.sync.verified:
+            known = HeadVector() if peer.sync.heads is None else peer.sync.heads
             if known.digest(listed.keys() & known.keys()) == beat.older:
-                peer.heads, peer.verified = known, said
-                peer.part_ms, peer.wants_vector = None, False
+                peer.sync.heads, peer.sync.verified = known, said
+                peer.sync.part_ms, peer.sync.wants_vector = None, False
             else:
-                peer.wants_vector = True
-        if peer.heads is not None:
+                peer.sync.wants_vector = True
+        if peer.sync.heads is not None:
             for stream, head in listed.items():
                 self._says(peer, stream, head)
-            if len(peer.heads) > held + 2 * limits.STREAMS_OF_A_PEER:
+            if len(peer.sync.heads) > held + 2 * limits.STREAMS_OF_A_PEER:
                 self._forget_heads(peer)
                 raise ProtocolError(
                     f"names more than {2 * limits.STREAMS_OF_A_PEER} streams that are not here"
@@ -95,20 +97,20 @@ class Peers:
     @staticmethod
     def _says(peer: PeerState, stream: Stream, head: int) -> None:
         """A peer holds a stream up to this head."""
-        assert peer.heads is not None
-        if peer.heads.get(stream) != head:
-            peer.heads[stream] = head
-            peer.unjudged[stream] = peer.unsaved[stream] = None
+        assert peer.sync.heads is not None
+        if peer.sync.heads.get(stream) != head:
+            peer.sync.heads[stream] = head
+            peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
 
     @staticmethod
     def _is_back(peer: PeerState, now: Now) -> None:
         """A link works again: what went under way before is lost, and there is no cause to rest."""
-        if peer.asked is not None and now.mono_ms - peer.asked.at.mono_ms > _LOST_MS:
-            peer.asked = None
-            peer.timeouts += 1
-        peer.rest_until_ms = 0
-        peer.certified_by = None  # it may have started anew, and have made certificates
-        peer.refusals.peer_is_back()  # and its disk may have been mended
+        if peer.sync.asked is not None and now.mono_ms - peer.sync.asked.at.mono_ms > _LOST_MS:
+            peer.sync.asked = None
+            peer.sync.timeouts += 1
+        peer.sync.rest_until_ms = 0
+        peer.keys.certified_by = None  # it may have started anew, and have made certificates
+        peer.sync.refusals.peer_is_back()  # and its disk may have been mended
 
     def vector(self, peer: PeerState, page: Page, now: Now, held: int = 0) -> None:
         """The next part of the vector of this peer, as it answered, to who holds so many streams.
@@ -118,47 +120,47 @@ class Peers:
         """
         assert page.heads is not None
         part = read_heads(page.heads)
-        if part and peer.arriving and min(part) <= max(peer.arriving):
-            peer.arriving = HeadVector()
+        if part and peer.sync.arriving and min(part) <= max(peer.sync.arriving):
+            peer.sync.arriving = HeadVector()
             raise ProtocolError("its vector does not go on where it was asked to")
-        peer.arriving.update(part)
+        peer.sync.arriving.update(part)
         goes_on = bool(page.more and page.heads)
-        if goes_on and len(peer.arriving) <= held + limits.STREAMS_OF_A_PEER:
+        if goes_on and len(peer.sync.arriving) <= held + limits.STREAMS_OF_A_PEER:
             return
-        before = HeadVector() if peer.heads is None else peer.heads
-        peer.heads, peer.arriving = peer.arriving, HeadVector()
-        moved = peer.heads.items() ^ before.items()
+        before = HeadVector() if peer.sync.heads is None else peer.sync.heads
+        peer.sync.heads, peer.sync.arriving = peer.sync.arriving, HeadVector()
+        moved = peer.sync.heads.items() ^ before.items()
         for stream in sorted({stream for stream, _ in moved}):
-            peer.unjudged[stream] = peer.unsaved[stream] = None
-        peer.verified = None
-        peer.part_ms = now.mono_ms if goes_on else None
-        peer.wants_vector = goes_on
+            peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
+        peer.sync.verified = None
+        peer.sync.part_ms = now.mono_ms if goes_on else None
+        peer.sync.wants_vector = goes_on
 
     @staticmethod
     def _forget_heads(peer: PeerState) -> None:
-        for stream in peer.heads or ():
-            peer.unjudged[stream] = peer.unsaved[stream] = None
-        peer.heads, peer.arriving = None, HeadVector()
-        peer.verified, peer.part_ms, peer.wants_vector = None, None, True
+        for stream in peer.sync.heads or ():
+            peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
+        peer.sync.heads, peer.sync.arriving = None, HeadVector()
+        peer.sync.verified, peer.sync.part_ms, peer.sync.wants_vector = None, None, True
 
     def answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
         """The request that this page answers; None where it answers none that is under way."""
-        asked = peer.asked
+        asked = peer.sync.asked
         if asked is None or asked.id != page.id:
             return None
-        peer.asked = None
-        peer.timeouts = 0
-        peer.replied_ms = now.mono_ms
-        peer.certified_by = asked.certificates_by or peer.certified_by
-        round_trip_ms = peer.round_trip_ms = now.mono_ms - asked.at.mono_ms
+        peer.sync.asked = None
+        peer.sync.timeouts = 0
+        peer.link.replied_ms = now.mono_ms
+        peer.keys.certified_by = asked.certificates_by or peer.keys.certified_by
+        round_trip_ms = peer.link.round_trip_ms = now.mono_ms - asked.at.mono_ms
         if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
-            peer.clock_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
+            peer.clock.offset_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
         return asked
 
     def rest(self, peer: PeerState, now: Now) -> None:
         """The peer's answer was of no use: ask others first, and it again later."""
-        peer.rest_until_ms = now.mono_ms + _REST_MS
-        peer.timeouts += 1
+        peer.sync.rest_until_ms = now.mono_ms + _REST_MS
+        peer.sync.timeouts += 1
 
     def answer_taken(
         self,
@@ -175,68 +177,70 @@ class Peers:
         did not go on, though others after it did, or though there was nothing else to send, is
         not there as the peer said.
         """
-        peer.refusals.readable()
+        peer.sync.refusals.readable()
         streams = sorted(asked.after)  # as they were asked for
         last = max((n for n, stream in enumerate(streams) if stream in sent), default=len(streams))
         lacking = self._lacking(peer, ours)
         for stream in streams[: last + 1]:
             held = asked.after[stream]
             if ours.get(stream, 0) > held:
-                peer.refusals.taken(stream)
+                peer.sync.refusals.taken(stream)
             elif stream in lacking and stream not in refused:
                 refusal = Refusal(Why.WITHHELD, "does not send what it says that it holds")
-                peer.refusals.refuse(stream, refusal, held, now.mono_ms)
-                peer.wants_vector = peer.wants_vector or not asked.vector
+                peer.sync.refusals.refuse(stream, refusal, held, now.mono_ms)
+                peer.sync.wants_vector = peer.sync.wants_vector or not asked.vector
 
     def unreadable(self, peer: PeerState, asked: Asked, reason: str, now: Now) -> None:
         """A page can't be read as a whole: ask for less, until the stream at fault is found."""
-        if not peer.refusals.unreadable(asked.after, reason, now.mono_ms):
+        if not peer.sync.refusals.unreadable(asked.after, reason, now.mono_ms):
             self.rest(peer, now)
 
     def ask_again(self) -> None:
         """Whom we believe changed: what was refused may be taken now."""
         for peer in self.states.values():
-            peer.refusals.ask_again()
+            peer.sync.refusals.ask_again()
 
     def judge_again(self) -> None:
         """Whom we take in changed: look at all that they have."""
         for peer in self.states.values():
-            peer.unjudged.update(dict.fromkeys(peer.heads or ()))
+            peer.sync.unjudged.update(dict.fromkeys(peer.sync.heads or ()))
 
     def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
         """A peer sent an event: it holds the stream at least up to there."""
-        if peer.heads is not None and peer.heads.get(stream, 0) < head:
+        if peer.sync.heads is not None and peer.sync.heads.get(stream, 0) < head:
             self._says(peer, stream, head)
 
     def took(self, position: Position) -> None:
         """An event that a peer sent is held here now."""
         for peer in self.states.values():
-            if position.stream in peer.ahead:
+            if position.stream in peer.sync.ahead:
                 self._judge(peer, position.stream, position.seq)
 
     def forget(self, moved: Collection[Stream] | None = None) -> None:
         """Our own heads went back, those of all streams where none are named: ask in a while."""
         for peer in self.states.values():
-            asked_ms = peer.asked.at.mono_ms if peer.asked is not None else 0
-            peer.rest_until_ms = max(asked_ms, peer.replied_ms or 0) + _REST_MS
-            peer.asked = None
-            again = (peer.heads or ()) if moved is None else moved
-            peer.unjudged.update(dict.fromkeys(again))
-            peer.unsaved.update(peer.saving)
-            peer.synced_saved_ms = None
+            asked_ms = peer.sync.asked.at.mono_ms if peer.sync.asked is not None else 0
+            peer.sync.rest_until_ms = max(asked_ms, peer.link.replied_ms or 0) + _REST_MS
+            peer.sync.asked = None
+            again = (peer.sync.heads or ()) if moved is None else moved
+            peer.sync.unjudged.update(dict.fromkeys(again))
+            peer.sync.unsaved.update(peer.sync.saving)
+            peer.sync.synced_saved_ms = None
 
     # --- what to ask -------------------------------------------------------------------------
 
     def next_asks(self, ours: Mapping[Stream, int], now: Now) -> list[tuple[str, Ask]]:
         """The sync requests to send now, and to whom; they count as under way from here on."""
         for peer in self.states.values():
-            if peer.asked and now.mono_ms - peer.asked.at.mono_ms > limits.ASK_TIMEOUT_MS:
+            if peer.sync.asked and now.mono_ms - peer.sync.asked.at.mono_ms > limits.ASK_TIMEOUT_MS:
                 self.rest(peer, now)
-                peer.asked = None
-        busy = {s for peer in self.states.values() if peer.asked for s in peer.asked.after}
+                peer.sync.asked = None
+        busy = {
+            s for peer in self.states.values() if peer.sync.asked for s in peer.sync.asked.after
+        }
         asks = []
-        for peer in sorted(self.states.values(), key=lambda peer: (peer.timeouts, peer.id)):
-            if peer.asked is not None or now.mono_ms < peer.rest_until_ms:
+        for peer in sorted(self.states.values(), key=lambda peer: (peer.sync.timeouts, peer.id)):
+            if peer.sync.asked is not None or now.mono_ms < peer.sync.rest_until_ms:
                 continue
             after = {}
             if self._reachable(peer, now.mono_ms):
@@ -244,10 +248,10 @@ class Peers:
                     stream
                     for stream in self._lacking(peer, ours)
                     if stream not in busy
-                    and not peer.refusals.put_off(stream, now.mono_ms)
+                    and not peer.sync.refusals.put_off(stream, now.mono_ms)
                     and not self._may_be_on_its_way(peer, stream, ours.get(stream, 0), now)
                 )
-                after = {s: ours.get(s, 0) for s in islice(wanted, peer.refusals.at_once)}
+                after = {s: ours.get(s, 0) for s in islice(wanted, peer.sync.refusals.at_once)}
             ask = self._ask(peer, after, now)
             if ask is not None:
                 busy |= after.keys()
@@ -255,26 +259,28 @@ class Peers:
         return asks
 
     def _ask(self, peer: PeerState, after: Heads, now: Now) -> Ask | None:
-        wanted = peer.wants_vector
-        if peer.part_ms is not None and peer.missing:  # what is known of it comes first
-            wanted = wanted and now.mono_ms - peer.part_ms >= _REST_OF_VECTOR_MS
-        due = peer.probed_ms is None or now.mono_ms - peer.probed_ms >= _PROBE_EVERY_MS
+        wanted = peer.sync.wants_vector
+        if peer.sync.part_ms is not None and peer.sync.missing:  # what is known of it comes first
+            wanted = wanted and now.mono_ms - peer.sync.part_ms >= _REST_OF_VECTOR_MS
+        due = peer.sync.probed_ms is None or now.mono_ms - peer.sync.probed_ms >= _PROBE_EVERY_MS
         if not (due or after or (wanted and self._reachable(peer, now.mono_ms))):
             return None
-        peer.probed_ms = now.mono_ms
-        new = peer.identity if peer.identity != peer.certified_by else None
-        peer.asked = Asked(self._next_ask, now, after, wanted, new)
-        vector = max(peer.arriving, default=Stream("", 0)) if wanted else None
+        peer.sync.probed_ms = now.mono_ms
+        new = peer.keys.identity if peer.keys.identity != peer.keys.certified_by else None
+        peer.sync.asked = Asked(self._next_ask, now, after, wanted, new)
+        vector = max(peer.sync.arriving, default=Stream("", 0)) if wanted else None
         self._next_ask += 1
         certificates = True if new is not None else UNSET
-        return Ask(self.site, peer.asked.id, write_heads(after.items()), vector, certificates)
+        return Ask(self.site, peer.sync.asked.id, write_heads(after.items()), vector, certificates)
 
     def _may_be_on_its_way(self, peer: PeerState, stream: Stream, held: int, now: Now) -> bool:
         """Whether a stream that a third party is ahead in may still come from its origin."""
         origin = self.states.get(stream.origin)
         if stream.origin == peer.id or origin is None or not self.fresh(origin, now.mono_ms):
             return False
-        if origin.heads is not None and stream.epoch < origin.heads.newest_epoch(origin.id):
+        if origin.sync.heads is not None and stream.epoch < origin.sync.heads.newest_epoch(
+            origin.id
+        ):
             return False  # it publishes its newest run alone
         since = self._on_its_way.get(stream)
         if since is None or held > since[0]:
@@ -287,28 +293,31 @@ class Peers:
 
     def measure(self, peer: PeerState, now: Now) -> None:
         """Ask this peer for its clock in the next turn, unless it was measured just now."""
-        if peer.replied_ms is not None and now.mono_ms - peer.replied_ms >= _MEASURE_EVERY_MS:
-            peer.probed_ms = None
+        if (
+            peer.link.replied_ms is not None
+            and now.mono_ms - peer.link.replied_ms >= _MEASURE_EVERY_MS
+        ):
+            peer.sync.probed_ms = None
 
     def link(self, peer_id: str, fault: str | None) -> None:
         """Why there is no connection to a peer; None where there is."""
         peer = self.states.get(peer_id)
         if peer is not None:
-            peer.link_fault = fault
+            peer.link.fault = fault
 
     def probe(self, peer_id: str) -> None:
         """Ask this peer at once, whatever it was asked or answered before."""
         peer = self.states.get(peer_id)
         if peer is not None:
-            peer.probed_ms = None
-            peer.rest_until_ms = 0
+            peer.sync.probed_ms = None
+            peer.sync.rest_until_ms = 0
 
     def not_sent(self, peer_id: str) -> None:
         """The request could not be sent: the peer is not there, and another one waits for it."""
         peer = self.states.get(peer_id)
-        if peer is not None and peer.probed_ms is not None:
-            peer.asked = None
-            peer.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
+        if peer is not None and peer.sync.probed_ms is not None:
+            peer.sync.asked = None
+            peer.sync.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
 
     def out_of_touch(self, mono_ms: int, changing: Collection[str] = ()) -> list[str]:
         """The peers to connect to anew, as nothing came on one of the two ways for long.
@@ -318,19 +327,23 @@ class Peers:
         found = []
         long_ms = max(limits.REDIAL_MS, 2 * self.timeout_ms)
         for peer in self.states.values():
-            if peer.dialled_ms is None:
-                peer.dialled_ms = mono_ms
-            heard_ms = peer.heard.mono_ms if peer.heard is not None else peer.dialled_ms
-            replied_ms = peer.replied_ms if peer.replied_ms is not None else peer.dialled_ms
-            silent_ms = mono_ms - max(peer.dialled_ms, min(heard_ms, replied_ms))
-            unheard_ms = mono_ms - max(peer.dialled_ms, heard_ms)
+            if peer.link.dialled_ms is None:
+                peer.link.dialled_ms = mono_ms
+            heard_ms = (
+                peer.link.heard.mono_ms if peer.link.heard is not None else peer.link.dialled_ms
+            )
+            replied_ms = (
+                peer.link.replied_ms if peer.link.replied_ms is not None else peer.link.dialled_ms
+            )
+            silent_ms = mono_ms - max(peer.link.dialled_ms, min(heard_ms, replied_ms))
+            unheard_ms = mono_ms - max(peer.link.dialled_ms, heard_ms)
             if silent_ms > long_ms or (peer.id in changing and unheard_ms > self.timeout_ms):
-                peer.dialled_ms = mono_ms
+                peer.link.dialled_ms = mono_ms
                 found.append(peer.id)
         return found
 
     def _reachable(self, peer: PeerState, mono_ms: int) -> bool:
-        replied_ms = peer.replied_ms
+        replied_ms = peer.link.replied_ms
         return self.fresh(peer, mono_ms) or (
             replied_ms is not None and mono_ms - replied_ms <= self.timeout_ms
         )
@@ -339,11 +352,11 @@ class Peers:
 
     def fresh(self, peer: PeerState, mono_ms: int) -> bool:
         """Whether the peer was heard lately."""
-        return peer.heard is not None and mono_ms - peer.heard.mono_ms <= self.timeout_ms
+        return peer.link.heard is not None and mono_ms - peer.link.heard.mono_ms <= self.timeout_ms
 
     def connected(self, peer: PeerState, mono_ms: int) -> bool:
         """Whether the peer was heard lately, and hears us."""
-        return self.fresh(peer, mono_ms) and peer.hears_us
+        return self.fresh(peer, mono_ms) and peer.link.hears_us
 
     def fetchers(self, mono_ms: int) -> list[Fetcher]:
         """The connected peers that have the external API configured."""
@@ -362,43 +375,47 @@ class Peers:
 
         The other branch of a stream that its origin forked is not missed: it can't be had.
         """
-        if peer.heads is None:
+        if peer.sync.heads is None:
             return None
         lacking = self._lacking(peer, ours)
-        return peer.missing - sum(lacking.get(stream, 0) for stream in peer.refusals.forked)
+        return peer.sync.missing - sum(
+            lacking.get(stream, 0) for stream in peer.sync.refusals.forked
+        )
 
     def to_be_had(self, peer: PeerState, ours: Mapping[Stream, int]) -> bool:
         """Whether the peer has events that are not here, and that it did not fail to send."""
         lacking = self._lacking(peer, ours)
-        return peer.heads is None or any(peer.refusals.of(stream) is None for stream in lacking)
+        return peer.sync.heads is None or any(
+            peer.sync.refusals.of(stream) is None for stream in lacking
+        )
 
     def stuck(self, peer: PeerState, ours: Mapping[Stream, int]) -> dict[Stream, Refused]:
         """The streams that the peer has more of, and could not continue."""
         lacking = self._lacking(peer, ours)
-        return {stream: refused for stream, refused in peer.refusals if stream in lacking}
+        return {stream: refused for stream, refused in peer.sync.refusals if stream in lacking}
 
     def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> Mapping[Stream, int]:
         """The streams that a peer has more of than we do. Our own of this run is never one."""
-        for stream in peer.unjudged:
+        for stream in peer.sync.unjudged:
             self._judge(peer, stream, ours.get(stream, 0))
-        peer.unjudged.clear()
-        return peer.ahead
+        peer.sync.unjudged.clear()
+        return peer.sync.ahead
 
     def _judge(self, peer: PeerState, stream: Stream, held: int) -> None:
         """Look whether a peer has more of a stream than the `held` that we do."""
-        theirs = peer.heads.get(stream, 0) if peer.heads is not None else 0
+        theirs = peer.sync.heads.get(stream, 0) if peer.sync.heads is not None else 0
         more = max(0, theirs - held) if stream != self.own else 0
         if more and self.admission is not None and not self.admission.takes(stream.origin):
             more = 0
-        peer.missing += more - peer.ahead.get(stream, 0)
+        peer.sync.missing += more - peer.sync.ahead.get(stream, 0)
         if more:
-            peer.ahead[stream] = more
+            peer.sync.ahead[stream] = more
         else:
-            peer.ahead.pop(stream, None)
+            peer.sync.ahead.pop(stream, None)
 
     def lag(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events are here that the peer lacks."""
-        return None if peer.heads is None else count_missing(peer.heads, ours)
+        return None if peer.sync.heads is None else count_missing(peer.sync.heads, ours)
 
     def only_here(
         self, ours: Mapping[Stream, int], forks: Mapping[Stream, int] = MappingProxyType({})
@@ -408,7 +425,11 @@ class Peers:
         `forks` are streams that their origin forked, and where: who has the other branch has none
         of ours from there on.
         """
-        known = [(peer.heads, peer.refusals) for peer in self.states.values() if peer.heads]
+        known = [
+            (peer.sync.heads, peer.sync.refusals)
+            for peer in self.states.values()
+            if peer.sync.heads
+        ]
         count = only_in(ours, [heads for heads, _ in known])
         for stream, seq in forks.items():
             head = ours.get(stream, 0)
@@ -430,53 +451,14 @@ class Peers:
 
     def offset_ms(self, peer: PeerState, now: Now) -> int | None:
         """How far the wall clock of a peer is ahead of ours; None where that is not known now."""
-        if peer.clock_ms is None or not self.fresh(peer, now.mono_ms):
+        if peer.clock.offset_ms is None or not self.fresh(peer, now.mono_ms):
             return None
-        return peer.clock_ms + now.mono_ms - now.wall_ms
+        return peer.clock.offset_ms + now.mono_ms - now.wall_ms
 
     def offsets(self, now: Now) -> list[int]:
         """How far the wall clocks of the peers heard now are from ours."""
         offsets = (self.offset_ms(peer, now) for peer in self.states.values())
         return [offset_ms for offset_ms in offsets if offset_ms is not None]
-
-    def restore(self, notes: Iterable[PeerNote]) -> None:
-        """Take up what was written down in an earlier run."""
-        for note in notes:
-            peer = self.states.get(note.peer_id)
-            if peer is not None:
-                peer.synced_ms = note.synced_ms
-                if note.heads:
-                    peer.heads = HeadVector(read_heads(note.heads))
-                    peer.unjudged = dict.fromkeys(peer.heads)
-
-    def notes(self, now: Now) -> list[PeerNote]:
-        """What to write down of peers: what is another than what was written last, few at once.
-
-        While nothing moves, how far we hold all is written once in a while only.
-        """
-        room = limits.HEADS_NOTED
-        found = []
-        for peer in self.states.values():
-            peer.saving = {}
-            if room > 0:  # of a peer all or nothing: part of a vector says that it lacks the rest
-                peer.saving, peer.unsaved = peer.unsaved, {}
-                room -= len(peer.saving)
-            written_ms = peer.synced_saved_ms
-            due = written_ms is None or now.mono_ms - written_ms >= limits.SYNC_STATE_IDLE_MS
-            first = peer.synced_ms > 0 and not peer.saved
-            if not (peer.saving or due or first):
-                continue
-            peer.synced_saved_ms = now.mono_ms
-            peer.saved = peer.synced_ms > 0
-            heads = HeadVector() if peer.heads is None else peer.heads
-            moved = [(*stream, heads.get(stream, 0)) for stream in peer.saving]
-            found.append(PeerNote(peer.id, peer.synced_ms, moved))
-        return found
-
-    def note_all(self) -> None:
-        """Let the next notes say of each peer how far we hold all it has."""
-        for peer in self.states.values():
-            peer.synced_saved_ms = None
 
     def note_synced(self, ours: Mapping[Stream, int]) -> None:
         """Note the time up to which all of a peer's events are held here.
@@ -484,6 +466,8 @@ class Peers:
         It is the peer's own, and goes back with the peer's clock.
         """
         for peer in self.states.values():
-            known = peer.beat_ms and peer.heads is not None and not peer.wants_vector
+            known = (
+                peer.clock.beat_ms and peer.sync.heads is not None and not peer.sync.wants_vector
+            )
             if known and self.behind(peer, ours) == 0:
-                peer.synced_ms = peer.beat_ms
+                peer.sync.synced_ms = peer.clock.beat_ms

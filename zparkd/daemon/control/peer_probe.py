@@ -25,11 +25,15 @@ def peer_test(request: Request, central: Central, now: Now) -> Answer | Wants:
         return Wants(Probe(peer.id), lambda _: asked)
     if not isinstance(since_ms, int):
         return no("bad_request", "since_ms: must be what asked_ms was")
-    answered = peer.asked is None and peer.replied_ms is not None and peer.replied_ms >= since_ms
+    answered = (
+        peer.sync.asked is None
+        and peer.link.replied_ms is not None
+        and peer.link.replied_ms >= since_ms
+    )
     return {
         "success": True,
         "asked_ms": since_ms,
         "answered": answered,
-        "round_trip_ms": peer.round_trip_ms if answered else None,
+        "round_trip_ms": peer.link.round_trip_ms if answered else None,
         "error": peer.error if answered else None,
     }
