@@ -4,13 +4,16 @@ Every test also holds that the page says nothing on its console and asks nobody 
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.support.browser import Page
 from tests.support.gateway import Gateway
-from tests.support.harness import enter, leave, wait_connected
+from tests.support.harness import PATIENCE_S, enter, leave, wait_connected, zparkctl
 from tests.support.pages import Open, texts
 from tests.web.conftest import MakeSite
+from zparkd.config.load import SecurityMode
+from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 LIVE_S = 1.0  # a car at one central is on the page of the other within this
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -318,3 +321,31 @@ def test_the_skip_link_and_the_links_of_the_views_lead_on(
     assert page.js("document.activeElement.tagName") == "H1"
     assert page.js("document.title").startswith("Lịch sử")
     assert texts(page, "nav [aria-current=page]") == ["Lịch sử"]
+
+
+# --- members ----------------------------------------------------------------------------------
+
+
+def test_an_invitation_is_shown_as_text_and_qr_code_and_who_uses_it_is_listed(
+    make_site: MakeSite, open_page: Open, tmp_path: Path
+) -> None:
+    (one,) = make_site(1, mode=SecurityMode.CURVE).centrals
+    one.start()
+    page = open_page(open_page.serve(one), "peers")
+    page.write("form input[name=member]", "central-7")
+    page.click("form:has(input[name=member]) button.main")
+    page.see("central-7 được tham gia một lần", ".invitation")
+    assert page.js("document.querySelector('.invitation svg path').getAttribute('d').length") > 999
+    page.see("central-7 được mời tham gia")
+    token = page.js("document.querySelector('.invitation textarea').value")
+    seventh = LoopbackCentral(tmp_path / "seventh", "central-7", mode=SecurityMode.CURVE)
+    assert zparkctl(seventh.config, "join", token).returncode == 0
+    page.wait("!!document.querySelector('[data-action=\"remove member central-7\"]')")
+    for width in (1280, 390):
+        page.resize(width, 844)
+        page.wait(f"innerWidth === {width}")
+        assert page.wait("document.documentElement.scrollWidth") <= width
+    page.click('[data-action="remove member central-7"]')
+    page.click("dialog button.danger")
+    page.see("đã loại", "main")
+    wait_for("it is removed", lambda: not one.peer_file("central-7").exists(), PATIENCE_S)

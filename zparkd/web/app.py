@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from zparkd.web.api import conflicts, edge, history, p2p, pages, tariff, traffic, vehicles
+from zparkd.web.api import conflicts, edge, history, members, p2p, pages, tariff, traffic, vehicles
 from zparkd.web.api.health import healthz, readyz
 from zparkd.web.api.metrics import metrics
 from zparkd.web.api.openapi import openapi
@@ -41,6 +41,9 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("GET", "/api/p2p/status", _SEE, p2p.status),
     ("POST", "/api/p2p/test-connection", _DO, test_connection),
     ("GET", "/api/p2p/sync-state", _SEE, p2p.sync_state),
+    ("GET", "/api/members", _SEE, members.show),
+    ("POST", "/api/members/invite", _RULE, members.invite),
+    ("POST", "/api/members/remove", _RULE, members.remove),
     ("POST", "/api/edge/detection", _DO, edge.detection),
     ("POST", "/api/edge/barrier/open", _DO, edge.barrier_open),
     ("POST", "/api/edge/barrier/close", _DO, edge.barrier_close),

@@ -148,6 +148,32 @@ PATHS: dict[str, dict[str, _Operation]] = {
             _says(sync_state=_list("SyncState")),
         )
     },
+    "/api/members": {
+        "get": _operation(
+            "Who belongs to the site, and which invitations are open.",
+            _says(
+                centrals=_list("Member"),
+                edges=_list("MemberEdge"),
+                invitations=_list("Invitation"),
+            ),
+        )
+    },
+    "/api/members/invite": {
+        "post": _operation(
+            "Invite a central or a camera.",
+            _ref("Invited"),
+            body=_ref("Invite"),
+            no=(404, 409, 413, 422, 429),
+        )
+    },
+    "/api/members/remove": {
+        "post": _operation(
+            "End a membership, at all centrals.",
+            _says(member={"type": "string"}, removed={"const": True}),
+            body=_ref("RemoveMember"),
+            no=(404, 409, 413, 422),
+        )
+    },
     "/api/edge/detection": {
         "post": _operation(
             "A camera saw a plate.",

@@ -39,7 +39,53 @@ _YES: dict[str, _Schema] = {"success": {"const": True}}
 _ANSWERED: dict[str, _Schema] = {**_YES, "request_id": _STRING_OR_NULL}
 _ERROR = _object({"code": _STRING, "message": _STRING})
 
+_ROLE: _Schema = {"type": "string", "enum": ["central", "edge"]}
+
 SCHEMAS: dict[str, _Schema] = {
+    "Member": _object(
+        {
+            "id": _STRING,
+            "standing": _STRING,
+            "disowned": _FLAG,
+            "fingerprint": _STRING_OR_NULL,
+            "public_key": _STRING_OR_NULL,
+            "address": _STRING_OR_NULL,
+            "member": _FLAG,
+        }
+    ),
+    "MemberEdge": _object(
+        {
+            "id": _STRING,
+            "fingerprint": _STRING,
+            "removed": _FLAG,
+            "direction": _STRING_OR_NULL,
+            "camera_type": _STRING_OR_NULL,
+        }
+    ),
+    "Invitation": _object(
+        {"member": _STRING, "role": _ROLE, "invited_by": _STRING, "until": _STRING}
+    ),
+    "Invite": _object(
+        {"member": _TEXT},
+        role=_ROLE,
+        hours={"type": "integer", "minimum": 1, "maximum": 2160},
+        replace=_FLAG,
+        direction={"enum": ["ENTRY", "EXIT", None]},
+        camera_type=_STRING_OR_NULL,
+    ),
+    "Invited": _object(
+        {
+            **_YES,
+            "token": _STRING,
+            "role": _ROLE,
+            "member": _STRING,
+            "number": _WHOLE,
+            "until": _STRING,
+            "addresses": {"type": "array", "items": _STRING},
+            "qr": _object({"side": _WHOLE, "path": _STRING}),
+        }
+    ),
+    "RemoveMember": _object({"member": _TEXT}, role=_ROLE),
     "Role": {"type": "string", "enum": [role.value for role in Role]},
     "Problem": _object(
         {

@@ -5,6 +5,7 @@ import { get, getTagged, post, putJson } from "./api.js";
 import { el, put } from "./dom.js";
 import { clockOffset, dayTime, number, shortTime, t } from "./i18n.js";
 import { mark, peerState } from "./marks.js";
+import { membersSection } from "./members.js";
 import { askRemove, centralForm, editPeer } from "./peer-forms.js";
 import { table } from "./table.js";
 
@@ -23,6 +24,7 @@ export function show(place, app, signal) {
   if (!app.may("admin")) place.append(el("p", {}, mark("none", t("peers.read_only"))));
   place.append(
     section(el("div", { class: "heading" }, heading, add), said, list),
+    membersSection(app, signal),
     section(el("h2", {}, t("peers.own")), own),
     section(el("h2", {}, t("peers.sync")), sync),
     section(el("h2", {}, t("peers.edges")), edges),
