@@ -161,27 +161,6 @@ def test_what_an_older_copy_lacks_is_known_also_after_the_next_start(tmp_path: P
         assert (missing.seq, missing.held) == (40, 15)
 
 
-def test_a_power_cut_while_an_older_copy_catches_up_is_no_damage(tmp_path: Path) -> None:
-    events = life(Book(), 20)
-    older, ran, cut = tmp_path / "older", tmp_path / "ran", tmp_path / "cut"
-    ran.mkdir()
-    with closing(opened(ran)) as store:
-        keep(store, *events[:15])
-        copied(store, older, ("", "-wal"))
-        keep(store, *events[15:])
-        copied(store, older, (".mark",))
-    with closing(opened(older)) as store:
-        keep(store, *events[15:17])
-        copied(store, cut)
-    with (cut / "zparkd.db-wal").open("r+b") as log:
-        log.seek(live_bytes(cut / "zparkd.db-wal"))
-        log.write(b"\x99" * 1000)  # a commit that was under way
-    with closing(opened(cut)) as store:
-        missing = store.missing()
-        assert missing is not None
-        assert (missing.seq, missing.held) == (40, 17)
-
-
 def test_another_database_in_its_place_is_told_from_an_older_copy(cut: Path) -> None:
     for part in ("", "-wal"):
         (cut / f"zparkd.db{part}").unlink()

@@ -14,7 +14,6 @@ than the mark is an older copy: its central goes on, and its peers give it back 
 import sqlite3
 import struct
 import threading
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -56,10 +55,7 @@ def look(
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return None  # new, or not ours
         missing = _missing(connection, central, said)
-        reason = None
-        if missing is not None and not _is_known(connection, missing):
-            reason = _lost_tail(path, missing)
-        reason = reason or _newest(connection) or _form(connection, said)
+        reason = _lost_tail(path, missing) or _newest(connection) or _form(connection, said)
     except (sqlite3.Error, *_NO_VALUE) as fault:
         unreadable = isinstance(fault, _NO_VALUE) or code_of(fault) == sqlite3.SQLITE_ERROR
         if not (is_damage(fault) or unreadable):
@@ -82,33 +78,10 @@ def _missing(connection: sqlite3.Connection, central: str, said: Said | None) ->
     return Missing(said.epoch, said.seq, held) if held < said.seq else None
 
 
-def keep(connection: sqlite3.Connection, missing: Missing) -> None:
-    """Write into a database what it lacks, so that the next start takes that for no news.
-
-    A disk that can't be written is no reason not to start.
-    """
-    if not _is_known(connection, missing):
-        with suppress(sqlite3.OperationalError):
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('lacks', ?)", _words(missing))
-
-
-def _is_known(connection: sqlite3.Connection, missing: Missing) -> bool:
-    """Whether this was missing already when the database was opened before.
-
-    Then its log never held it, and where that is cut off, a commit was under way.
-    """
-    known = connection.execute("SELECT value FROM meta WHERE key = 'lacks'").fetchone()
-    return bool(known == _words(missing))
-
-
-def _words(missing: Missing) -> tuple[str]:
-    return (f"{missing.epoch} {missing.seq}",)
-
-
-def _lost_tail(path: Path, missing: Missing) -> str | None:
+def _lost_tail(path: Path, missing: Missing | None) -> str | None:
     """What is wrong where events are missing because the log of commits can't be read."""
     log = path.with_name(f"{path.name}-wal")
-    if _tail(log) is Tail.WHOLE:
+    if missing is None or _tail(log) is Tail.WHOLE:
         return None
     return (
         f"the end of {log.name} can't be read, and with it {missing.seq - missing.held} events or"

@@ -32,7 +32,7 @@ that is newer than this software is refused, never guessed at.
     unprojected  events on which the rules blew up, and how: they are kept, and change nothing
     configured   the peers with keys that there are, and those that were removed
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
-    meta       whose database this is, how its events were read, and what it lacks
+    meta       whose database this is
     history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
     shared_stays    a stay as it is the same on all centrals: what they compare
 """

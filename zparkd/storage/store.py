@@ -82,8 +82,6 @@ class Store:
             for pragma in _PRAGMAS:
                 self._run(pragma)
             self._remember(central_id, site)
-            if self._lost is not None:
-                integrity.keep(self._connection, self._lost)
             self.set_timezone(timezone)
             rereading.compare(self._connection)
             self._streams = Streams(self._connection)
