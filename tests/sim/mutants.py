@@ -44,8 +44,8 @@ def _sent_before_commit(what: str) -> AbstractContextManager[Any]:
     def early(self: Any, batch: Any) -> None:
         step = self._central.step
 
-        def step_and_send(now: Any, messages: Any) -> Any:
-            output = step(now, messages)
+        def step_and_send(now: Any, messages: Any, **how: Any) -> Any:
+            output = step(now, messages, **how)
             if what == "replies":
                 for token, body in output.replies:
                     self._bus.answer_edge(token, body)
