@@ -186,6 +186,7 @@ def test_list_shows_all_with_defaults(central: Central) -> None:
         "public_key": None,
         "next_public_key": None,
         "fingerprint": None,
+        "written_by": "hand",
     }
     assert central.run("peer", "list").stdout == (
         "ID         ADDRESS        BUS PORT  SYNC PORT  FINGERPRINT\n"

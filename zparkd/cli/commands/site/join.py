@@ -39,7 +39,7 @@ from zparkd.transport.addresses import address_towards, own_addresses
 _ANYWHERE = ("0.0.0.0", "::")
 
 
-@click.command(epilog="Example: zparkctl join -")
+@click.command(epilog="Example: zparkctl join TOKEN")
 @click.argument("token", metavar="TOKEN|-")
 @click.option("--address", metavar="A", help="Where this central is reached by the others.")
 @click.option(

@@ -159,7 +159,7 @@ def address(file: Path, member: str, address: str, as_json: bool) -> None:
         click.echo(f'{file}: write address = "{address}" in [listen]; it listens on {listens}')
 
 
-@member.command("rotate-key", epilog="Example: sudo zparkctl member rotate-key")
+@member.command("rotate-key", epilog="Example: zparkctl member rotate-key")
 @click.option("--now", "at_once", is_flag=True, help="Do not wait for members that are away.")
 @click.option("--wait", "wait_s", default=30.0, metavar="S", help="[default: 30]")
 @_AS_JSON

@@ -48,6 +48,7 @@ def peer() -> None:
 @click.pass_obj
 def list_(file: Path, as_json: bool) -> None:
     """Show the peers that are configured; how they are says `zparkctl status`."""
+    of_roster = {it.id for it in files_in(file.parent / PEERS) if it.of_roster}
     peers = [
         {
             "id": peer.id,
@@ -57,6 +58,7 @@ def list_(file: Path, as_json: bool) -> None:
             "public_key": peer.public_key,
             "next_public_key": peer.next_public_key,
             "fingerprint": _fingerprints(peer),
+            "written_by": "roster" if peer.id in of_roster else "hand",
         }
         for peer in load_config(file, as_json=as_json).peers
     ]
