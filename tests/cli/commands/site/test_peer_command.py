@@ -189,9 +189,9 @@ def test_list_shows_all_with_defaults(central: Central) -> None:
         "written_by": "hand",
     }
     assert central.run("peer", "list").stdout == (
-        "ID         ADDRESS        BUS PORT  SYNC PORT  FINGERPRINT\n"
-        "central-2  192.168.1.102      9000       9001  none\n"
-        f"central-3  10.0.0.3           9000       9001  {fingerprint(KEY)}\n"
+        "ID         ADDRESS        BUS PORT  SYNC PORT  FINGERPRINT               WRITTEN BY\n"
+        "central-2  192.168.1.102      9000       9001  none                      hand\n"
+        f"central-3  10.0.0.3           9000       9001  {fingerprint(KEY)}  hand\n"
     )
 
 

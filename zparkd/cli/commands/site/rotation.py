@@ -5,6 +5,7 @@ announced                       the others let in both keys
 known to all, or --now          the new one takes the place of FILE, the old one is dropped
 """
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ def rotate(file: Path, *, at_once: bool, wait_s: float, as_json: bool) -> None:
     _announced(file, public, at_once=at_once, wait_s=wait_s, as_json=as_json)
     try:
         before = place.stat()
+        os.chown(following, before.st_uid, before.st_gid)
+        following.chmod(before.st_mode & 0o777)
         following.replace(place)
-        place.chmod(before.st_mode & 0o777)
     except OSError as fault:
         fail(Exit.NO, "unwritable", f"{place}: {fault.strerror}; try as root", as_json=as_json)
     _ask(file, "reload", as_json=as_json)
