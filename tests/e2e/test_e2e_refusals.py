@@ -7,6 +7,7 @@ from tests.support.disks import BEFORE, events, fork, heads, lose_disk, rot
 from tests.support.harness import (
     PATIENCE_S,
     enter,
+    peer_row,
     problems,
     wait_connected,
     wait_equal,
@@ -119,6 +120,11 @@ def test_the_way_back_that_a_fork_names_works_as_printed(make_site: MakeSite) ->
     forked.stop()
     for file in forked.folder.glob("zparkd.db*"):
         file.rename(forked.folder / f"kept-{file.name}")
+    wait_for(
+        "it is missed, as it is while a person does that",
+        lambda: not any(peer_row(one, forked.id)["connected"] for one in (other, third)),
+        PATIENCE_S,
+    )
     forked.start()
     wait_connected(*site.centrals)
     wait_equal(site.centrals, when=lambda rows: len(rows) == 5)

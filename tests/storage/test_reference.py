@@ -20,7 +20,11 @@ EDGE = ETC / "edges.d" / "edge-1.toml.example"
 # Keys without a default of their own; those that follow from another have it in the file.
 FOLLOWING = {"sync_port": 9001, "edge_port": 9002}
 NO_DEFAULT = {
+    "ca_file",
+    "credentials_file",
+    "personal_key_file",
     "secret_key_file",
+    "servers",
     "public_key",
     "next_public_key",
     "direction",
@@ -59,7 +63,7 @@ def check(keys: Mapping[str, Key], set_: Mapping[str, Any], defaults: Mapping[st
         if key.example:
             assert name in set_, "a required key is written"
             assert name not in defaults
-        elif key.default is not None:
+        elif key.default not in (None, ()):
             assert defaults[name] == plain(key.default)
             assert type(defaults[name]) is type(plain(key.default))
         elif name in FOLLOWING:

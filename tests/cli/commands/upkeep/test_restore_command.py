@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Central
 from tests.support.vehicles import Book
-from zparkd.core.replication.peers import PeerNote
+from zparkd.core.replication.peer_state import PeerNote
 from zparkd.storage.store import Store
 
 ZONE = "Asia/Ho_Chi_Minh"
