@@ -60,5 +60,5 @@ def test_who_logs_in_sees_what_the_role_may_do(guarded: Gateway, open_page: Open
     page.press("Enter")
     page.click('[data-action="test central-2"]')
     page.see("Không kết nối được. central-2 at 127.0.0.1", "main")
-    page.click("main form button")
+    page.click("main form:has(input[name=api_port]) button")
     page.see("Đã lưu và áp dụng", "#toast")
