@@ -220,3 +220,13 @@ def test_words_are_read_again_after_a_rollback(fed: Judged, book: Book) -> None:
     fed.undo()
     assert not fed.store.members.verdicts.disowned
     assert list(fed.content()[0]) == [entry.position]
+
+
+def test_a_lane_can_close_behind_what_counted_only_after_it_came(fed: Judged, book: Book) -> None:
+    entry = book.entry("c", 10)
+    assert entry.facts is not None
+    fed.commit(disown(book, "b", "c"))
+    fed.commit(entry)
+    assert fed.store.opens_of(entry.facts.edge_id, 9) == []
+    fed.commit(restore(book, "b", "c"))
+    assert fed.store.opens_of(entry.facts.edge_id, 9) == [entry]
