@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,17 @@ class Rig:
             for program in self.programs:
                 print(program.log.name, program.log.read_text()[-3000:])
             raise
+
+    def await_history(self, site: str, central: LoopbackCentral, timeout_s: float = 60) -> None:
+        """Wait until the fleet and a central show the same stays.
+
+        An event may be in the fleet before another central of its site has it.
+        """
+        until = time.monotonic() + timeout_s
+        while (shown := self.stays(site)) != (held := history(central)):
+            if time.monotonic() > until:
+                assert shown == held
+            time.sleep(0.05)
 
     def stop(self) -> None:
         for program in self.programs:

@@ -5,7 +5,7 @@ import threading
 import psycopg
 import pytest
 
-from tests.fleet.rig import Rig, camera, events_held, history
+from tests.fleet.rig import Rig, camera, events_held
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.testbed.servers import NatsServer, PostgresServer
 
@@ -72,7 +72,7 @@ def test_whatever_is_killed_under_load_every_event_is_in_the_fleet_once(
         gate.stop()
         rig.await_events("lot-a", events_held(central), 120)
         assert gate.refused == []
-        assert rig.stays("lot-a") == history(central)
+        rig.await_history("lot-a", central)
         assert rig.verify("lot-a")["success"]
         held = rig.rows("SELECT count(*) AS n FROM events")
         assert held == [{"n": events_held(central)}]
@@ -102,7 +102,7 @@ def test_a_server_that_forgot_all_is_given_all_that_the_fleet_lacks_again(
         edge.open_barrier("29A10003")
         fleet.start()
         rig.await_events("lot-a", 3, 60)
-    assert rig.stays("lot-a") == history(central)
+    rig.await_history("lot-a", central)
     assert uplink.process is not None
     assert uplink.process.poll() is None
 
@@ -129,7 +129,7 @@ def test_two_fleets_share_the_sites_and_one_takes_over_what_the_other_had(rig: R
             edge.open_barrier("29A10002")
     for central, site in zip(centrals, ("lot-a", "lot-b"), strict=True):
         rig.await_events(site, 2)
-        assert rig.stays(site) == history(central)
+        rig.await_history(site, central)
 
 
 def test_a_database_that_was_set_back_is_given_what_it_lacks(rig: Rig) -> None:
@@ -147,4 +147,4 @@ def test_a_database_that_was_set_back_is_given_what_it_lacks(rig: Rig) -> None:
         )
     fleet.start()
     rig.await_events("lot-a", 3, 60)
-    assert rig.stays("lot-a") == history(central)
+    rig.await_history("lot-a", central)

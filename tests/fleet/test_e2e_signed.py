@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fleet.rig import Rig, history
+from tests.fleet.rig import Rig
 from zparkd.config.schema import SecurityMode
 from zparkd.testbed.loopback import LoopbackCentral
 
@@ -31,7 +31,7 @@ def test_events_of_a_site_with_keys_are_taken_by_their_signatures(
     rig.uplink(central)
     enter(central, 5)
     rig.await_events("lot-a", 5)
-    assert rig.stays("lot-a") == history(central)
+    rig.await_history("lot-a", central)
     assert rig.rows("SELECT signs FROM sites") == [{"signs": True}]
     assert rig.rows("SELECT count(*) AS n FROM identities") == [{"n": 1}]
     assert rig.rows("SELECT count(*) AS n FROM events WHERE signature IS NULL") == [{"n": 0}]
@@ -55,7 +55,7 @@ def test_where_another_key_is_named_for_a_central_nothing_of_it_is_taken(
     keys.write_text(f'[lot-a]\ncentral-1 = "{central.public_key}"\n')
     rig.fleet("--keys", str(keys))
     rig.await_events("lot-a", 3, 60)
-    assert rig.stays("lot-a") == history(central)
+    rig.await_history("lot-a", central)
 
 
 def test_a_bad_file_of_keys_is_named_with_what_to_write(rig: Rig) -> None:
