@@ -18,6 +18,14 @@ def now(wall_ms: int, mono_ms: int = 0) -> Now:
     return Now(wall_ms, mono_ms)
 
 
+def trusted(ms: int) -> Stamp:
+    return Stamp(ms, marked=False, earliest_ms=ms)
+
+
+def guessed(ms: int, earliest_ms: int | None = None) -> Stamp:
+    return Stamp(ms, marked=True, earliest_ms=ms if earliest_ms is None else earliest_ms)
+
+
 @pytest.fixture
 def clock() -> Clock:
     """A clock whose last event was at T0, a moment before the start at mono 0."""
@@ -28,49 +36,49 @@ def clock() -> Clock:
 
 
 def test_a_wall_clock_that_nothing_speaks_against_is_used(clock: Clock) -> None:
-    assert clock.read(now(T0_MS + 5, 5)) == Stamp(T0_MS + 5, marked=False)
+    assert clock.read(now(T0_MS + 5, 5)) == trusted(T0_MS + 5)
 
 
 def test_a_wall_clock_that_steps_ahead_is_believed_where_nobody_knows_better(
     clock: Clock,
 ) -> None:
-    assert clock.read(now(T0_MS + DAY, 5)) == Stamp(T0_MS + DAY, marked=False)
+    assert clock.read(now(T0_MS + DAY, 5)) == trusted(T0_MS + DAY)
 
 
 def test_a_wall_clock_at_1970_is_the_last_event_plus_the_time_elapsed_and_marked(
     clock: Clock,
 ) -> None:
-    assert clock.read(now(0, 7_000)) == Stamp(T0_MS + 7_000, marked=True)
-    assert clock.read(now(-5, 8_000)) == Stamp(T0_MS + 8_000, marked=True)
+    assert clock.read(now(0, 7_000)) == guessed(T0_MS + 7_000)
+    assert clock.read(now(-5, 8_000)) == guessed(T0_MS + 8_000)
 
 
 def test_a_wall_clock_at_1970_with_no_event_yet_counts_from_the_release() -> None:
     clock = Clock(0, now(0))
-    assert clock.read(now(3_000, 3_000)) == Stamp(RELEASE_MS + 3_000, marked=True)
-    assert clock.read(now(RELEASE_MS - 1, 9)) == Stamp(RELEASE_MS + 9, marked=True)
-    assert clock.read(now(RELEASE_MS, 9)) == Stamp(RELEASE_MS, marked=False)
+    assert clock.read(now(3_000, 3_000)) == guessed(RELEASE_MS + 3_000)
+    assert clock.read(now(RELEASE_MS - 1, 9)) == guessed(RELEASE_MS + 9)
+    assert clock.read(now(RELEASE_MS, 9)) == trusted(RELEASE_MS)
 
 
 def test_a_wall_clock_beyond_all_calendars_is_not_used_either(clock: Clock) -> None:
-    assert clock.read(now(10**15, 7_000)) == Stamp(T0_MS + 7_000, marked=True)
+    assert clock.read(now(10**15, 7_000)) == guessed(T0_MS + 7_000)
 
 
 def test_a_wall_clock_before_the_last_event_is_not_used_and_time_goes_on(clock: Clock) -> None:
     clock.stamped(T0_MS + 60_000, now(T0_MS + 60_000, 60_000))
     back = T0_MS - 3_600_000
-    assert clock.read(now(back, 61_000)) == Stamp(T0_MS + 61_000, marked=True)
-    assert clock.read(now(back + 9_000, 70_000)) == Stamp(T0_MS + 70_000, marked=True)
+    assert clock.read(now(back, 61_000)) == guessed(T0_MS + 61_000, back)
+    assert clock.read(now(back + 9_000, 70_000)) == guessed(T0_MS + 70_000, back + 9_000)
 
 
 def test_a_wall_clock_that_is_right_again_is_used_again(clock: Clock) -> None:
     clock.read(now(0, 1_000))
-    assert clock.read(now(T0_MS + 2_000, 2_000)) == Stamp(T0_MS + 2_000, marked=False)
+    assert clock.read(now(T0_MS + 2_000, 2_000)) == trusted(T0_MS + 2_000)
 
 
 def test_a_wall_clock_a_moment_behind_the_last_event_goes_back_unmarked(clock: Clock) -> None:
     clock.stamped(T0_MS + 1_000, now(T0_MS + 1_000, 0))
-    assert clock.read(now(T0_MS, 10)) == Stamp(T0_MS, marked=False)
-    assert clock.read(now(T0_MS - 1, 10)) == Stamp(T0_MS + 1_010, marked=True)
+    assert clock.read(now(T0_MS, 10)) == trusted(T0_MS)
+    assert clock.read(now(T0_MS - 1, 10)) == guessed(T0_MS + 1_010, T0_MS - 1)
 
 
 # --- three clocks and more --------------------------------------------------------------------
@@ -81,13 +89,13 @@ def test_a_clock_off_by_more_than_the_bound_from_the_median_of_three_stamps_with
 ) -> None:
     clock.learn(now(T0_MS, 0), [-BOUND - 1, -BOUND - 1])
     assert clock.corrected
-    assert clock.read(now(T0_MS + 5, 5)) == Stamp(T0_MS + 5 - BOUND - 1, marked=False)
+    assert clock.read(now(T0_MS + 5, 5)) == trusted(T0_MS + 5 - BOUND - 1)
 
 
 def test_a_clock_within_the_bound_of_the_median_is_left_alone(clock: Clock) -> None:
     clock.learn(now(T0_MS, 0), [BOUND, BOUND])
     assert not clock.corrected
-    assert clock.read(now(T0_MS + 5, 5)) == Stamp(T0_MS + 5, marked=False)
+    assert clock.read(now(T0_MS + 5, 5)) == trusted(T0_MS + 5)
 
 
 def test_one_wrong_clock_of_three_moves_none_that_is_right(clock: Clock) -> None:
@@ -100,7 +108,7 @@ def test_with_one_peer_nobody_can_know_who_is_right(clock: Clock) -> None:
     clock.learn(now(T0_MS, 0), [DAY])
     clock.learn(now(T0_MS, 0), [])
     assert not clock.corrected
-    assert clock.read(now(T0_MS, 0)) == Stamp(T0_MS, marked=False)
+    assert clock.read(now(T0_MS, 0)) == trusted(T0_MS)
 
 
 def test_what_was_learned_is_kept_while_cut_off_whatever_the_wall_clock_does(
@@ -110,42 +118,42 @@ def test_what_was_learned_is_kept_while_cut_off_whatever_the_wall_clock_does(
     clock.learn(now(T0_MS, 1_000), [])
     clock.learn(now(T0_MS, 1_000), [5])
     for wall_ms in (0, T0_MS + 2_000, T0_MS + 9 * DAY):
-        assert clock.read(now(wall_ms, 2_000)) == Stamp(T0_MS + DAY + 2_000, marked=False)
+        assert clock.read(now(wall_ms, 2_000)) == trusted(T0_MS + DAY + 2_000)
 
 
 def test_a_clock_that_was_set_right_is_used_again(clock: Clock) -> None:
     clock.learn(now(T0_MS, 0), [DAY, DAY])
     clock.learn(now(T0_MS + DAY, 0), [3, -3])
     assert not clock.corrected
-    assert clock.read(now(T0_MS + DAY + 5, 5)) == Stamp(T0_MS + DAY + 5, marked=False)
+    assert clock.read(now(T0_MS + DAY + 5, 5)) == trusted(T0_MS + DAY + 5)
 
 
 def test_time_may_go_back_to_what_the_others_say(clock: Clock) -> None:
     clock.stamped(T0_MS + DAY, now(T0_MS + DAY, 0))
     clock.learn(now(T0_MS + DAY, 0), [-DAY, -DAY])
-    assert clock.read(now(T0_MS + DAY + 1_000, 1_000)) == Stamp(T0_MS + 1_000, marked=False)
+    assert clock.read(now(T0_MS + DAY + 1_000, 1_000)) == trusted(T0_MS + 1_000)
 
 
 def test_a_wall_clock_before_the_last_event_that_others_bear_out_is_used(clock: Clock) -> None:
     clock.stamped(T0_MS + DAY, now(T0_MS + DAY, 0))
     assert clock.read(now(T0_MS, 1_000)).marked
     clock.learn(now(T0_MS, 1_000), [15, -15])
-    assert clock.read(now(T0_MS + 500, 1_500)) == Stamp(T0_MS + 500, marked=False)
-    assert clock.read(now(T0_MS - DAY, 3_000)) == Stamp(T0_MS + 2_000, marked=True)
+    assert clock.read(now(T0_MS + 500, 1_500)) == trusted(T0_MS + 500)
+    assert clock.read(now(T0_MS - DAY, 3_000)) == guessed(T0_MS + 2_000, T0_MS - DAY)
 
 
 def test_three_clocks_at_1970_do_not_make_it_1970(clock: Clock) -> None:
     clock.learn(now(60_000, 1_000), [0, 0])
-    assert clock.read(now(60_000, 1_000)) == Stamp(T0_MS + 1_000, marked=True)
+    assert clock.read(now(60_000, 1_000)) == guessed(T0_MS + 1_000)
     clock.learn(now(T0_MS, 2_000), [60_000 - T0_MS, 60_000 - T0_MS])
-    assert clock.read(now(T0_MS + 2_000, 2_000)) == Stamp(T0_MS + 2_000, marked=False)
+    assert clock.read(now(T0_MS + 2_000, 2_000)) == trusted(T0_MS + 2_000)
 
 
 def test_of_an_even_number_of_clocks_the_lower_middle_one_counts(clock: Clock) -> None:
     clock.learn(now(T0_MS, 0), [-DAY, DAY, DAY])
     assert not clock.corrected
     clock.learn(now(T0_MS, 0), [-DAY, -DAY, DAY])
-    assert clock.read(now(T0_MS, 0)) == Stamp(T0_MS - DAY, marked=False)
+    assert clock.read(now(T0_MS, 0)) == trusted(T0_MS - DAY)
 
 
 # --- in a central -----------------------------------------------------------------------------

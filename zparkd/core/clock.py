@@ -32,10 +32,15 @@ class Now(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """A time stamp in ms; `marked` where no trusted clock made it."""
+    """A time stamp in ms; `marked` where no trusted clock made it.
+
+    `earliest_ms` is the earliest that it may be: what was seen well before that is late, whichever
+    clock is right.
+    """
 
     ms: int
     marked: bool
+    earliest_ms: int
 
 
 class Clock:
@@ -73,15 +78,22 @@ class Clock:
     def read(self, now: Now) -> Stamp:
         """The time to stamp an event with. May go back towards the truth, never stands still."""
         if self._truth_minus_mono_ms is not None:
-            return Stamp(now.mono_ms + self._truth_minus_mono_ms, marked=False)
+            return _trusted(now.mono_ms + self._truth_minus_mono_ms)
         if _possible(now.wall_ms) and now.wall_ms >= self._last_ms - limits.CLOCK_STEP_BACK_MS:
-            return Stamp(now.wall_ms, marked=False)
-        return Stamp(self._last_ms + now.mono_ms - self._last_mono_ms, marked=True)
+            return _trusted(now.wall_ms)
+        elapsed_ms = self._last_ms + now.mono_ms - self._last_mono_ms
+        # Behind the last event either the wall clock is wrong, or that event's time was.
+        earliest_ms = now.wall_ms if _possible(now.wall_ms) else elapsed_ms
+        return Stamp(elapsed_ms, marked=True, earliest_ms=min(earliest_ms, elapsed_ms))
 
     def stamped(self, ms: int, now: Now) -> None:
         """An event was stamped with this: the base of what comes when the wall clock fails."""
         self._last_ms = ms
         self._last_mono_ms = now.mono_ms
+
+
+def _trusted(ms: int) -> Stamp:
+    return Stamp(ms, marked=False, earliest_ms=ms)
 
 
 def _possible(ms: int) -> bool:

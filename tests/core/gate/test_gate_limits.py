@@ -67,6 +67,21 @@ def test_a_manual_open_that_comes_too_late_is_not_opened(central: Driven) -> Non
     assert central.events() == []
 
 
+@pytest.mark.parametrize(
+    ("wall_ms", "earliest_ms"), [(0, T0_MS), (T0_MS - HOUR_S * 1000, T0_MS - HOUR_S * 1000)]
+)
+def test_without_a_trusted_clock_what_is_late_by_each_clock_that_may_be_right_is_too_late(
+    central: Driven, wall_ms: int, earliest_ms: int
+) -> None:
+    assert success(central.open("edge-2", "30F99999"))
+    central.wall_ms = wall_ms
+    assert code(central.open(captured_ms=earliest_ms - 30_001, request_id="late")) == "too_late"
+    assert success(central.open(captured_ms=earliest_ms - 30_000, request_id="r"))
+    event = central.last()
+    assert event.facts is not None
+    assert event.facts.marked
+
+
 def test_a_detection_is_never_too_late(central: Driven) -> None:
     assert success(central.detect(captured_ms=T0_MS - HOUR_S * 1000))
 
@@ -75,7 +90,7 @@ def test_a_camera_whose_clock_is_ahead_is_never_too_late(central: Driven) -> Non
     assert success(central.open(captured_ms=T0_MS + HOUR_S * 1000))
 
 
-def test_nothing_is_too_late_by_a_clock_that_is_not_trusted() -> None:
+def test_where_neither_camera_nor_central_knows_the_time_nothing_is_too_late() -> None:
     central = Driven(wall_ms=0)
     assert success(central.open(captured_ms=1_000))
 

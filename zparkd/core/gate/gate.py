@@ -7,7 +7,7 @@ gets the same answer.
 
 from typing import NamedTuple
 
-from zparkd.core.clock import site_time
+from zparkd.core.clock import RELEASE_MS, site_time
 from zparkd.core.events.event import Event, Kind
 from zparkd.core.gate import limits
 from zparkd.core.gate.requests import Code, Refusal, RequestType, bad
@@ -165,9 +165,11 @@ def _check_staff(found: Resolved) -> None:
 def _too_late(found: Resolved) -> Refuse | None:
     """The refusal to open for what was seen too long ago; a vehicle is recorded as seen, once."""
     captured_ms = found.request.captured_ms
-    if captured_ms is None or found.time.marked:
+    if captured_ms is None:
         return None
-    age_ms = found.time.ms - captured_ms
+    if found.time.marked and captured_ms < RELEASE_MS:
+        return None  # neither the camera nor we know the time: there is nothing to compare
+    age_ms = found.time.earliest_ms - captured_ms
     if age_ms <= limits.CAPTURE_AGE_MS:
         return None
     if found.vehicle is None:
