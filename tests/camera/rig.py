@@ -53,12 +53,13 @@ class Bridge:
         self.folder = folder
         self.config = folder / "camera.toml"
         self.log = folder / "camera.log"
+        self.host = "127.0.0.1"
         self.port = free_ports(1)[0]
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "cameras.d").mkdir(parents=True)
         self.config.write_text(f'listen = "127.0.0.1:{self.port}"\noutbox = "outbox.db"\n')
 
-    def lane(self, name: str, centrals: list[str], barrier: str = "", **keys: object) -> None:
+    def lane(self, name: str, centrals: list[str] | str, barrier: str = "", **keys: object) -> None:
         """Write the file of a lane; `barrier` is TOML of further sections."""
         said: dict[str, object] = {
             "edge_id": name,
@@ -130,7 +131,7 @@ class Bridge:
         method: str = "POST",
     ) -> tuple[int, bytes]:
         """Send a message as a camera does; status and body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
         try:
             said = {"Content-Type": content_type, **(headers or {})}
             connection.request(method, f"/{lane}", body, said)
@@ -141,7 +142,7 @@ class Bridge:
 
     def status(self) -> dict[str, Any]:
         """What `/-/status` shows, by lane."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
         try:
             connection.request("GET", "/-/status")
             shown = json.loads(connection.getresponse().read())

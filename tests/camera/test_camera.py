@@ -9,8 +9,11 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import Bridge, hikvision, now_ms
+from tests.support.harness import QUICK, zparkctl
 from zparkd.config.load import SecurityMode
+from zparkd.config.values import is_loopback
 from zparkd.testbed.loopback import LoopbackSite, new_key, wait_for
+from zparkd.transport.addresses import own_addresses
 
 
 def http_barrier(relay: Relay) -> str:
@@ -261,3 +264,39 @@ def test_what_no_central_answered_survives_the_power_and_is_told_in_order_as_see
             "SELECT sealed FROM events WHERE kind = 'VEHICLE_SEEN' ORDER BY at"
         ).fetchall()
     assert [json.loads(sealed)["plate_id"] for (sealed,) in rows] == plates
+
+
+def test_a_lane_that_joined_by_a_token_needs_no_other_key(
+    folder: Path, bridge: Bridge, relay: Relay
+) -> None:
+    with LoopbackSite(folder / "keyed", 1, more=QUICK, mode=SecurityMode.CURVE) as site:
+        site.start()
+        [central] = site.centrals
+        token = zparkctl(central.config, "invite", "--edge", "in-1", "--direction", "ENTRY")
+        file = bridge.folder / "cameras.d" / "in-1.json"
+        done = zparkctl(central.config, "join", token.stdout.strip(), "--edge-file", str(file))
+        assert done.returncode == 0, done.stderr
+        bridge.lane("in-1", "in-1.json", http_barrier(relay))
+        bridge.start()
+        bridge.send("in-1", hikvision("29A-123.45"))
+        wait_for("the barrier opened", lambda: relay.opened == ["/open"])
+        [stay] = central.history()
+        assert (stay["plate_id"], stay["edge_id"]) == ("29A12345", "in-1")
+        # The lane's key is that of the join, so nobody else speaks for it.
+        assert central.status()["edges"][0]["edge_id"] == "in-1"
+
+
+def test_status_and_pictures_are_shown_to_this_machine_by_whichever_address_it_asks(
+    bridge: Bridge,
+) -> None:
+    own = [one for one in own_addresses() if not is_loopback(one) and ":" not in one]
+    if not own:
+        pytest.skip("this machine has no address but loopback")
+    bridge.lane("in-1", ["tcp://127.0.0.1:9"])
+    bridge.config.write_text(
+        f'listen = "{own[0]}:{bridge.port}"\noutbox = "outbox.db"\n', encoding="utf-8"
+    )
+    bridge.host = own[0]
+    bridge.start()
+    done = bridge.run("status")
+    assert (done.returncode, "in-1" in done.stdout) == (0, True), done.stderr

@@ -1,10 +1,12 @@
 """The files of zparkd-camera: what they come to, and what each fault is told as."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from tests.camera.rig import ROOT, Bridge
 from zparkd.camera.barriers import BarrierKind
@@ -170,3 +172,51 @@ def test_the_sample_of_a_section_is_good(bridge: Bridge, source: str, section: s
     body = tail.partition("\n\n")[0].replace("#", "").replace('credentials_file = "in-1.mqtt"', "")
     lane_file(bridge, head.replace('"hikvision"\n', f'"{source}"\n') + f"[{section}]\n{body}\n")
     assert load(bridge.config).lanes[0].source == source
+
+
+def of_join(bridge: Bridge, edge_id: str = "e", centrals: int = 2) -> Path:
+    """A file as `zparkctl join --edge-file` leaves it."""
+    public, secret = (key.decode() for key in zmq.curve_keypair())
+    rows = [
+        {"id": f"central-{n}", "endpoint": f"tcp://10.0.0.{n}:9002", "public_key": public}
+        for n in range(1, centrals + 1)
+    ]
+    file = bridge.folder / "cameras.d" / "in-1.json"
+    kept = {"v": 1, "edge_id": edge_id, "site": "lot-a", "secret_key": secret, "centrals": rows}
+    file.write_text(json.dumps(kept))
+    file.chmod(0o600)
+    return file
+
+
+OF_JOIN = LEAST.replace('["tcp://127.0.0.1:9002"]', '"in-1.json"') + 'allow = ["10.0.0.9"]\n'
+
+
+def test_the_file_of_a_join_says_where_the_centrals_are_and_what_their_keys_are(
+    bridge: Bridge,
+) -> None:
+    file = of_join(bridge)
+    lane_file(bridge, OF_JOIN)
+    [lane] = load(bridge.config).lanes
+    assert lane.centrals == ("tcp://10.0.0.1:9002", "tcp://10.0.0.2:9002")
+    assert len(lane.public_keys) == 2
+    assert lane.joined == file
+    assert lane.secret_key_file is None
+
+
+def test_a_file_of_a_join_that_can_t_be_used_is_told_with_the_way_out(bridge: Bridge) -> None:
+    lane_file(bridge, OF_JOIN)
+    file = bridge.folder / "cameras.d" / "in-1.json"
+    assert faults(bridge) == [
+        f"cameras.d/in-1.toml:2: centrals: {file}: no such file;"
+        f" make it: zparkctl join TOKEN --edge-file {file}"
+    ]
+    of_join(bridge, centrals=0)
+    assert "its join was cut off; give the same zparkctl join again" in faults(bridge)[0]
+    file.write_text("{")
+    assert "is no file of a camera that joined" in faults(bridge)[0]
+    of_join(bridge, edge_id="another")
+    assert 'in-1.toml:1: edge_id: "e" is not who joined' in faults(bridge)[0]
+    assert 'write edge_id = "another"' in faults(bridge)[0]
+    of_join(bridge)
+    lane_file(bridge, OF_JOIN + 'secret_key_file = "x.key"\n')
+    assert "secret_key_file: has no meaning beside the file of a join" in faults(bridge)[0]

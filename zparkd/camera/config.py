@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from zparkd.camera.barriers import BarrierConfig, BarrierKind
@@ -25,6 +25,7 @@ from zparkd.camera.config_values import (
 from zparkd.camera.read import Travel
 from zparkd.camera.secret_files import Secret, read_secret
 from zparkd.camera.sources import DECODERS, Decode, Source, frigate, mapped
+from zparkd.client import edge_file
 from zparkd.config.schema import Key
 from zparkd.config.toml import ConfigError, Fault, read, shown, unreadable
 from zparkd.config.toml import Source as File
@@ -62,7 +63,8 @@ class LaneConfig:
     """One lane: its name, who it is at the site, and what its camera and barrier speak.
 
     `direction` is what the lane does, or what each way of travel means; None where centrals
-    decide. Times are in seconds; `sure` is a confidence from 0 to 1.
+    decide. Times are in seconds; `sure` is a confidence from 0 to 1. `joined` is the file that a
+    join wrote; then it holds the key.
     """
 
     name: str
@@ -83,6 +85,7 @@ class LaneConfig:
     silent_after_s: float
     secret_key_file: Path | None
     public_keys: tuple[str, ...]
+    joined: Path | None
     barrier: BarrierConfig
     mqtt: Mqtt | None
 
@@ -179,7 +182,7 @@ def _lane(file: File) -> LaneConfig | None:
             '"frigate" needs the Python library paho-mqtt, which is not installed;'
             " pip install paho-mqtt",
         )
-    centrals, keys, key_file = _centrals(file, got, base)
+    centrals, keys, key_file, joined = _centrals(file, got, base)
     credentials = None
     if mqtt and mqtt.get("credentials_file"):
         credentials = _secret(
@@ -206,6 +209,7 @@ def _lane(file: File) -> LaneConfig | None:
         silent_after_s=got["silent_after_s"],
         secret_key_file=key_file,
         public_keys=keys,
+        joined=joined,
         barrier=barrier,
         mqtt=Mqtt(mqtt["host"], mqtt["port"], mqtt["topic"], mqtt["camera"], credentials)
         if mqtt
@@ -234,20 +238,24 @@ def _decoder(
     ).decode
 
 
-def _centrals(
-    file: File, got: Mapping[str, Any], base: Path
-) -> tuple[tuple[str, ...], tuple[str, ...], Path | None]:
-    """The centrals' addresses, their public keys, and the file of our own key."""
+class _Centrals(NamedTuple):
+    """Where a lane asks: addresses, the centrals' keys, the file of its own, or that of a join."""
+
+    endpoints: tuple[str, ...] = ()
+    public_keys: tuple[str, ...] = ()
+    secret_key_file: Path | None = None
+    joined: Path | None = None
+
+
+def _centrals(file: File, got: Mapping[str, Any], base: Path) -> _Centrals:
     centrals = got.get("centrals") or ()
-    if isinstance(centrals, Path):
-        file.fault(
-            ("centrals",),
-            f"{centrals} is no list; a file of a join is not read by this version, write"
-            ' ["tcp://192.168.1.101:9002"]',
-        )
-        return (), (), None
     keys = got.get("public_keys", ())
     secret = got.get("secret_key_file")
+    if isinstance(centrals, Path):
+        for name in ("public_keys", "secret_key_file"):
+            if name in file.table:
+                file.fault((name,), "has no meaning beside the file of a join; remove it")
+        return _of_join(file, base / centrals, got.get("edge_id"))
     if bool(keys) != (secret is not None):
         file.fault(
             ("public_keys",),
@@ -259,7 +267,31 @@ def _centrals(
             ("public_keys",),
             f"has {len(keys)} keys for {len(centrals)} centrals; write one for each, in order",
         )
-    return centrals, keys, base / secret if secret else None
+    return _Centrals(centrals, keys, base / secret if secret else None)
+
+
+def _of_join(file: File, joined: Path, edge_id: str | None) -> _Centrals:
+    """What the file says that `zparkctl join --edge-file` wrote; its faults are noted."""
+    try:
+        camera = edge_file.kept(joined)
+    except FileNotFoundError:
+        write = "make it: zparkctl join TOKEN --edge-file"
+        file.fault(("centrals",), f"{joined}: no such file; {write} {joined}")
+        return _Centrals()
+    except OSError as error:
+        file.fault(
+            ("centrals",), f"{joined}: {error.strerror}; let the user of zparkd-camera read it"
+        )
+        return _Centrals()
+    except ValueError as error:
+        file.fault(("centrals",), str(error))
+        return _Centrals()
+    if edge_id is not None and camera.edge_id != edge_id:
+        file.fault(
+            ("edge_id",),
+            f'"{edge_id}" is not who joined with {joined}; write edge_id = "{camera.edge_id}"',
+        )
+    return _Centrals(camera.centrals, camera.public_keys, joined=joined)
 
 
 def _barrier(file: File, table: object, base: Path) -> BarrierConfig | None:

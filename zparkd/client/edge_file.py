@@ -79,6 +79,14 @@ def joined(token: str, file: Path) -> Camera:
     return _camera(kept)
 
 
+def kept(file: Path) -> Camera:
+    """The camera of a file whose join is done. Raises ValueError and OSError."""
+    found = read(file)
+    if not found.centrals:
+        raise ValueError(f"{file}: its join was cut off; give the same zparkctl join again")
+    return _camera(found)
+
+
 def read(file: Path) -> _Kept:
     """What a file keeps. Raises ValueError and OSError."""
     try:

@@ -132,8 +132,15 @@ def _asked(request: Request) -> Asked:
 
 
 def _is_local(request: Request) -> bool:
+    """Whether this machine asks: over loopback, or from the very address that is asked."""
+    server = request.scope.get("server")
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        if request.client is None:
+            return False
+        host = ipaddress.ip_address(request.client.host)
+        return host.is_loopback or (
+            server is not None and host == ipaddress.ip_address(str(server[0]))
+        )
     except ValueError:
         return False
 

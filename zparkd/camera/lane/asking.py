@@ -20,10 +20,14 @@ class Centrals:
     def __init__(self, lane: LaneConfig) -> None:
         """Connects nowhere yet. Raises ValueError or OSError where the lane's key can't be had."""
         tries = max(1, len(lane.centrals))
+        timeout_s = max(_TRY_AT_LEAST_S, DEADLINE_S / tries)
+        if lane.joined is not None:
+            self._edge = EdgeClient.join("", lane.joined, timeout_s=timeout_s, attempts=1)
+            return
         self._edge = EdgeClient(
             lane.edge_id,
             lane.centrals,
-            timeout_s=max(_TRY_AT_LEAST_S, DEADLINE_S / tries),
+            timeout_s=timeout_s,
             attempts=1,
             secret_key_file=lane.secret_key_file,
             public_keys=lane.public_keys,
