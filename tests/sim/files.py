@@ -23,12 +23,15 @@ class Found(NamedTuple):
 
     `damage` is what SQLite finds wrong with the database. `marked` is the newest event of its own
     that the mark beside it knows of, as epoch and seq, `held` how much is here of that epoch;
-    None where the mark is of another database, or there is none.
+    None where the mark is of another database, or there is none. `was` and `is_here` are the same
+    of what this very database held, which is less where it is an older copy.
     """
 
     damage: str | None
     marked: tuple[int, int] | None = None
     held: int = 0
+    was: tuple[int, int] | None = None
+    is_here: int = 0
 
 
 class Files:
@@ -41,13 +44,23 @@ class Files:
         self._others: list[sqlite3.Connection] = []
         self._mark: bytes | None = None
 
-    def marked(self) -> tuple[str, int, int] | None:
-        """What the mark says: of which database, and its newest event as epoch and seq."""
+    def marked(self) -> tuple[str, tuple[int, int], tuple[int, int]] | None:
+        """What the mark says: of which database, and its newest event as epoch and seq.
+
+        Then the newest that this very database held.
+        """
         try:
             words = commit_record.path_of(self.path).read_text().split()
         except OSError:
             return None
-        return (words[2], int(words[3]), int(words[4])) if len(words) == 6 else None
+        if len(words) not in (6, 8):
+            return None
+        newest, *copied = zip(map(int, words[3::3]), map(int, words[4::3]), strict=True)
+        return words[2], newest, copied[0] if copied else newest
+
+    def opened(self) -> None:
+        """The database is in use: what its mark says now is on the disk, what comes may not be."""
+        self._mark = commit_record.path_of(self.path).read_bytes()
 
     def look(self, central: str) -> Found:
         """Look at a copy, so that nothing is touched."""
@@ -71,10 +84,11 @@ class Files:
         mark = self.marked()
         if mark is None or mark[0] != identity:
             return Found(None)
-        row = connection.execute(
-            "SELECT head FROM streams WHERE origin=? AND epoch=?", (central, mark[1])
-        ).fetchone()
-        return Found(None, mark[1:], row[0] if row is not None else 0)
+        heads = dict(
+            connection.execute("SELECT epoch, head FROM streams WHERE origin=?", (central,))
+        )
+        _, newest, was = mark
+        return Found(None, newest, heads.get(newest[0], 0), was, heads.get(was[0], 0))
 
     def put(self, image: bytes) -> None:
         """The database becomes this one; the mark of the last stays, as beside a restored copy."""
@@ -102,7 +116,6 @@ class Files:
         self.folder.crash(chance)
         if self._mark is not None and chance.random() < 0.3:
             note.write_bytes(self._mark)  # nobody waited for it
-        self._mark = files.get(note)
 
     def lock(self) -> None:
         """Another process writes to the database, if it can, until `unlock`."""

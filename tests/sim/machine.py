@@ -386,6 +386,7 @@ class Machine:
         here = self.files.look(self.id)
         try:
             disk = Disk.on_file(self, self.files.path)
+            self.files.opened()
             self._looked_well(disk, here)
             return disk
         except Damaged as found:
@@ -404,7 +405,8 @@ class Machine:
         missing = disk.missing()
         told = (missing.epoch, missing.seq, missing.held) if missing is not None else None
         lacks = here.marked is not None and here.held < here.marked[1]
-        if lacks and self.rotten and self._had(*here.marked):
+        cut = here.was is not None and here.is_here < here.was[1]
+        if cut and self.rotten and self._had(*here.was):
             breaks(f"{self.name} opens a damaged database: it lacks the end of its log")
         if here.marked is not None and not self.rotten:
             right = (*here.marked, here.held) if lacks else None
@@ -424,7 +426,7 @@ class Machine:
         own = [(stream.epoch, head) for stream, head in heads if stream.origin == self.id]
         right = max([self._mark_before, *own])
         said = self.files.marked()
-        if right[1] and (said is None or said[1:] != right):
+        if right[1] and (said is None or said[1] != right):
             self.world.ledger.breaks(f"{self.name}: its mark says {said}, not {right}")
 
     def rot(self, chance: Random) -> None:

@@ -2,8 +2,11 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zparkd.storage.commit_record import Mark, Said, path_of, read_mark
 
@@ -34,6 +37,39 @@ def test_an_older_event_that_comes_back_changes_nothing(database: Path) -> None:
     mark.committed(6, 100)
     assert read_mark(database) == SAID
     mark.close()
+
+
+def test_beside_an_older_copy_it_says_how_far_that_is_until_all_is_back(database: Path) -> None:
+    mark = Mark(database, SAID._replace(copied=(7, 1)))
+    assert read_mark(database) == SAID._replace(copied=(7, 1))
+    mark.committed(7, 2)
+    assert read_mark(database) == SAID._replace(copied=(7, 2))
+    mark.committed(7, 3)
+    assert read_mark(database) == SAID
+    mark.close()
+
+
+def test_what_an_older_copy_records_itself_is_its_newest(database: Path) -> None:
+    mark = Mark(database, SAID._replace(copied=(7, 1)))
+    mark.committed(9, 1)
+    assert read_mark(database) == SAID._replace(epoch=9, seq=1)
+    mark.close()
+
+
+@given(
+    st.builds(
+        Said,
+        st.binary(min_size=16, max_size=16).map(bytes.hex),
+        st.integers(0, 10**16 - 1),
+        st.integers(0, 10**13 - 1),
+        st.booleans(),
+        st.none() | st.tuples(st.integers(0, 10**16 - 1), st.integers(0, 10**13 - 1)),
+    )
+)
+def test_what_is_written_is_read(said: Said) -> None:
+    with TemporaryDirectory() as folder:
+        Mark(Path(folder) / "zparkd.db", said).close()
+        assert read_mark(Path(folder) / "zparkd.db") == said
 
 
 def test_a_stop_in_good_order_is_noted(database: Path) -> None:

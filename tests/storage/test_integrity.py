@@ -161,6 +161,50 @@ def test_what_an_older_copy_lacks_is_known_also_after_the_next_start(tmp_path: P
         assert (missing.seq, missing.held) == (40, 15)
 
 
+def put_back(folder: Path) -> list[Event]:
+    """A copy of a database as it was after 15 events, beside the mark of one that has 40."""
+    events = life(Book(), 20)
+    ran = folder / "ran"
+    ran.mkdir()
+    with closing(opened(ran)) as store:
+        keep(store, *events[:15])
+        copied(store, folder, ("", "-wal"))
+        keep(store, *events[15:])
+        copied(store, folder, (".mark",))
+    return events
+
+
+def test_a_power_cut_while_an_older_copy_catches_up_is_no_damage(tmp_path: Path) -> None:
+    events, cut = put_back(tmp_path), tmp_path / "cut"
+    with closing(opened(tmp_path)) as store:
+        keep(store, *events[15:17])
+        copied(store, cut)
+    with (cut / "zparkd.db-wal").open("r+b") as log:
+        log.seek(live_bytes(cut / "zparkd.db-wal"))
+        log.write(b"\x99" * 1000)  # a commit that was under way
+    with closing(opened(cut)) as store:
+        assert store.missing() == Missing(events[0].position.epoch, 40, 17)
+
+
+def test_a_log_that_lost_its_end_while_an_older_copy_catches_up_is_damage(tmp_path: Path) -> None:
+    events, cut = put_back(tmp_path), tmp_path / "cut"
+    with closing(opened(tmp_path)) as store:
+        keep(store, *events[15:30])
+        copied(store, cut)
+    cut_short(cut / "zparkd.db-wal")
+    with pytest.raises(Damaged, match=r"the end of zparkd\.db-wal can't be read.* events"):
+        opened(cut)
+
+
+def test_an_older_copy_that_caught_up_lacks_nothing_after_the_next_start(tmp_path: Path) -> None:
+    events = put_back(tmp_path)
+    with closing(opened(tmp_path)) as store:
+        keep(store, *events[15:])
+    assert path_of(tmp_path / "zparkd.db").read_text().split()[5:] == ["running"]
+    with closing(opened(tmp_path)) as store:
+        assert store.missing() is None
+
+
 def test_another_database_in_its_place_is_told_from_an_older_copy(cut: Path) -> None:
     for part in ("", "-wal"):
         (cut / f"zparkd.db{part}").unlink()

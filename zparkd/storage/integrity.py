@@ -54,8 +54,12 @@ def look(
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return None  # new, or not ours
-        missing = _missing(connection, central, said)
-        reason = _lost_tail(path, missing) or _newest(connection) or _form(connection, said)
+        if said is not None and _identity(connection) != said.database:
+            said = None  # of another database
+        missing = _missing(connection, central, said.newest) if said is not None else None
+        # What was missing already when this copy was put back was never in its log.
+        gone = _missing(connection, central, said.held) if said is not None else None
+        reason = _lost_tail(path, gone) or _newest(connection) or _form(connection, said)
     except (sqlite3.Error, *_NO_VALUE) as fault:
         unreadable = isinstance(fault, _NO_VALUE) or code_of(fault) == sqlite3.SQLITE_ERROR
         if not (is_damage(fault) or unreadable):
@@ -66,16 +70,21 @@ def look(
     return missing
 
 
-def _missing(connection: sqlite3.Connection, central: str, said: Said | None) -> Missing | None:
-    """What the mark knows of and the database does not; None also for a mark of another one."""
-    identity = connection.execute("SELECT value FROM meta WHERE key = 'database'").fetchone()
-    if said is None or identity is None or identity[0] != said.database:
-        return None
+def _identity(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'database'").fetchone()
+    return str(row[0]) if row is not None else None
+
+
+def _missing(
+    connection: sqlite3.Connection, central: str, known: tuple[int, int]
+) -> Missing | None:
+    """What the mark knows of, up to this epoch and seq, and the database does not."""
+    epoch, seq = known
     row = connection.execute(
-        "SELECT head FROM streams WHERE origin = ? AND epoch = ?", (central, said.epoch)
+        "SELECT head FROM streams WHERE origin = ? AND epoch = ?", (central, epoch)
     ).fetchone()
     held = row[0] if row is not None else 0
-    return Missing(said.epoch, said.seq, held) if held < said.seq else None
+    return Missing(epoch, seq, held) if held < seq else None
 
 
 def _lost_tail(path: Path, missing: Missing | None) -> str | None:

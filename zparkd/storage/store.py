@@ -82,6 +82,9 @@ class Store:
             for pragma in _PRAGMAS:
                 self._run(pragma)
             self._remember(central_id, site)
+            if path != _IN_MEMORY:  # before all else is written: see Said.copied
+                self._mark = Mark(path, self._said_from(said))
+                self._file = database_file.identity(path)
             self.set_timezone(timezone)
             rereading.compare(self._connection)
             self._streams = Streams(self._connection)
@@ -96,9 +99,6 @@ class Store:
                 self._connection, self.members, self._projection, self.reference
             )
             self._peer_notes = PeerNotes(self._connection, self._begin)
-            if path != _IN_MEMORY:
-                self._mark = Mark(path, self._said_from(said))
-                self._file = database_file.identity(path)
         except BaseException as fault:
             self.close()
             if is_damage(fault):
@@ -131,21 +131,16 @@ class Store:
 
     def _said_from(self, said: Said | None) -> Said:
         """The mark to begin with: what an earlier one says goes on counting for this database."""
-        row = self._run("SELECT value FROM meta WHERE key = 'database'").fetchone()
-        epoch, seq = self._own_newest()
-        if said is not None and said.database == row[0]:
-            epoch, seq = max((epoch, seq), (said.epoch, said.seq))
-        self._is_new = said is not None and said.database != row[0]
-        return Said(row[0], epoch, seq, stopped=False)
-
-    def _own_newest(self) -> tuple[int, int]:
-        """Epoch and head of this central's newest stream here; 0 and 0 where there is none."""
-        own = (
-            (stream.epoch, head)
-            for stream, head in self.heads.items()
-            if stream.origin == self._central
-        )
-        return max(own, default=(0, 0))
+        (database,) = self._run("SELECT value FROM meta WHERE key = 'database'").fetchone()
+        own = self._run(
+            "SELECT epoch, head FROM streams WHERE origin = ? ORDER BY epoch DESC LIMIT 1",
+            (self._central,),
+        ).fetchone()
+        here = own or (0, 0)
+        self._is_new = said is not None and said.database != database
+        epoch, seq = here if said is None or self._is_new else max(here, said.newest)
+        behind = here if here < (epoch, seq) else None
+        return Said(database, epoch, seq, stopped=False, copied=behind)
 
     def set_timezone(self, timezone: str) -> None:
         """Show times in this zone from now on."""
