@@ -25,6 +25,7 @@ class _Where(NamedTuple):
 
 
 COMMANDS = {
+    "audit": _Where("zparkd.cli.commands.look.audit", "audit", "Who did what, when and why."),
     "backup": _Where(
         "zparkd.cli.commands.upkeep.backup", "backup", "Copy the database while all goes on."
     ),

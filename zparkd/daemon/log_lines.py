@@ -5,6 +5,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 
 from collections.abc import Iterable, Iterator
 
+from zparkd.core.audit import act_of
 from zparkd.core.events.event import Event, Facts, Kind, event_id
 from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
 from zparkd.core.gate import old_stays
@@ -47,7 +48,7 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
             assert event.reference is not None
             yield OF_KIND[Kind(event.kind)], _of_reference(event.reference) | _by(event.reference)
             continue
-        fields: dict[str, object] = {"edge": facts.edge_id} | _by(facts)
+        fields: dict[str, object] = {"edge": facts.edge_id} | _by(facts) | _act(event)
         if event.vehicle is not None:
             fields["camera_type"], fields["plate"] = event.vehicle
             fields["event_id"] = _id_of_stay(event)
@@ -79,6 +80,17 @@ def _by(said: Facts | Reference) -> dict[str, object]:
     if isinstance(said, JoinRefused) or said.by is None:
         return {}
     return {"by": str(said.by)}
+
+
+def _act(event: Event) -> dict[str, object]:
+    """Who had it opened by force or by hand, and why."""
+    act = act_of(event)
+    if act is None:
+        return {}
+    fields: dict[str, object] = {"by": act.who}
+    if act.forced and event.kind != Kind.MANUAL:
+        fields["forced"] = True
+    return fields if act.why is None else fields | {"reason": act.why}
 
 
 def _change(removed: bool) -> str:

@@ -90,14 +90,25 @@ def put(entries: Iterable[tuple[Message, Mapping[str, object]]]) -> None:
         for message, fields in entries:
             id, level, text = message.value
             text = text.format_map(fields)
-            if "by" in fields:
-                text += f", by {fields['by']}"
+            text += _told(fields)
             if _journal is not None:
                 _journal.tell(text, level, {"message_id": id, **fields})
             else:
                 lines.append(f"{when} {level: <8} {text}\n")
         sys.stderr.write("".join(lines))
         sys.stderr.flush()
+
+
+def _told(fields: Mapping[str, object]) -> str:
+    """Who did it, and why, where that is said of an act of a person; in one line."""
+    text = ", by force" if fields.get("forced") else ""
+    if "by" in fields:
+        text += f", by {fields['by']}"
+    if "reason" in fields:
+        text += f": {fields['reason']}"
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return text
 
 
 def trace(fault: BaseException) -> str:

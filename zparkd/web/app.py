@@ -13,7 +13,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from zparkd.web.api import conflicts, edge, history, members, p2p, pages, tariff, traffic, vehicles
+from zparkd.web.api import (
+    audit,
+    conflicts,
+    edge,
+    events,
+    history,
+    members,
+    p2p,
+    pages,
+    tariff,
+    traffic,
+    vehicles,
+)
 from zparkd.web.api.health import healthz, readyz
 from zparkd.web.api.metrics import metrics
 from zparkd.web.api.openapi import openapi
@@ -50,10 +62,12 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("GET", "/api/parking/history", _SEE, history.history),
     ("GET", "/api/parking/vehicles/{plate_id}", _SEE, vehicles.vehicle),
     ("GET", "/api/parking/traffic", _SEE, traffic.traffic),
+    ("GET", "/api/audit", _SEE, audit.audit),
     ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
     ("GET", "/api/tariff", _SEE, tariff.show),
     ("PUT", "/api/tariff", _RULE, tariff.set_),
     ("POST", "/api/tariff/quote", _SEE, tariff.quote),
+    ("GET", "/api/events", _SEE, events.events),
     ("GET", "/api/stream", _SEE, stream),
     ("GET", "/metrics", _SEE, metrics),
     ("GET", "/healthz", None, healthz),

@@ -59,6 +59,16 @@ def arrived(
     return [Arrival(*row) for row in rows]
 
 
+def arrived_last(connection: sqlite3.Connection, limit: int) -> list[Arrival]:
+    """The `limit` events that arrived last, the last one first."""
+    rows = connection.execute(
+        "SELECT a.no, e.skeleton, e.sealed FROM arrivals a JOIN events e ON e.at = a.at"
+        " ORDER BY a.no DESC LIMIT ?",
+        (limit,),
+    )
+    return [Arrival(*row) for row in rows]
+
+
 def passed_since(connection: sqlite3.Connection, since_ms: int) -> Passed:
     """How many came and went since a moment, among the newest 20,000 events."""
     return Passed(*connection.execute(_SINCE, (since_ms,)).fetchone())

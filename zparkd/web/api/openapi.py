@@ -229,6 +229,19 @@ PATHS: dict[str, dict[str, _Operation]] = {
             _query("by", {"type": "string", "enum": ["hour", "gate", "type"]}, "What a row is."),
         )
     },
+    "/api/audit": {
+        "get": _operation(
+            "Who did what, when and why, newest first.",
+            _says(audit=_list("Act")),
+            _query("since", _MOMENT, "Not before this: site time, a day or a second."),
+            _TO,
+            _query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
+                "At most this many.",
+            ),
+        )
+    },
     "/api/conflicts": {
         "get": _operation(
             "What a person should look at, newest first.",
@@ -252,6 +265,22 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/tariff/quote": {
         "post": _operation(
             "What a stay would cost.", _ref("Quote"), body=_ref("QuoteRequest"), no=(413, 422)
+        )
+    },
+    "/api/events": {
+        "get": _operation(
+            "The events that arrived here last, newest first, as the stream tells them.",
+            _says(events=_list("StreamEvent")),
+            _query(
+                "limit",
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": limits.WEB_EVENTS_RESUMED,
+                    "default": 50,
+                },
+                "At most this many.",
+            ),
         )
     },
     "/api/stream": {

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from zparkd.core import limits
+from zparkd.core.audit import act_of
 from zparkd.core.clock import site_time
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Kind, read
@@ -185,7 +186,7 @@ def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> dict[str
         event = read(skeleton, sealed)
     except ProtocolError:  # kept for other readers
         return {"id": number, "kind": None}
-    facts, personal = event.facts, event.personal
+    facts, personal, act = event.facts, event.personal, act_of(event)
     return {
         "id": number,
         "kind": event.kind,
@@ -200,6 +201,9 @@ def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> dict[str
         "fee": facts.fee if facts is not None else None,
         "currency": facts.currency if facts is not None else None,
         "status": _STATUS_OF.get(Kind(event.kind)) if event.kind in set(Kind) else None,
+        "forced": act is not None and act.forced,
+        "who": act.who if act is not None else None,
+        "why": act.why if act is not None else None,
     }
 
 

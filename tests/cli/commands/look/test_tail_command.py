@@ -99,18 +99,15 @@ def test_each_event_is_a_line_of_json_until_it_is_interrupted(
 def test_people_see_columns_with_nothing_blank(central: LoopbackCentral, tmp_path: Path) -> None:
     with Tail(central, tmp_path / "out") as tail, central.edge("gate") as camera:
         (header,) = tail.wait_for("KIND")
-        assert header.split() == ["TIME", "KIND", "PLATE", "TYPE", "AT", "FEE"]
+        assert header.split() == ["TIME", "KIND", "PLATE", "TYPE", "AT", "FEE", "BY", "HAND"]
         tail.wait_until_it_hears()
         camera.open_barrier("30F-111.11", direction="ENTRY")
         (line,) = tail.wait_for("30F11111")
     assert line.index("30F11111") == header.index("PLATE")
-    assert line.split()[3:] == ["30F11111", "car", "central-1/gate", "none"]
-    assert tail.lines("BARRIER_MANUAL_OPEN")[0].split()[3:] == [
-        "none",
-        "none",
-        "central-1/gate",
-        "none",
-    ]
+    assert line.split()[3:] == ["30F11111", "car", "central-1/gate", "none", "none"]
+    by_hand = tail.lines("BARRIER_MANUAL_OPEN")[0]
+    assert by_hand.split()[3:7] == ["none", "none", "central-1/gate", "none"]
+    assert by_hand.endswith("forced by edge gate: a fire engine")
 
 
 def test_what_came_from_another_central_is_printed_in_the_order_of_arrival(

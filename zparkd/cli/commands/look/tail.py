@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.2
 _DAEMON_EVERY_S = 2.0
 _AT_ONCE = 1_000  # events read in one go
-_WIDTHS = (19, 23, 12, 10, 24)
-_HEADERS = ("TIME", "KIND", "PLATE", "TYPE", "AT", "FEE")
+_WIDTHS = (19, 23, 12, 10, 24, 8)
+_HEADERS = ("TIME", "KIND", "PLATE", "TYPE", "AT", "FEE", "BY HAND")
 
 
 @click.command(epilog="Example: zparkctl tail --json | jq .plate_id")
@@ -97,7 +97,9 @@ def _arriving(connection: Connection, daemon: _Daemon) -> "Iterator[Event]":
 
 def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
     """What an event says, for readers; what a kind does not say is null."""
-    facts, personal = event.facts, event.personal
+    from zparkd.core.audit import act_of
+
+    facts, personal, act = event.facts, event.personal, act_of(event)
     return {
         "type": event.kind,
         "source_central": event.position.origin,
@@ -117,6 +119,8 @@ def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
         "duration_s": facts.duration_s if facts is not None else None,
         "forced": facts is not None and facts.forced,
         "marked": facts is not None and facts.marked,
+        "who": act.who if act is not None else None,
+        "why": act.why if act is not None else None,
     }
 
 
@@ -134,7 +138,15 @@ def _words(event: dict[str, Any]) -> tuple[str, ...]:
     where = f"{event['source_central']}/{event['edge_id'] or NONE}"
     fields = (event["time"], event["type"], event["plate_id"], event["camera_type"], where)
     words = tuple(NONE if field is None else printable(str(field)) for field in fields)
-    return (*words, NONE if fee is None else f"{fee:,}")
+    return (*words, NONE if fee is None else f"{fee:,}", _by_hand(event))
+
+
+def _by_hand(event: dict[str, Any]) -> str:
+    """Who had it opened by force or by hand, or changed the site, and why."""
+    if event["who"] is None:
+        return NONE
+    why = "" if event["why"] is None else f": {event['why']}"
+    return printable(f"{'forced by ' if event['forced'] else ''}{event['who']}{why}")
 
 
 def _line(words: tuple[str, ...]) -> str:

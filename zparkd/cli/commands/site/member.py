@@ -9,6 +9,7 @@ import click
 
 from zparkd.cli.commands.site.rotation import rotate
 from zparkd.cli.context import Exit, ask_daemon, fail, load_config, refuse
+from zparkd.cli.moments import site_ms
 from zparkd.cli.output import NONE, plural, print_json, table
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -112,7 +113,9 @@ def disown(file: Path, member: str, since: str | None, as_json: bool) -> None:
     Its events are kept, and stays, tariff, passes and staff are as if they had never been. That
     holds at all centrals while more of them say so than deny it; if it does not hold, exit 1.
     """
-    since_ms = _since(file, since, as_json=as_json) if since is not None else None
+    since_ms = (
+        site_ms(file, since, option="--since", as_json=as_json) if since is not None else None
+    )
     answer = _ask(file, "member.disown", member=member, since_ms=since_ms, as_json=as_json)
     _said(answer, holds=answer["disowned"], word="disowned", as_json=as_json)
 
@@ -240,17 +243,6 @@ def _ask(file: Path, command: str, *, as_json: bool, **arguments: object) -> _Ro
 
 def _zone(file: Path) -> tzinfo:
     return ZoneInfo(load_config(file).timezone)
-
-
-def _since(file: Path, text: str, *, as_json: bool) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f'{text!r} is no time; write one such as "2025-12-02 10:30:00"', param_hint="--since"
-        ) from None
-    zone = ZoneInfo(load_config(file, as_json=as_json).timezone)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
 
 
 def _time(row: _Row, zone: tzinfo) -> str:
