@@ -60,17 +60,23 @@ _POSTINST = """\
 #!/bin/sh
 set -e
 if [ "$1" = configure ]; then
-    if ! getent passwd zparkd >/dev/null; then
-        useradd --system --user-group --home-dir /var/lib/zparkd --no-create-home \\
-            --shell /usr/sbin/nologin --comment "zparkd, a car park's central" zparkd
-    fi
-    for folder in /etc/zparkd:root:0750 /etc/zparkd/peers.d:root:0770 \\
-            /etc/zparkd/edges.d:root:0770 /var/lib/zparkd:zparkd:0750; do
-        path=${folder%%:*} rest=${folder#*:}
-        mkdir -p "$path"
-        chown "${rest%%:*}:zparkd" "$path"
-        chmod "${rest##*:}" "$path"
+    for user in zparkd zparkd-camera; do
+        if ! getent passwd $user >/dev/null; then
+            useradd --system --user-group --home-dir /var/lib/$user --no-create-home \\
+                --shell /usr/sbin/nologin --comment "$user, of a car park" $user
+        fi
     done
+    while read -r path owner mode; do
+        mkdir -p "$path"
+        chown "$owner" "$path"
+        chmod "$mode" "$path"
+    done <<FOLDERS
+/etc/zparkd root:zparkd 0750
+/etc/zparkd/peers.d root:zparkd 0770
+/etc/zparkd/edges.d root:zparkd 0770
+/etc/zparkd/cameras.d root:zparkd-camera 0770
+/var/lib/zparkd zparkd:zparkd 0750
+FOLDERS
     if command -v journalctl >/dev/null; then journalctl --update-catalog || :; fi
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload

@@ -143,6 +143,8 @@ def test_a_backup_is_made_every_night_also_where_one_was_missed() -> None:
 def test_the_cameras_process_may_not_read_the_key_and_keeps_its_outbox() -> None:
     unit = settings(CAMERA)
     assert unit["DynamicUser"] == ["yes"]
+    assert unit["User"] == unit["SupplementaryGroups"] == ["zparkd-camera"]
+    assert unit["ReadWritePaths"] == ["-/etc/zparkd/cameras.d"]
     assert unit["InaccessiblePaths"] == ["-/etc/zparkd/central.key"]
     assert unit["StateDirectory"] == ["zparkd-camera"]
     assert unit["RestartPreventExitStatus"] == ["78"]

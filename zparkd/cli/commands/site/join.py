@@ -15,7 +15,7 @@ from typing import Any
 import click
 import zmq
 
-from zparkd.cli.commands.upkeep.keygen import new_key
+from zparkd.cli.commands.upkeep.keygen import give_to_service, new_key
 from zparkd.cli.commands.upkeep.reload import PATIENCE_S
 from zparkd.cli.commands.upkeep.setup import announce, first_configuration, prepare
 from zparkd.cli.context import Exit, call, fail, fail_config, listens, load_config
@@ -88,6 +88,7 @@ def join(
 def _join_edge(text: str, invitation: Token, file: Path, *, as_json: bool) -> None:
     with EdgeClient.join(text, file) as camera:
         centrals = list(camera.centrals)
+    give_to_service(file, file.parent)
     if as_json:
         print_json({"success": True, "edge_id": invitation.member, "file": str(file)})
     else:

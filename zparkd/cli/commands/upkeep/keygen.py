@@ -54,8 +54,7 @@ def new_key(key_file: Path) -> bytes:
     try:
         with open(descriptor, "wb") as opened:
             os.fchmod(descriptor, 0o600)
-            if os.geteuid() == 0 and (service := _service_of(key_file.parent)) is not None:
-                os.fchown(descriptor, service.pw_uid, service.pw_gid)
+            give_to_service(descriptor, key_file.parent)
             opened.write(secret + b"\n")
             opened.flush()
             os.fsync(descriptor)
@@ -63,6 +62,12 @@ def new_key(key_file: Path) -> bytes:
         key_file.unlink(missing_ok=True)
         raise
     return secret
+
+
+def give_to_service(made: int | Path, folder: Path) -> None:
+    """Have what root makes for a service in its folder be that service's own. Raises OSError."""
+    if os.geteuid() == 0 and (service := _service_of(folder)) is not None:
+        os.chown(made, service.pw_uid, service.pw_gid)
 
 
 def _service_of(folder: Path) -> pwd.struct_passwd | None:

@@ -27,6 +27,7 @@ from zparkd.config.load import DEFAULT_PATH, SECTIONS, ConfigError, load, read_s
 from zparkd.core.keys import fingerprint
 
 USER = "zparkd"
+CAMERA_USER = "zparkd-camera"
 DATA = Path(__file__).resolve().parents[3] / "data"  # links in a checkout, files in a wheel
 STATE = Path("/var/lib/zparkd")
 _PACKAGED = Path("/usr/lib/systemd/system/zparkd.service")  # where only a package puts it
@@ -129,20 +130,24 @@ class _Machine:
         """Remember what was done, to tell it."""
         self.done.append((what, str(path)))
 
-    def folder(self, path: Path, owner: str, mode: int = _DIR_MODE) -> None:
-        """Make a directory that the daemon may read, and with _SHARED_MODE also write to."""
+    def folder(self, path: Path, owner: str, mode: int = _DIR_MODE, group: str = USER) -> None:
+        """Make a directory that a service may read, and with _SHARED_MODE also write to."""
         place = self.at(path)
         if place.is_dir():
             lacking = mode & ~place.stat().st_mode
             if lacking & 0o070:
+                self._own(place, owner, group)
                 place.chmod(mode)
             self.note("updated" if lacking & 0o070 else "kept", path)
             return
         place.mkdir(parents=True)
         place.chmod(mode)
-        if self.root is None:
-            shutil.chown(place, owner, USER)
+        self._own(place, owner, group)
         self.note("made", path)
+
+    def _own(self, place: Path, owner: str, group: str) -> None:
+        if self.root is None:
+            shutil.chown(place, owner, group)
 
     def program_file(self, path: Path, content: bytes) -> None:
         """Put a file of the program in its place, or bring it up to date."""
@@ -174,6 +179,8 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
     machine.folder(folder / "peers.d", "root", _SHARED_MODE)
     machine.folder(folder / "edges.d", "root", _SHARED_MODE)
     machine.folder(STATE, USER)
+    if _has_camera():
+        machine.folder(folder / "cameras.d", "root", _SHARED_MODE, CAMERA_USER)
     for sample in sorted((DATA / "etc").glob("*.d/*.example")):
         if sample.parent.name != "cameras.d" or _has_camera():
             machine.program_file(folder / sample.parent.name / sample.name, sample.read_bytes())
@@ -229,19 +236,21 @@ def _has_fleet() -> bool:
 
 
 def _make_user(machine: _Machine, users: Path) -> None:
-    try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        pass
-    else:
-        machine.note("kept", f"user {USER}")
-        return
-    if shutil.which("systemd-sysusers"):
-        _run("systemd-sysusers", str(users))
-    else:
-        home = ("--home-dir", str(STATE), "--no-create-home")
-        _run("useradd", "--system", "--user-group", *home, "--shell", "/usr/sbin/nologin", USER)
-    machine.note("made", f"user {USER}")
+    for user in (USER, CAMERA_USER):
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            pass
+        else:
+            machine.note("kept", f"user {user}")
+            continue
+        if shutil.which("systemd-sysusers"):
+            _run("systemd-sysusers", str(users))
+        else:
+            home = ("--home-dir", str(STATE.with_name(user)), "--no-create-home")
+            shell = ("--shell", "/usr/sbin/nologin")
+            _run("useradd", "--system", "--user-group", *home, *shell, user)
+        machine.note("made", f"user {user}")
 
 
 def prepare() -> None:
