@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.tariffs import AIRPORT
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, write
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.core.members.roster_words import (
     Changed,
     EdgeRemoved,
@@ -35,6 +35,7 @@ SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 CATALOGS = ["zparkd.catalog", "zparkd.vi.catalog"]
 REFERENCE: dict[Kind, Reference] = {
     Kind.TARIFF: TariffSet(3, AIRPORT),
+    Kind.POLICY: PolicySet(2, {"exit": {"misread": "accept"}}),
     Kind.PASS: PassChanged("car", "2025-12-01", "2025-12-31"),
     Kind.STAFF: StaffChanged(removed=True),
     Kind.DISOWNED: MemberDisowned("central-9", ((1, 5),)),

@@ -170,6 +170,14 @@ def same_reference_data(machine: Machine, held: Held) -> None:
     last = held.tariff
     wanted = [(last.data["version"], last.origin, last.timestamp)] if last is not None else []
     same("tariffs", machine, tariff, wanted)
+    policy = run("SELECT version, document, watch, set_by, set_ms FROM site_policy").fetchall()
+    policy = [(at[0], *(orjson.loads(it or "{}") for it in at[1:3]), *at[3:]) for at in policy]
+    rule = held.policy
+    wanted = []
+    if rule is not None:
+        said = rule.data["document"], rule.personal.get("watch", {})
+        wanted = [(rule.data["version"], *said, rule.origin, rule.timestamp)]
+    same("policies", machine, policy, wanted)
     passes = run(
         "SELECT plate_id, camera_type, valid_from, valid_until, holder, changed_by, changed_ms"
         " FROM site_passes ORDER BY 1, 2, 3"

@@ -23,8 +23,9 @@ from tests.sim.gate_mutants import GATE_MUTANTS
 from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
 from zparkd.core.clock import Clock
-from zparkd.core.events.event import Stream, read
+from zparkd.core.events.event import Event, Stream, read
 from zparkd.core.events.heads import HeadVector
+from zparkd.core.events.payloads import PolicySet
 from zparkd.core.gate.edge_state import EdgeStates
 from zparkd.core.gate.recording import Recorder
 from zparkd.core.gate.resolve import Resolver
@@ -269,6 +270,17 @@ def first_tariff_stays() -> AbstractContextManager[Any]:
     return patch.object(ReferenceTables, "tariff", remembered)
 
 
+def first_policy_stays() -> AbstractContextManager[Any]:
+    """A policy that was met once is not looked for again."""
+    add = ReferenceTables._add_policy
+
+    def once(self: ReferenceTables, event: Event, data: PolicySet) -> None:
+        if self.policy() is None:
+            add(self, event, data)
+
+    return patch.object(ReferenceTables, "_add_policy", once)
+
+
 @contextmanager
 def trust_everybody() -> Iterator[None]:
     """What bears a signature is believed, whoever made it."""
@@ -308,6 +320,7 @@ MUTANTS = {
         Mutant(call_all_copied, "lost more than said", lost_disks),
         Mutant(remember_every_edge, "memory grows", lambda it: "EDGES_REMEMBERED" in it.bounds),
         Mutant(last_to_arrive_counts, "passes differ|staff differ|gate: ", office),
+        Mutant(first_policy_stays, "policies differ|gate: ", office),
         Mutant(first_tariff_stays, "tariffs differ|gate: ", office),
         Mutant(exits_end_the_stay_they_name, "ended nothing|stays differ|gate: "),
         Mutant(trust_everybody, "position reused|bytes differ|heads differ", liars),

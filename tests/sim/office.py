@@ -1,4 +1,4 @@
-"""What happens in the office meanwhile: tariffs are set, lists of passes and staff imported.
+"""What happens in the office meanwhile: tariff and policy are set, passes and staff imported.
 
 At any central, also on both sides of a cut. It draws from a chance of its own, so that a seed
 whose plan has no such changes goes as it always did.
@@ -21,6 +21,13 @@ GUARD = "nv01"  # is on every list: the gates name him when they override
 _LOST = {"rate": [AIRPORT["rate"][0] | {"lost_ticket": 50_000}]}
 TARIFFS = (AIRPORT, CENTRE, DAY_AND_NIGHT, _LOST, flat(1_000), flat(2_000))
 
+POLICIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"capacity": {"car": 2}, "entry": {"full": "refuse"}},
+    {"capacity": {"car": 1, "motorbike": 1}, "entry": {"not_taken_after_s": 20}},
+    {"exit": {"misread": "accept"}, "watch": {"29A00001": "stolen"}},
+)
+
 
 class Office:
     """Changes of reference data, drawn from the seed."""
@@ -38,10 +45,12 @@ class Office:
     def _change(self) -> None:
         draw = self._draw
         machine = draw.choice(self._world.centrals)
-        kind = draw.choice(["tariff.set", "tariff.set", "pass.import", "staff.import", "exit"])
+        kind = draw.choice(["tariff.set", "policy.set", "pass.import", "staff.import", "exit"])
         match kind:
             case "tariff.set":
                 tell(machine, kind, document=draw.choice(TARIFFS))
+            case "policy.set":
+                tell(machine, kind, document=draw.choice(POLICIES))
             case "pass.import":
                 few = draw.sample(self._plates, draw.randint(0, len(self._plates)))
                 tell(machine, kind, entries=[self._pass(plate) for plate in few])

@@ -19,6 +19,7 @@ from zparkd.storage.projection import rereading
 
 LATER_KINDS = (
     Kind.TARIFF,
+    Kind.POLICY,
     Kind.PASS,
     Kind.STAFF,
     Kind.DISOWNED,

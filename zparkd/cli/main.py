@@ -72,6 +72,9 @@ COMMANDS = {
     "peer": _Where(
         "zparkd.cli.commands.site.peer", "peer", "List, add, remove and test other centrals."
     ),
+    "policy": _Where(
+        "zparkd.cli.commands.site.policy", "policy", "What gates do: set, show and check a policy."
+    ),
     "reload": _Where(
         "zparkd.cli.commands.upkeep.reload", "reload", "Have the daemon read its configuration."
     ),

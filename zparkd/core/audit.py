@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from zparkd.core.events.event import Event, Facts, Kind, Personal
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import (
+    PassChanged,
+    PolicySet,
+    Reference,
+    StaffChanged,
+    TariffSet,
+)
 from zparkd.core.members.roster_words import Joined, JoinRefused
 from zparkd.core.principal import Principal
 
@@ -99,7 +105,7 @@ def _who_changed(said: Reference) -> str:
 def _about(event: Event, said: Reference) -> str | None:
     personal = event.personal or Personal("")
     match said:
-        case TariffSet():
+        case TariffSet() | PolicySet():
             return f"version {said.version}"
         case PassChanged():
             gone = ", removed" if said.removed else ""

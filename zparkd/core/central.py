@@ -18,13 +18,8 @@ from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
 from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.gate.edge_state import EdgeStates
-from zparkd.core.gate.gate import decide, rests_on_what_is_inside
+from zparkd.core.gate.ingress import Ingress, not_recorded
 from zparkd.core.gate.old_stays import OldStays
-from zparkd.core.gate.recording import Recorder
-from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
-from zparkd.core.gate.resolve import Resolver
-from zparkd.core.gate.responses import refusal, response
 from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
 from zparkd.core.members.changes import MemberChanges
@@ -62,6 +57,7 @@ from zparkd.core.turn import (
     Output,
     Probe,
     Restore,
+    SetPolicy,
     SetTariff,
     SyncAnswer,
     SyncRequest,
@@ -112,9 +108,8 @@ class Central:
         self.roster = RosterChanges(log, self._own_stream, self.clock, settings)
         self._joining = Joining(self.roster)
         self.old_stays = OldStays(log, self._own_stream)
-        self.edges = EdgeStates()
-        self._resolver = Resolver(settings, log, self.clock, self.edges)
-        self.recorder = Recorder(log, self._own_stream, self.clock, self.edges)
+        self.ingress = Ingress(settings, log, self._own_stream, self.clock, self.peers)
+        self.edges = self.ingress.edges
         self.duplicate_id = DuplicateId(stream, now)
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
@@ -135,7 +130,7 @@ class Central:
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""
         self.settings = self.roster.settings = settings
-        self._resolver.configure(settings)
+        self.ingress.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._changing_keys = {p.id for p in settings.peers if len(p.public_keys) > 1}
         self._next_flush_ms = 0  # peers that came or went are written down at once
@@ -220,6 +215,8 @@ class Central:
             match change:
                 case SetTariff(document, by):
                     return self.reference.set_tariff(now, document, by)
+                case SetPolicy(document, by):
+                    return self.reference.set_policy(now, document, by)
                 case ImportPasses(passes, by):
                     return self.reference.import_passes(now, passes, by)
                 case ImportStaff(staff, by):
@@ -256,24 +253,12 @@ class Central:
         self.clock.learn(now, self.peers.offsets(now))
 
     def answer(self, now: Now, asked: FromEdge) -> bytes:
-        """What an edge is answered: its request is read, resolved, decided and recorded."""
-        try:
-            request = read_request(asked.body, asked.speaker, asked.by)
-        except Refusal as no:
-            return refusal(no, request_id_in(asked.body))
-        found = self._resolver.resolve(now, request)
-        decision = decide(found)
-        event = self.recorder.record(now, found, decision)
-        incomplete: list[str] = []
-        if rests_on_what_is_inside(found, decision):
-            incomplete = self.peers.incomplete(self.log.heads, now.mono_ms)
-        return response(found, decision, event, incomplete, self.log)
+        """What an edge is answered, once what it asked for is recorded."""
+        return self.ingress.answer(now, asked)
 
     def refused(self, request: FromEdge) -> bytes:
         """The answer to a request that could not be recorded."""
-        message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
-        no = Refusal(Code.STORAGE_UNAVAILABLE, message)
-        return refusal(no, request_id_in(request.body))
+        return not_recorded(request)
 
     def forget(self, moved: Collection[Stream] | None = None) -> None:
         """The transaction of the last step was rolled back: forget what it noted of it.

@@ -156,13 +156,19 @@ VERSION_MAX = 2**53 - 1
 TIME_SHOWN_MS_MAX = 4_102_444_800_000  # 2100-01-01: a later event means nothing
 ORDER_RAISED_MAX = TIME_SHOWN_MS_MAX - 86_400_000  # of what edges ask; beyond stand only the wrong
 
-# --- what a tariff may say, and the lists of passes and staff ----------------------------------
+# --- what tariff and policy may say, and the lists of passes and staff --------------------------
 PRICED_DAYS_MAX = 3_660  # a longer stay costs no more
 AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge
 TARIFF_BYTES = 24 * 1024  # as JSON: one event must hold it
 TARIFF_RATES = 32
 TARIFF_STEPS = 16  # of one rate
 TARIFF_WINDOWS = 8  # of one rate
+POLICY_BYTES = 24 * 1024  # as JSON, likewise
+CAPACITY_MAX = 1_000_000
+NOT_TAKEN_AFTER_S_MIN = 5  # no barrier is passed and closed sooner
+NOT_TAKEN_AFTER_S_MAX = 24 * 3600
+SILENT_EDGE_MIN_MAX = 31 * 24 * 60
+KEEP_DAYS_MAX = 36_525
 REFERENCE_ENTRIES = 20_000  # of a list of passes or staff
 REFERENCE_EVENTS_PER_TURN = 200  # of an import; the rest follows, so that edges wait for few
 API_TARIFF_BYTES = 256 * 1024  # of an answer of the external API
@@ -178,7 +184,7 @@ DUPLICATE_ID_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
 assert AMOUNT_MAX < FEE_MAX
-assert TARIFF_BYTES + 4096 < EVENT_BYTES
+assert max(TARIFF_BYTES, POLICY_BYTES) + 4096 < EVENT_BYTES
 assert SIGNED_EVENTS < PAGE_EVENTS
 assert SIGNED_BYTES + 2 * EVENT_BYTES < PAGE_BYTES
 assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from zparkd.core.events.event import Event, Position, SortKey, Stream, VehicleKey
 from zparkd.core.events.heads import HeadVector
-from zparkd.core.events.payloads import Pass, SiteTariff, Staff
+from zparkd.core.events.payloads import Pass, SitePolicy, SiteTariff, Staff
 from zparkd.core.events.signing import Certificate, SignedHead
 from zparkd.core.members.roster import RosterState
 from zparkd.core.members.votes import Verdicts
@@ -36,6 +36,9 @@ class ReferenceLog(Protocol):
 
     def tariff(self) -> SiteTariff | None:
         """The tariff that counts; None where none was ever set."""
+
+    def policy(self) -> SitePolicy | None:
+        """The policy that counts; None where none was ever set."""
 
     def pass_of(self, plate_id: str, camera_type: str, day: str) -> Pass | None:
         """The pass of a vehicle that is valid on a day (`YYYY-MM-DD`) of the site."""
@@ -73,7 +76,7 @@ class Log(Protocol):
 
     @property
     def reference(self) -> ReferenceLog:
-        """Tariff, passes and staff."""
+        """Tariff, policy, passes and staff."""
 
     @property
     def heads(self) -> HeadVector:

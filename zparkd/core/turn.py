@@ -97,6 +97,14 @@ class SetTariff:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """Make a document the site's policy. Comes to its version."""
+
+    document: Any
+    by: Principal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImportPasses:
     """Make these the passes of the site, as far as one turn goes. Comes to what was changed."""
 
@@ -152,7 +160,16 @@ class Probe:
 
 
 Change = (
-    SetTariff | ImportPasses | ImportStaff | TakeOver | Disown | Restore | Admit | Probe | RosterAct
+    SetTariff
+    | SetPolicy
+    | ImportPasses
+    | ImportStaff
+    | TakeOver
+    | Disown
+    | Restore
+    | Admit
+    | Probe
+    | RosterAct
 )
 # What a change comes to; None where there is nothing to say of it, or why it was not made.
 Outcome = (

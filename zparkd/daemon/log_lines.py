@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from zparkd.core.audit import act_of
 from zparkd.core.events.event import Event, Facts, Kind, event_id
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import (
+    PassChanged,
+    PolicySet,
+    Reference,
+    StaffChanged,
+    TariffSet,
+)
 from zparkd.core.gate import old_stays
 from zparkd.core.members.roster_words import JoinRefused
 from zparkd.logs.messages import Message
@@ -20,6 +26,7 @@ OF_KIND = {
     Kind.SEEN: Message.VEHICLE_SEEN,
     Kind.MANUAL: Message.OPENED_BY_HAND,
     Kind.TARIFF: Message.TARIFF_SET,
+    Kind.POLICY: Message.POLICY_SET,
     Kind.PASS: Message.PASS_CHANGED,
     Kind.STAFF: Message.STAFF_CHANGED,
     Kind.DISOWNED: Message.MEMBER_DISOWNED,
@@ -61,7 +68,7 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
 def _of_reference(data: Reference) -> dict[str, object]:
     """What is said of reference data: nothing that points to a person."""
     match data:
-        case TariffSet():
+        case TariffSet() | PolicySet():
             return {"version": data.version}
         case PassChanged():
             fields: dict[str, object] = {"camera_type": data.camera_type}

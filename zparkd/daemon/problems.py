@@ -206,7 +206,9 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
             f"zparkctl member restore {own} at other centrals denies it",
         )
     outranked = {
-        origin: at for origin, at in central.recorder.outranked.items() if verdicts.counts(at)
+        origin: at
+        for origin, at in central.ingress.recorder.outranked.items()
+        if verdicts.counts(at)
     }
     if outranked:
         shown = [f"{_named(at.stream)}/{at.seq}" for _, at in sorted(outranked.items())]

@@ -100,11 +100,13 @@ def _edges(central: Central, now: Now) -> list[dict[str, Any]]:
 
 
 def _reference(store: Store) -> dict[str, Any]:
-    """Which tariff counts, since when, and how many passes and staff there are."""
-    held = store.reference.tariff()
+    """Which tariff and policy count, since when, and how many passes and staff there are."""
+    held, policy = store.reference.tariff(), store.reference.policy()
     return {
         "tariff_version": held.tariff.version if held is not None else None,
         "tariff_set_ms": held.set_ms if held is not None else None,
+        "policy_version": policy.version if policy is not None else None,
+        "policy_set_ms": policy.set_ms if policy is not None else None,
         **store.reference.counts(),
     }
 

@@ -171,6 +171,9 @@ class Message(Enum):
     TARIFF_SET = Entry(
         "9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} is set"
     )
+    POLICY_SET = Entry(
+        "5d0c2b8a97c14a3f9f63c1d7e4b28a06", "INFO", "policy version {version} is set"
+    )
     PASS_CHANGED = Entry(
         "957f7ae82a4349b9bbfaa97ff5dfb738",
         "INFO",

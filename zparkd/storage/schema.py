@@ -15,6 +15,7 @@ that is newer than this software is refused, never guessed at.
     verdicts   what became of events that neither opened, confirmed nor ended a stay
     claims     fee and named entry of events that wait, or ended nothing
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
+    policies   every policy that was ever set, its watch list apart
     changes    of passes and staff: all of them, by the entry that they change
     words      the events in which centrals speak of each other
     cuts       of streams of centrals that are disowned: how far their events count here
@@ -33,7 +34,8 @@ that is newer than this software is refused, never guessed at.
     configured   the peers with keys that there are, and those that were removed
     zone       the UTC offsets of the site's time zone, so that SQL can show site time
     meta       whose database this is
-    history, conflicts, p2p_sync_state, site_tariff, site_passes, site_staff    views for readers
+    history, conflicts, p2p_sync_state, site_tariff, site_policy, site_passes, site_staff
+               views for readers
     shared_stays    a stay as it is the same on all centrals: what they compare
 """
 
@@ -338,6 +340,22 @@ CREATE INDEX acts_of_people ON events (timestamp)
                        'VEHICLE_SEEN') OR instr(skeleton, x'22666f7263656422');
 """
 
+_POLICY = """
+CREATE TABLE policies (
+    at        INTEGER PRIMARY KEY REFERENCES events (at),
+    version   INTEGER NOT NULL,
+    place     INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    document  TEXT NOT NULL,
+    watch     TEXT
+);
+
+CREATE VIEW site_policy AS
+SELECT p.version, p.document, p.watch, o.origin AS set_by, p.timestamp AS set_ms
+FROM policies p JOIN streams o ON o.no = p.at >> 40
+ORDER BY p.version DESC, p.place DESC, o.origin DESC, o.epoch DESC, p.at DESC LIMIT 1;
+"""
+
 MIGRATIONS = (
     FIRST,
     _ARRIVALS,
@@ -355,6 +373,7 @@ MIGRATIONS = (
     _UNREAD,
     _ADMISSION,
     _ACTS_OF_PEOPLE,
+    _POLICY,
 )
 
 

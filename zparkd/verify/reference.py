@@ -1,4 +1,4 @@
-"""Tariffs, passes and staff of a database compared with the events that they come from."""
+"""Tariffs, policies, passes and staff of a database compared with their events."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import orjson
 
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, read
-from zparkd.core.events.payloads import PassChanged, StaffChanged, TariffSet
+from zparkd.core.events.payloads import PassChanged, PolicySet, StaffChanged, TariffSet
 from zparkd.core.reference.fold import project_reference
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.log import Reference, StoredLog
 from zparkd.verify.ranges import Difference
 
-_KINDS = (Kind.TARIFF.value, Kind.PASS.value, Kind.STAFF.value)
+_KINDS = (Kind.TARIFF.value, Kind.POLICY.value, Kind.PASS.value, Kind.STAFF.value)
 _Rows = dict[object, tuple[Any, ...]]
 
 
@@ -47,14 +47,19 @@ def _events(log: StoredLog) -> dict[Position, Event]:
 def _wanted(log: StoredLog, events: dict[Position, Event]) -> dict[Reference, _Rows]:
     """The rows that the tables must have, each by its key and with `at` first."""
     tariffs: _Rows = {}
+    policies: _Rows = {}
     passes: _Rows = {}
     staff: _Rows = {}
     for event in events.values():
-        if isinstance(event.reference, TariffSet):
+        if isinstance(event.reference, TariffSet | PolicySet):
             document = orjson.dumps(event.reference.document).decode()
             at = log.key(event.position)
             said = event.reference.version, event.order, event.timestamp, document
-            tariffs[at] = (at, *said)
+            if isinstance(event.reference, TariffSet):
+                tariffs[at] = (at, *said)
+                continue
+            watch = event.personal.watch if event.personal is not None else None
+            policies[at] = (at, *said, orjson.dumps(watch).decode() if watch else None)
     counting = project_reference(events.values())
     for entry, position in counting.passes.items():
         event, at = events[position], log.key(position)
@@ -69,4 +74,9 @@ def _wanted(log: StoredLog, events: dict[Position, Event]) -> dict[Reference, _R
         assert event.personal is not None
         said_of_staff = event.personal.name, event.reference.removed
         staff[staff_id] = (at, *said_of_staff, event.order, event.timestamp)
-    return {Reference.TARIFFS: tariffs, Reference.PASSES: passes, Reference.STAFF: staff}
+    return {
+        Reference.TARIFFS: tariffs,
+        Reference.POLICIES: policies,
+        Reference.PASSES: passes,
+        Reference.STAFF: staff,
+    }

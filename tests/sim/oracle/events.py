@@ -15,6 +15,7 @@ SEEN = "VEHICLE_SEEN"
 MANUAL = "BARRIER_MANUAL_OPEN"
 TARIFF = "TARIFF_SET"
 PASS = "PASS_CHANGED"
+POLICY = "POLICY_SET"
 STAFF = "STAFF_CHANGED"
 DISOWNED = "MEMBER_DISOWNED"
 RESTORED = "MEMBER_RESTORED"
@@ -143,6 +144,10 @@ def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
             version = data.get("version")
             document = data.get("document")
             return _whole(version, GREATEST, 1) and isinstance(document, dict)
+        case "POLICY_SET":
+            version, document = data.get("version"), data.get("document")
+            said = isinstance(document, dict) and "watch" not in document
+            return _whole(version, GREATEST, 1) and said
         case "PASS_CHANGED":
             return "plate_id" in who and _pass(data)
         case "STAFF_CHANGED":

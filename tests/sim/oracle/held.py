@@ -13,6 +13,7 @@ from tests.sim.oracle.events import (
     MANUAL,
     OF_GATES,
     PASS,
+    POLICY,
     RESTORED,
     STAFF,
     TARIFF,
@@ -58,6 +59,7 @@ class Held:
         self._last_order: dict[Vehicle, int] = {}
         self._folded: dict[Vehicle, Folded] = {}
         self._tariff: Said | None = None
+        self._policy: Said | None = None
         self._passes: dict[tuple[str, str, str], Said] = {}
         self._staff: dict[str, Said] = {}
 
@@ -191,6 +193,12 @@ class Held:
             if known is None or rank > (known.data["version"], known.key):
                 self._tariff = event
             return
+        if event.kind == POLICY:
+            policy = self._policy
+            rank = (data["version"], event.key)
+            if policy is None or rank > (policy.data["version"], policy.key):
+                self._policy = event
+            return
         entries: dict[Any, Said]
         if event.kind == PASS:
             entries = self._passes
@@ -205,6 +213,11 @@ class Held:
     def tariff(self) -> Said | None:
         """The event that set the tariff that counts."""
         return self._tariff
+
+    @property
+    def policy(self) -> Said | None:
+        """The event that set the policy that counts."""
+        return self._policy
 
     def document(self, at: At | None) -> dict[str, Any] | None:
         """The tariff that was set there; None for the built-in one."""

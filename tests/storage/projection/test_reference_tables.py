@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.tariffs import flat
 from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, write
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.core.reference.fold import project_reference
 from zparkd.storage import schema
 from zparkd.storage.store import Store
@@ -22,6 +22,16 @@ CHANGES: st.SearchStrategy[tuple[Kind, Reference, Personal]] = st.one_of(
     st.builds(
         lambda version: (Kind.TARIFF, TariffSet(version, flat(version)), Personal("00")),
         st.integers(1, 3),
+    ),
+    st.builds(
+        lambda version, cars, watch: (
+            Kind.POLICY,
+            PolicySet(version, {"capacity": {"car": cars}}),
+            Personal("00", watch=watch),
+        ),
+        st.integers(1, 3),
+        st.integers(1, 2),
+        st.sampled_from([None, {"29A12345": "stolen"}]),
     ),
     st.builds(
         lambda plate, until, removed: (
@@ -67,7 +77,7 @@ def written(rows: list[tuple[str, int, tuple[Kind, Reference, Personal]]]) -> li
 def tables(store: Store) -> dict[str, Any]:
     """The rows without what is a central's own number."""
     found = {}
-    for table in ("tariffs", "passes", "staff"):
+    for table in ("tariffs", "policies", "passes", "staff"):
         cursor = store._run(f"SELECT * FROM {table}")
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor]
@@ -76,7 +86,8 @@ def tables(store: Store) -> dict[str, Any]:
         found[table] = sorted(map(str, rows))
     tariff = store.reference.tariff()
     found["site_tariff"] = tariff.tariff if tariff is not None else None
-    for view in ("site_tariff", "site_passes", "site_staff"):
+    found["site_policy"] = str(store.reference.policy())
+    for view in ("site_tariff", "site_policy", "site_passes", "site_staff"):
         found[f"view {view}"] = store._run(f"SELECT * FROM {view}").fetchall()
     return found
 
@@ -95,11 +106,14 @@ def test_the_rows_do_not_depend_on_the_order_of_arrival(
                 if event.position.origin == f"central-{number}":
                     store.append(event)
                     store.reference.tariff()  # is asked at any time
+                    store.reference.policy()
         store.commit()
         found.append(tables(store))
         counting = project_reference(events)
         tariff = store.reference.tariff()
         assert (tariff.tariff.set_by if tariff is not None else None) == counting.tariff
+        policy = store.reference.policy()
+        assert (policy.set_by if policy is not None else None) == counting.policy
         for table, wanted in (("passes", counting.passes), ("staff", counting.staff)):
             kept = [store._streams.position(at) for (at,) in store._run(f"SELECT at FROM {table}")]
             assert sorted(kept) == sorted(wanted.values())

@@ -21,7 +21,14 @@ from msgspec import Meta, Raw, Struct
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet, is_sound
+from zparkd.core.events.payloads import (
+    PassChanged,
+    PolicySet,
+    Reference,
+    StaffChanged,
+    TariffSet,
+    is_sound,
+)
 from zparkd.core.members.roster_words import Changed, EdgeRemoved, Invited, Joined, JoinRefused
 from zparkd.core.members.words import (
     MemberAdmitted,
@@ -48,6 +55,7 @@ class Kind(StrEnum):
     SEEN = "VEHICLE_SEEN"  # too late to open for; recorded as seen
     MANUAL = "BARRIER_MANUAL_OPEN"  # opened by a person for something without a plate
     TARIFF = "TARIFF_SET"
+    POLICY = "POLICY_SET"
     PASS = "PASS_CHANGED"
     STAFF = "STAFF_CHANGED"
     DISOWNED = "MEMBER_DISOWNED"
@@ -101,6 +109,7 @@ _Whole = Annotated[int, Meta(ge=0, le=limits.TIME_MS_MAX)]
 _Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
 _Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
 _Origin = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
+_Plate = Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")]
 _Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
 
@@ -142,13 +151,14 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     """The personal part: what can be forgotten. `salt` keeps its digest from being guessed."""
 
     salt: str
-    plate_id: Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")] | None = None
+    plate_id: _Plate | None = None
     plate_view: str | None = None
     staff_id: str | None = None
     reason: str | None = None
     image: str | None = None
     holder: str | None = None  # of a pass
     name: str | None = None  # of a member of staff
+    watch: dict[_Plate, str] | None = None  # of a policy: plates to look out for, what to show
 
 
 class Envelope(Struct, frozen=True):
@@ -241,6 +251,7 @@ _read_envelope = msgspec.json.Decoder(Envelope).decode
 _read_facts = msgspec.json.Decoder(Facts).decode
 _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.TARIFF: msgspec.json.Decoder(TariffSet).decode,
+    Kind.POLICY: msgspec.json.Decoder(PolicySet).decode,
     Kind.PASS: msgspec.json.Decoder(PassChanged).decode,
     Kind.STAFF: msgspec.json.Decoder(StaffChanged).decode,
     Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,

@@ -1,8 +1,9 @@
-"""Reference data: the site's tariff, passes and staff, as events like any other.
+"""Reference data: the site's tariff, policy, passes and staff, as events like any other.
 
 Each change is an event, and what counts is a pure function of the set of them:
 
     tariff   the highest (version, order, origin, epoch, seq)
+    policy   likewise
     a pass   of plate, type and first day: the last of its events in order; it may be a removal
     staff    of an id: likewise
     members  what centrals say of each other: see `core.members.votes`
@@ -22,6 +23,7 @@ from msgspec import Meta, Struct
 from zparkd.core import limits
 from zparkd.core.members.roster_words import RosterSaid, fits_its_role
 from zparkd.core.members.words import MemberSaid
+from zparkd.core.policy import WATCH, Policy, read_policy
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.core.tariff.document import read_tariff
@@ -33,6 +35,17 @@ _Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 class TariffSet(Struct, frozen=True, omit_defaults=True):
     """The `data` of TARIFF_SET: a whole tariff, which takes the place of the one before."""
+
+    version: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
+    document: dict[str, Any]
+    by: Principal | None = None
+
+
+class PolicySet(Struct, frozen=True, omit_defaults=True):
+    """The `data` of POLICY_SET: a whole policy, which takes the place of the one before.
+
+    But for the plates to look out for: these stand in the personal part.
+    """
 
     version: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
     document: dict[str, Any]
@@ -56,7 +69,7 @@ class StaffChanged(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
-Reference = TariffSet | PassChanged | StaffChanged | MemberSaid | RosterSaid
+Reference = TariffSet | PolicySet | PassChanged | StaffChanged | MemberSaid | RosterSaid
 
 
 def is_sound(data: Reference) -> bool:
@@ -67,6 +80,12 @@ def is_sound(data: Reference) -> bool:
                 read_tariff(data.document)
             except BadDocument:
                 return False
+        case PolicySet():
+            try:
+                read_policy(data.document)
+            except BadDocument:
+                return False
+            return WATCH not in data.document
         case PassChanged():
             try:
                 return date.fromisoformat(data.valid_from) <= date.fromisoformat(data.valid_until)
@@ -116,6 +135,17 @@ class SiteTariff(NamedTuple):
     """The tariff that counts, with what it was read from and when and where it was set."""
 
     tariff: Tariff
+    document: dict[str, Any]
+    order: int
+    set_ms: int
+
+
+class SitePolicy(NamedTuple):
+    """The policy that counts, with what it was read from and when and where it was set."""
+
+    policy: Policy
+    version: int
+    set_by: tuple[str, int, int]
     document: dict[str, Any]
     order: int
     set_ms: int

@@ -1,1 +1,1 @@
-"""Tariff, passes and staff of the site: read, changed, folded."""
+"""Tariff, policy, passes and staff of the site: read, changed, folded."""

@@ -1,4 +1,4 @@
-"""Setting the tariff and importing lists: what differs becomes events of this central.
+"""Setting tariff and policy and importing lists: what differs becomes events of this central.
 
 What is the same as before makes no event, so the same document may be handed in again and again.
 An import replaces a list by its differences, one event a changed entry, as many a turn as edges
@@ -11,8 +11,18 @@ from typing import Any, NamedTuple, TypeVar
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.events.event import Kind, Personal, SortKey
-from zparkd.core.events.payloads import Pass, PassChanged, Reference, Staff, StaffChanged, TariffSet
+from zparkd.core.events.payloads import (
+    Pass,
+    PassChanged,
+    PolicySet,
+    Reference,
+    Staff,
+    StaffChanged,
+    TariffSet,
+)
 from zparkd.core.log import Log
+from zparkd.core.policy import WATCH, read_policy
+from zparkd.core.policy import written as written_policy
 from zparkd.core.principal import Principal
 from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.tariff.document import read_tariff, written
@@ -76,22 +86,48 @@ class ReferenceChanges:
         read_tariff(document)
         document = written(document)
         held = self._log.reference.tariff()
-        version, last, before = 1, 0, None
+        before = None
         if held is not None:
             if held.document == document:
                 return held.tariff.version
-            version = min(held.tariff.version + 1, limits.VERSION_MAX)
-            last = held.order
             assert held.tariff.set_by is not None
-            before = held.tariff.version, SortKey(last, *held.tariff.set_by)
-        if self._is_disowned():
-            raise NotCounting(Outranked("the tariff"))
-        key = self._next_key(now, last)
-        if before is not None and (version, key) <= before:
-            by_whom = before[1].origin
-            raise NotCounting(Outranked("the tariff", by_whom, last, before[0]))
+            before = held.tariff.version, SortKey(held.order, *held.tariff.set_by)
+        version, last = self._next_version(now, "the tariff", before)
         self._record(now, Kind.TARIFF, TariffSet(version, document, by), Personal(""), last)
         return version
+
+    def set_policy(self, now: Now, document: Any, by: Principal | None = None) -> int:
+        """Make a document the site's policy; its version. Raises as `set_tariff` does."""
+        read_policy(document)
+        document = written_policy(document)
+        held = self._log.reference.policy()
+        before = None
+        if held is not None:
+            if held.document == document:
+                return held.version
+            before = held.version, SortKey(held.order, *held.set_by)
+        version, last = self._next_version(now, "the policy", before)
+        watch = document.pop(WATCH, None)
+        data = PolicySet(version, document, by)
+        self._record(now, Kind.POLICY, data, Personal("", watch=watch), last)
+        return version
+
+    def _next_version(
+        self, now: Now, what: str, before: tuple[int, SortKey] | None
+    ) -> tuple[int, int]:
+        """The version that a document gets, and the order of the one `before` it.
+
+        Raises NotCounting where that one would go on counting.
+        """
+        if self._is_disowned():
+            raise NotCounting(Outranked(what))
+        if before is None:
+            return 1, 0
+        held, last = before
+        version = min(held + 1, limits.VERSION_MAX)
+        if (version, self._next_key(now, last.order)) <= before:
+            raise NotCounting(Outranked(what, last.origin, last.order, held))
+        return version, last.order
 
     def import_passes(
         self, now: Now, wanted: Sequence[Pass], by: Principal | None = None

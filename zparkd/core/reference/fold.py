@@ -7,14 +7,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from zparkd.core.events.event import Event, Position, SortKey
-from zparkd.core.events.payloads import PassChanged, PassKey, StaffChanged, TariffSet
+from zparkd.core.events.payloads import PassChanged, PassKey, PolicySet, StaffChanged, TariffSet
 from zparkd.core.members.votes import counting
 
 
 class Counting(NamedTuple):
-    """The event that counts for each entry, removals too; None where no tariff was ever set."""
+    """The event that counts for each entry, removals too.
+
+    None where no tariff, or no policy, was ever set.
+    """
 
     tariff: Position | None
+    policy: Position | None
     passes: dict[PassKey, Position]
     staff: dict[str, Position]
 
@@ -22,6 +26,7 @@ class Counting(NamedTuple):
 def project_reference(events: Iterable[Event]) -> Counting:
     """What a set of events comes to, whatever their order."""
     tariff: tuple[int, SortKey] | None = None
+    policy: tuple[int, SortKey] | None = None
     passes: dict[PassKey, SortKey] = {}
     staff: dict[str, SortKey] = {}
     for event in counting(events):
@@ -30,6 +35,9 @@ def project_reference(events: Iterable[Event]) -> Counting:
             case TariffSet():
                 key = (data.version, event.key)
                 tariff = max(tariff or key, key)
+            case PolicySet():
+                key = (data.version, event.key)
+                policy = max(policy or key, key)
             case PassChanged() if personal is not None and personal.plate_id is not None:
                 entry = PassKey(personal.plate_id, data.camera_type, data.valid_from)
                 passes[entry] = max(passes.get(entry, event.key), event.key)
@@ -38,6 +46,7 @@ def project_reference(events: Iterable[Event]) -> Counting:
                 staff[personal.staff_id] = max(held, event.key)
     return Counting(
         Position(*tariff[1][1:]) if tariff is not None else None,
+        Position(*policy[1][1:]) if policy is not None else None,
         {entry: Position(*key[1:]) for entry, key in passes.items()},
         {entry: Position(*key[1:]) for entry, key in staff.items()},
     )

@@ -78,7 +78,16 @@ def envelope(id: CommandId, answer: Answer) -> bytes:
 
 # All others may change something, and so are logged with who asked.
 READING = frozenset(
-    {"status", "peer.test", "tariff.show", "pass.list", "staff.list", "member.list", "member.show"}
+    {
+        "status",
+        "peer.test",
+        "tariff.show",
+        "policy.show",
+        "pass.list",
+        "staff.list",
+        "member.list",
+        "member.show",
+    }
 )
 # Logged once, with what ends them; and what comes every few seconds.
 _IN_PARTS = frozenset({"import.stays", "uplink.report"})

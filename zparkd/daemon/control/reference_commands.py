@@ -1,8 +1,9 @@
-"""The commands for tariff, passes and staff: what tools on the same machine set, import and list.
+"""The commands for tariff, policy, passes and staff: what tools on this machine set and list.
 
     tariff.set    {"document": {"rate": [...]}}      the version that counts now; `incomplete`:
                                                      who may have a higher one that is not here yet
     tariff.show                                      the tariff that counts, and who set it when
+    policy.set, policy.show                          likewise of the policy
     pass.import   {"entries": [...]}                 how many entries changed, and how many are left
     staff.import  {"entries": [...]}                 likewise
     pass.list, staff.list
@@ -19,7 +20,7 @@ from zparkd.core.clock import Now
 from zparkd.core.reference.changes import Imported, NotCounting, Outranked
 from zparkd.core.reference.lists import read_passes, read_staff
 from zparkd.core.tariff.fields import BadDocument
-from zparkd.core.turn import ImportPasses, ImportStaff, SetTariff
+from zparkd.core.turn import ImportPasses, ImportStaff, SetPolicy, SetTariff
 from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 
 
@@ -32,11 +33,14 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
         peers = central.peers.incomplete(central.log.heads, now().mono_ms)
         return {"incomplete": peers} if peers else {}
 
-    def set_tariff(request: Request) -> Wants:
-        def told(done: int | NotCounting | BadDocument) -> Answer:
-            return _yes({"version": done, **missing()}) if isinstance(done, int) else _refused(done)
+    def told(done: int | NotCounting | BadDocument) -> Answer:
+        return _yes({"version": done, **missing()}) if isinstance(done, int) else _refused(done)
 
+    def set_tariff(request: Request) -> Wants:
         return Wants(SetTariff(request.get("document"), request["by"]), told)
+
+    def set_policy(request: Request) -> Wants:
+        return Wants(SetPolicy(request.get("document"), request["by"]), told)
 
     def show_tariff(_: Request) -> Answer:
         tariff = held.tariff()
@@ -45,6 +49,13 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
         set_by = tariff.tariff.set_by
         answer = {"version": tariff.tariff.version, "document": tariff.document}
         return _yes(answer | {"set_by": set_by and set_by[0], "set_ms": tariff.set_ms})
+
+    def show_policy(_: Request) -> Answer:
+        policy = held.policy()
+        if policy is None:
+            return _yes({"version": None, "document": {}, "set_by": None, "set_ms": None})
+        answer = {"version": policy.version, "document": policy.document}
+        return _yes(answer | {"set_by": policy.set_by[0], "set_ms": policy.set_ms})
 
     def import_passes(request: Request) -> Answer | Wants:
         try:
@@ -63,6 +74,8 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
     return {
         "tariff.set": set_tariff,
         "tariff.show": show_tariff,
+        "policy.set": set_policy,
+        "policy.show": show_policy,
         "pass.import": import_passes,
         "pass.list": lambda _: _yes({"passes": [entry._asdict() for entry in held.passes()]}),
         "staff.import": import_staff,

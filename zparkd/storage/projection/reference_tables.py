@@ -1,13 +1,13 @@
-"""The tables `tariffs`, `passes` and `staff`: what the events of reference data come to.
+"""The tables `tariffs`, `policies`, `passes` and `staff`: what reference data comes to.
 
 Kept up to date event by event, in whatever order they come: of two changes of one entry the one
 that is later in order stays, so the rows are the same on every central that holds the events. The
-tariff that counts is kept in memory, and whether there are passes at all, since gates ask for
-them with each vehicle.
+tariff and policy that count are kept in memory, and whether there are passes at all, since gates
+ask for them with each vehicle.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -18,17 +18,21 @@ from zparkd.core.events.event import Event, Position, SortKey, read
 from zparkd.core.events.payloads import (
     Pass,
     PassChanged,
+    PolicySet,
+    SitePolicy,
     SiteTariff,
     Staff,
     StaffChanged,
     TariffSet,
     pass_on,
 )
+from zparkd.core.policy import WATCH, read_policy, written
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.pricing import Tariff
 from zparkd.storage.stream_table import Streams
 
 _TARIFF = "SELECT at, version, place, timestamp, document FROM tariffs "
+_POLICY = "SELECT at, version, place, timestamp, document, watch FROM policies "
 _PUT_PASS = "INSERT OR REPLACE INTO passes VALUES (?,?,?,?,?,?,?,?,?)"
 _PUT_STAFF = "INSERT OR REPLACE INTO staff VALUES (?,?,?,?,?,?)"
 _PASS = "plate_id=? AND camera_type=? AND valid_from=?"
@@ -55,6 +59,8 @@ class ReferenceTables:
         self.changes += 1
         self._tariff: SiteTariff | None = None
         self._tariff_known = False
+        self._policy: SitePolicy | None = None
+        self._policy_known = False
         self._any_passes: bool | None = None
 
     # --- an event ---------------------------------------------------------------------------
@@ -73,6 +79,8 @@ class ReferenceTables:
         match event.reference:
             case TariffSet():
                 self._add_tariff(event, event.reference)
+            case PolicySet():
+                self._add_policy(event, event.reference)
             case PassChanged():
                 self._add_pass(event, event.reference)
             case StaffChanged():
@@ -89,6 +97,9 @@ class ReferenceTables:
             case TariffSet():
                 self._run("DELETE FROM tariffs WHERE at=?", (at,))
                 self._tariff_known = False
+            case PolicySet():
+                self._run("DELETE FROM policies WHERE at=?", (at,))
+                self._policy_known = False
             case PassChanged():
                 self._fall_back(event, self._run("DELETE FROM passes WHERE at=?", (at,)))
                 self._any_passes = None
@@ -116,6 +127,15 @@ class ReferenceTables:
         row = (at, data.version, event.order, event.timestamp, document)
         self._run("INSERT INTO tariffs VALUES (?,?,?,?,?)", row)
         self._tariff_known = False
+
+    def _add_policy(self, event: Event, data: PolicySet) -> None:
+        at = self._streams.at(event.position)
+        document = orjson.dumps(data.document).decode()
+        watch = event.personal.watch if event.personal is not None else None
+        said = orjson.dumps(watch).decode() if watch else None
+        row = (at, data.version, event.order, event.timestamp, document, said)
+        self._run("INSERT INTO policies VALUES (?,?,?,?,?,?)", row)
+        self._policy_known = False
 
     def _add_pass(self, event: Event, data: PassChanged) -> None:
         assert event.personal is not None
@@ -145,9 +165,8 @@ class ReferenceTables:
     def tariff(self) -> SiteTariff | None:
         """The tariff that counts; None where none was ever set."""
         if not self._tariff_known:
-            # Streams are compared as they are in memory: the table has those of this turn later.
             rows = self._run(_TARIFF + "WHERE version = (SELECT max(version) FROM tariffs)")
-            last = max(rows, key=lambda row: (row[2], self._streams.position(row[0])), default=None)
+            last = self._last(rows)
             self._tariff = self._site_tariff(last) if last is not None else None
             self._tariff_known = True
         return self._tariff
@@ -157,6 +176,29 @@ class ReferenceTables:
         document = orjson.loads(text)
         tariff = Tariff(version, read_tariff(document), self._streams.position(at))
         return SiteTariff(tariff, document, place, timestamp)
+
+    def policy(self) -> SitePolicy | None:
+        """The policy that counts; None where none was ever set."""
+        if not self._policy_known:
+            rows = self._run(_POLICY + "WHERE version = (SELECT max(version) FROM policies)")
+            last = self._last(rows)
+            self._policy = self._site_policy(last) if last is not None else None
+            self._policy_known = True
+        return self._policy
+
+    def _site_policy(self, row: tuple[Any, ...]) -> SitePolicy:
+        at, version, place, timestamp, text, watch = row
+        document = orjson.loads(text)
+        if watch is not None:
+            document[WATCH] = orjson.loads(watch)
+        document = written(document)
+        set_by = self._streams.position(at)
+        return SitePolicy(read_policy(document), version, set_by, document, place, timestamp)
+
+    def _last(self, rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...] | None:
+        """Of rows of one version the one that is last in order."""
+        # Streams are compared as they are in memory: the table has those of this turn later.
+        return max(rows, key=lambda row: (row[2], self._streams.position(row[0])), default=None)
 
     def pass_of(self, plate_id: str, camera_type: str, day: str) -> Pass | None:
         """The pass of a vehicle that is valid on a day of the site."""

@@ -5,7 +5,7 @@ reads takes it for a name, and asks for the position behind it.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -243,11 +243,12 @@ class StoredLog:
 
     # --- reference data -----------------------------------------------------------------------
 
-    def changes(self, kinds: tuple[str, str, str]) -> Iterator[tuple[bytes, bytes]]:
+    def changes(self, kinds: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
         """Skeleton and personal part of the events of these kinds that count, of no vehicle."""
         for key, skeleton, personal in self._run_plain(
-            "SELECT at, skeleton, sealed FROM events WHERE vehicle IS NULL AND kind IN (?,?,?)",
-            kinds,
+            "SELECT at, skeleton, sealed FROM events WHERE vehicle IS NULL"
+            f" AND kind IN ({','.join('?' * len(kinds))})",
+            tuple(kinds),
         ).fetchall():
             up_to = self.counts_up_to(key)
             if up_to is None or seq_of(key) <= up_to:
@@ -265,18 +266,21 @@ class StoredLog:
 class Reference(StrEnum):
     """The tables of reference data.
 
-    A tariff is known by its event's key, and says version, place, timestamp, document. A pass by
+    A tariff is known by its event's key, and says version, place, timestamp, document; a policy
+    also its watch list. A pass by
     the JSON of plate_id, camera_type and valid_from: valid_until, holder, removed, place,
     timestamp. One of the staff by staff_id: name, removed, place, timestamp.
     """
 
     TARIFFS = "tariffs"
+    POLICIES = "policies"
     PASSES = "passes"
     STAFF = "staff"
 
 
 _REFERENCE = {
     Reference.TARIFFS: "at, at, version, place, timestamp, document",
+    Reference.POLICIES: "at, at, version, place, timestamp, document, watch",
     Reference.PASSES: "json_array(plate_id, camera_type, valid_from), at, valid_until, holder,"
     " removed, place, timestamp",
     Reference.STAFF: "staff_id, at, name, removed, place, timestamp",

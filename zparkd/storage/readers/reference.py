@@ -1,4 +1,4 @@
-"""Tariff, passes and staff of the site as this central has them, and how a stay was charged."""
+"""Tariff, policy, passes and staff of the site as they are here, and how a stay was charged."""
 
 import sqlite3
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from zparkd.core.events.event import Event, Position, read
+from zparkd.core.policy import WATCH, written
 
 Row = dict[str, Any]
 
@@ -38,6 +39,18 @@ def site_tariff(connection: sqlite3.Connection) -> Row | None:
     """The tariff that counts: version, document, set_by and set_ms; None where none was set."""
     row = connection.execute("SELECT * FROM site_tariff").fetchone()
     return dict(row) | {"document": orjson.loads(row["document"])} if row is not None else None
+
+
+def site_policy(connection: sqlite3.Connection) -> Row | None:
+    """The policy that counts: version, document, set_by and set_ms; None where none was set."""
+    row = connection.execute("SELECT * FROM site_policy").fetchone()
+    if row is None:
+        return None
+    found = dict(row)
+    document, watch = orjson.loads(found["document"]), found.pop("watch")
+    if watch is not None:
+        document[WATCH] = orjson.loads(watch)
+    return found | {"document": written(document)}
 
 
 def tariff_at(connection: sqlite3.Connection, position: Position) -> TariffHeld | None:

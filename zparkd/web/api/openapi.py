@@ -283,6 +283,15 @@ PATHS: dict[str, dict[str, _Operation]] = {
             ),
         )
     },
+    "/api/policy": {
+        "get": _operation("What gates do, with every default.", _ref("Policy")),
+        "put": _operation(
+            "Set what gates do, as JSON or TOML. What is left out is as by default.",
+            _ref("Policy"),
+            body=_ref("PolicyDocument"),
+            no=(413, 422),
+        ),
+    },
     "/api/stream": {
         "get": _operation(
             "Events and status as they come. `Last-Event-ID` resumes.",
@@ -296,9 +305,10 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/openapi.json": {"get": _operation("This document.", {"type": "object"}, guarded=False)},
 }
 
-PATHS["/api/tariff"]["put"]["requestBody"]["content"]["application/toml"] = {
-    "schema": {"type": "string"}
-}
+for _path in ("/api/tariff", "/api/policy"):
+    PATHS[_path]["put"]["requestBody"]["content"]["application/toml"] = {
+        "schema": {"type": "string"}
+    }
 PATHS["/api/parking/history"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
 
 DOCUMENT: dict[str, Any] = {

@@ -367,6 +367,27 @@ SCHEMAS: dict[str, _Schema] = {
             "set_at": _STRING_OR_NULL,
         }
     ),
+    "Policy": _object(
+        {
+            **_YES,
+            "version": _WHOLE_OR_NULL,
+            "toml": _STRING,
+            "policy": {"$ref": "#/components/schemas/PolicyDocument"},
+            "set_by": _STRING_OR_NULL,
+            "set_at": _STRING_OR_NULL,
+        }
+    ),
+    "PolicyDocument": _object(
+        {},
+        capacity={"type": "object", "additionalProperties": _AMOUNT},
+        entry=_object(
+            {}, full={"type": "string", "enum": ["allow", "refuse"]}, not_taken_after_s=_AMOUNT
+        ),
+        exit=_object({}, misread={"type": "string", "enum": ["ask", "accept"]}),
+        watch={"type": "object", "additionalProperties": _STRING},
+        alerts=_object({}, silent_edge_min=_AMOUNT),
+        privacy=_object({}, keep_days=_AMOUNT),
+    ),
     "Rate": _object(
         {"camera_type": _matching(CAMERA_TYPE.pattern)},
         currency=_matching("[A-Z]{3}"),

@@ -7,7 +7,6 @@ daemon alone.
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -17,14 +16,12 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.core.tariff.document import as_toml, read_tariff
-from zparkd.core.tariff.fields import BadDocument, parse
-from zparkd.core.tariff.line_map import Form, lines_of
 from zparkd.core.tariff.pricing import Price, Rate, Tariff, built_in, price
 from zparkd.storage.readers.reference import site_tariff
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
-from zparkd.web.http import asked
-from zparkd.web.http.answers import Problem, answer, bad, said_no
+from zparkd.web.http import asked, documents
+from zparkd.web.http.answers import answer, bad
 
 _SET_S = 5.0
 _SHOWN = "car"  # of the built-in tariff: all other types cost the same
@@ -39,13 +36,11 @@ async def show(request: Request) -> Response:
 
 async def set_(request: Request) -> Response:
     """Make a tariff the site's: TOML, or JSON that begins with a brace."""
-    document, _ = _judged(_text(await asked.body(request)))
+    document, _ = documents.judged(documents.text(await asked.body(request)), read_tariff)
     daemon: Daemon = request.app.state.daemon
     given = await daemon.ask("tariff.set", _SET_S, document=document, by=request.state.who.by)
     if given.get("success") is not True:
-        refused = said_no(given)
-        refused.more = {"faults": given.get("faults", [])}
-        raise refused
+        raise documents.refused(given)
     return answer(await _shown(request))
 
 
@@ -68,7 +63,7 @@ async def quote(request: Request) -> Response:
         held = await _held(request)
         rates = read_tariff(held["document"]) if held is not None else {}
     elif isinstance(toml, str):
-        _, rates = _judged(toml)
+        _, rates = documents.judged(toml, read_tariff)
     else:
         raise bad("toml: must be the text of a tariff")
     rate = Tariff(0, rates).rate(camera_type)
@@ -108,33 +103,6 @@ async def _held(request: Request) -> _Held | None:
     database: Database = request.app.state.database
 
     return await database.read(site_tariff)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as fault:
-        raise bad(f"byte {fault.start} is not UTF-8") from None
-
-
-def _judged(text: str) -> tuple[object, Mapping[str, Rate]]:
-    """A tariff, as it is written and as it is meant. Raises Problem with all that is wrong."""
-    form = Form.JSON if text.lstrip().startswith("{") else Form.TOML
-    try:
-        document = parse(text, form)
-    except BadDocument as wrong:
-        raise _bad_document(wrong) from None
-    try:
-        return document, read_tariff(document)
-    except BadDocument as wrong:
-        raise _bad_document(wrong.located(lines_of(text, form))) from None
-
-
-def _bad_document(wrong: BadDocument) -> Problem:
-    faults = [str(fault) for fault in wrong.faults]
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_document", "\n".join(faults), faults=faults
-    )
 
 
 def _moment_ms(fields: Mapping[str, object], name: str, zone: tzinfo) -> int:

@@ -70,7 +70,9 @@ def shown(**more: object) -> str:
 def test_reference_data_is_shown_where_there_is_any() -> None:
     held = {"tariff_version": 3, "passes": 1214, "staff": 12}
     api = {"last_good": ago(minutes=5), "fetches": True, "last_fault": None}
-    assert "\n\ntariff: version 3, passes: 1,214, staff: 12\n\n" in shown(reference=held)
+    assert "\n\ntariff: version 3, policy: none, passes: 1,214, staff: 12\n\n" in shown(
+        reference=held
+    )
     whole = "\nexternal API: last whole 5 min ago, asked by this central\n\n"
     assert whole in shown(reference=held, external_api=api)
     api |= {"last_good": None, "fetches": False}

@@ -18,7 +18,7 @@ from tests.support.tariffs import flat
 from tests.support.vehicles import BIKE, T0_MS, Book, event_sets
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Personal, Position, write
-from zparkd.core.events.payloads import PassChanged, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.storage.store import Store
 from zparkd.verify import workers
 
@@ -186,7 +186,7 @@ def test_a_damage_is_named_by_stream_and_range(kept: Central, damage: str, said:
 
 @pytest.fixture
 def priced(central: Central) -> Central:
-    """A central with two tariffs, a pass that was changed, and staff of which one left."""
+    """A central with two tariffs, a policy, a pass that was changed, and one who left."""
     changes: list[tuple[Kind, Reference, Personal]] = [
         (Kind.TARIFF, TariffSet(1, flat(1)), Personal("00")),
         (Kind.TARIFF, TariffSet(2, flat(2)), Personal("00")),
@@ -196,6 +196,7 @@ def priced(central: Central) -> Central:
         ),
         (Kind.STAFF, StaffChanged(), Personal("00", staff_id="nv01", name="An")),
         (Kind.STAFF, StaffChanged(removed=True), Personal("00", staff_id="nv01")),
+        (Kind.POLICY, PolicySet(1, {}), Personal("00", watch={"30F1": "stolen"})),
     ]
     events: list[Event] = []
     for seq, (kind, data, personal) in enumerate(changes, 1):
@@ -216,6 +217,7 @@ def test_reference_data_is_what_its_events_come_to(priced: Central) -> None:
     [
         (f"DELETE FROM tariffs WHERE at = {A} + 1", "a/1, 1: not what the table tariffs says"),
         ("UPDATE tariffs SET version = 3", "a/1, 1 to 2: not what the table tariffs says"),
+        ("UPDATE policies SET watch = NULL", "a/1, 7: not what the table policies says"),
         ("UPDATE passes SET valid_until = '2026'", "a/1, 4: not what the table passes says"),
         ("UPDATE passes SET plate_id = '30F1'", "a/1, 4: not what the table passes says"),
         (f"UPDATE staff SET removed = 0, at = {A} + 5", "a/1, 6: not what the table staff says"),

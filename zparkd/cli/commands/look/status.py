@@ -180,14 +180,13 @@ def _conflicts(answer: Mapping[str, Any]) -> str:
 
 
 def _reference(answer: Mapping[str, Any], now: datetime) -> list[str]:
-    """Tariff, passes and staff, where there are any, and how old what is fetched is."""
+    """Tariff, policy, passes and staff, where there are any, and how old what is fetched is."""
     held, api = answer.get("reference") or {}, answer.get("external_api")
     lines = []
-    if any(held.get(name) for name in ("tariff_version", "passes", "staff")):
-        version = held.get("tariff_version")
-        tariff = f"version {version}" if version is not None else NONE
+    if any(held.get(name) for name in ("tariff_version", "policy_version", "passes", "staff")):
+        said = (f"{name}: {_version(held.get(f'{name}_version'))}" for name in ("tariff", "policy"))
         lists = (f"{name}: {output.count(held.get(name))}" for name in ("passes", "staff"))
-        lines.append(", ".join([f"tariff: {tariff}", *lists]))
+        lines.append(", ".join([*said, *lists]))
     if api is not None:
         whole = _ago(api.get("last_good"), now)
         by = "by this central" if api.get("fetches") else "by another central"
@@ -195,6 +194,10 @@ def _reference(answer: Mapping[str, Any], now: datetime) -> list[str]:
     if (uplink := answer.get("uplink")) is not None:
         lines.append(f"uplink: {_uplink(uplink)}")
     return ["\n".join(output.paragraph(line, rest="  ") for line in lines)] if lines else []
+
+
+def _version(version: int | None) -> str:
+    return f"version {version}" if version is not None else NONE
 
 
 def _uplink(uplink: Mapping[str, Any]) -> str:

@@ -1,0 +1,52 @@
+"""What edges are answered: a request is read, resolved, decided, recorded, told."""
+
+from zparkd.core.clock import Clock, Now
+from zparkd.core.gate.edge_state import EdgeStates
+from zparkd.core.gate.gate import decide, rests_on_what_is_inside
+from zparkd.core.gate.recording import Recorder
+from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
+from zparkd.core.gate.resolve import Resolver
+from zparkd.core.gate.responses import refusal, response
+from zparkd.core.log import Log
+from zparkd.core.replication.own_stream import OwnStream
+from zparkd.core.replication.peers import Peers
+from zparkd.core.site import Settings
+from zparkd.core.turn import FromEdge
+
+
+class Ingress:
+    """The gates of one central. All within the caller's transaction."""
+
+    def __init__(
+        self, settings: Settings, log: Log, own_stream: OwnStream, clock: Clock, peers: Peers
+    ) -> None:
+        self.edges = EdgeStates()
+        self.recorder = Recorder(log, own_stream, clock, self.edges)
+        self._log = log
+        self._peers = peers
+        self._resolver = Resolver(settings, log, clock, self.edges)
+
+    def configure(self, settings: Settings) -> None:
+        """Take over new settings."""
+        self._resolver.configure(settings)
+
+    def answer(self, now: Now, asked: FromEdge) -> bytes:
+        """What an edge is answered, once what it asked for is recorded."""
+        try:
+            request = read_request(asked.body, asked.speaker, asked.by)
+        except Refusal as no:
+            return refusal(no, request_id_in(asked.body))
+        found = self._resolver.resolve(now, request)
+        decision = decide(found)
+        event = self.recorder.record(now, found, decision)
+        incomplete: list[str] = []
+        if rests_on_what_is_inside(found, decision):
+            incomplete = self._peers.incomplete(self._log.heads, now.mono_ms)
+        return response(found, decision, event, incomplete, self._log)
+
+
+def not_recorded(request: FromEdge) -> bytes:
+    """The answer to a request that could not be recorded."""
+    message = "the disk can't be written; nothing was recorded, ask again or elsewhere"
+    no = Refusal(Code.STORAGE_UNAVAILABLE, message)
+    return refusal(no, request_id_in(request.body))
