@@ -366,8 +366,8 @@ def ids_stay(world: World, held: Held) -> None:
                 stay = held.stay_of(entry.at)
                 if stay is None or stay.entry.at != entry.at:
                     continue
-                if older != held.older_entries(entry):
-                    continue  # an older one came since, and may have had the stay for a while
+                if older != held.before(entry):
+                    continue  # another may have had the stay for a while
                 now = ids[stay.event_id, stay.vehicle[0]]
                 assert now == id, f"id changed: {name} called {entry.at} {id}, now {now}"
 

@@ -131,8 +131,9 @@ class Judge:
         self._new = []
 
     def rolled_back(self) -> None:
-        """None of it is."""
+        """None of it is, and what was asked for is given up."""
         self._beats.clear()
+        self._asked.clear()
         if self._new:
             self._new = []
             self.held.clear()
@@ -257,5 +258,5 @@ class Judge:
         if event is not None and event.kind == ENTRY and id is not None:
             stay = self.held.stay_of(event.at)
             counts = stay is not None and stay.entry.at == event.at
-            older = self.held.older_entries(event) if counts else None
+            older = self.held.before(event) if counts else None
             self._world.ledger.id_told(self._name, id, event, older)

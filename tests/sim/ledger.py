@@ -118,11 +118,11 @@ class Ledger:
         """Whether a machine's disk holds this event now."""
         return self.held.get(machine, {}).get(position.stream, 0) >= position.seq
 
-    def id_told(self, machine: str, id: int, entry: Said, older: int | None) -> None:
+    def id_told(self, machine: str, id: int, entry: Said, older: tuple[int, int] | None) -> None:
         """A machine names the row of a stay: it is of one vehicle, for ever.
 
-        `older` is how many older entries of the vehicle it holds; None where the stay is not
-        that of this very entry.
+        `older` is what it holds before it (`Held.before`); None where the stay is not that of this
+        very entry.
         """
         told = self.ids.setdefault(machine, {})
         vehicle = told.setdefault(id, [])

@@ -22,7 +22,7 @@ from tests.sim.oracle.events import (
     Vehicle,
 )
 from tests.sim.oracle.members import Heads, Word, counts, disowned, words_in
-from tests.sim.oracle.stays import WAITING, Folded, Stay, fold
+from tests.sim.oracle.stays import REPEATED, WAITING, Folded, Stay, fold
 
 
 class Held:
@@ -106,7 +106,7 @@ class Held:
             entry = self.events.get(event.names)
             if entry is None or entry.kind != ENTRY or entry.data is None:
                 self.waiting[event.names].append(event)
-                self._mark(vehicle, event, event.order)
+                self._mark(vehicle, event, 0)
                 return
             self._place(event, entry)
         else:
@@ -152,10 +152,19 @@ class Held:
             return None
         return self.folded(event.vehicle).stay_of(entry)
 
-    def older_entries(self, entry: Said) -> int:
-        """How many entries of its vehicle are older than this one."""
-        events = self._of_vehicle[entry.vehicle]
-        return sum(it.kind == ENTRY and it.key < entry.key for it in events)
+    def before(self, entry: Said) -> tuple[int, int]:
+        """How many entries of its vehicle are older than this one, and how many older exits repeat.
+
+        Where more come to be known, another stay may cover this one for a while: an older entry
+        opens it, or an exit turns out to repeat one that ended another.
+        """
+        older = [it for it in self._of_vehicle[entry.vehicle] if it.key < entry.key]
+        verdicts = self.folded(entry.vehicle).verdicts
+        repeat = [it for it in older if verdicts.get(it.at, ("", None))[0] == REPEATED]
+        return (
+            sum(it.kind == ENTRY for it in older),
+            sum(it.kind == EXIT for it in repeat),
+        )
 
     def stamp(self, plate: str, ms: int) -> int:
         """`ms`, raised until no event of the plate carries it."""
@@ -165,8 +174,10 @@ class Held:
         return ms
 
     def last_order(self, vehicle: Vehicle) -> int:
-        """The highest order among the events of a vehicle."""
-        return self._last_order.get(vehicle, 0)
+        """The highest order among the events of a vehicle, of those that wait by what they say."""
+        waiting = (it for events in self.waiting.values() for it in events)
+        placed = self._last_order.get(vehicle, 0)
+        return max([placed, *(it.order for it in waiting if it.vehicle == vehicle)])
 
     # --- all of it -------------------------------------------------------------------------------
 

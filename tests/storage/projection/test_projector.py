@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from tests.support.vehicles import OTHER, Book, event_sets, lived
+from tests.support.vehicles import CAR, OTHER, Book, event_sets, lived
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
 from zparkd.core.members.votes import counting as meaning
@@ -348,3 +348,15 @@ def test_a_vehicle_that_is_forgotten_between_two_events_is_met_again(fed: Fed, b
         fed.append(entry, other, book.confirm("a", 30, names=entry))
         fed.commit(book.exit("a", 40, of=OTHER, names=other), book.exit("a", 50))
     assert [stay.closed_by for stay in fed.content()[0].values()] == [ClosedBy.EXIT] * 2
+
+
+def test_what_waited_under_one_plate_and_is_of_another_raises_the_first_no_more(
+    fed: Fed, book: Book
+) -> None:
+    entry = book.entry("a", 10)
+    misread = book.exit("a", 500, names=book.next_position("b"))
+    fed.commit(entry, misread)
+    assert fed.store.last_order(CAR) == misread.order
+    fed.commit(book.entry("b", 20, of=OTHER))
+    assert fed.store.last_order(CAR) == entry.order
+    assert fed.store.last_order(OTHER) == misread.order

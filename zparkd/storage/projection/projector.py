@@ -186,6 +186,8 @@ class Projection:
             self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
             self._waiting -= 1
             self._apply(event, vehicle, place)
+            if vehicle.key != event.vehicle:
+                self.vehicles.changed(self.vehicles.get(event.vehicle).no)
         if len(rows) == limits.EVENTS_PER_PIECE:
             self._releases[entry] = None
         else:
