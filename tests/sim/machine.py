@@ -639,7 +639,7 @@ class Machine:
 
         def judged(now: Now, asked: FromEdge) -> bytes:
             stamp = central.clock.read(now)
-            time = Time(stamp.ms, stamp.marked, now.mono_ms)
+            time = Time(stamp.ms, stamp.marked, now.mono_ms, now.wall_ms)
             return judge.answers(lambda: answer(now, asked), asked.body, asked.speaker, time)
 
         central.answer = judged

@@ -12,13 +12,24 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tests.sim.oracle.events import CONFIRM, ENTRY, EXIT, LAST_ORDER_MS, MANUAL, SEEN, Said, Vehicle
+from tests.sim.oracle.events import (
+    CONFIRM,
+    ENTRY,
+    EXIT,
+    LAST_ORDER_MS,
+    LAST_TIME_MS,
+    MANUAL,
+    SEEN,
+    Said,
+    Vehicle,
+)
 from tests.sim.oracle.held import Held
 from tests.sim.oracle.prices import price, rate_of
 from tests.sim.oracle.stays import Stay, duration_words, site_time
 
 REQUEST_BYTES = 65_536
 CAPTURE_AGE_MS = 30_000
+FIRST_RIGHT_MS, LAST_RIGHT_MS = 1_735_689_600_000, LAST_TIME_MS  # 2025-01-01, 2100-01-01
 RETRY_AGE_MS = 86_400_000
 UNNAMED_RETRY_MS = 10_000
 DETECTION_AGE_MS = 120_000
@@ -27,11 +38,21 @@ OPEN_AGE_MS = 120_000
 
 
 class Time(NamedTuple):
-    """The stamp that a central would make now, whether it trusts it, and its monotonic clock."""
+    """The stamp that a central would make now, whether it trusts it, and its two clocks."""
 
     ms: int
     marked: bool
     mono_ms: int
+    wall_ms: int
+
+    def is_late(self, captured_ms: int | None) -> bool:
+        """Whether what was captured then is too old to open for, whichever clock is right."""
+        if captured_ms is None or (self.marked and captured_ms < FIRST_RIGHT_MS):
+            return False
+        right = [self.ms]
+        if self.marked and FIRST_RIGHT_MS <= self.wall_ms <= LAST_RIGHT_MS:
+            right.append(self.wall_ms)
+        return min(right) - captured_ms > CAPTURE_AGE_MS
 
 
 @dataclass
@@ -228,8 +249,7 @@ class Gate:
         staff = {it.personal["staff_id"] for it in self.held.staff()}
         if force and staff and request.get("staff_id") not in staff:
             return Expected(code="bad_request")
-        late = request.get("captured_ms") is not None and not now.marked
-        late = late and now.ms - request["captured_ms"] > CAPTURE_AGE_MS
+        late = now.is_late(request.get("captured_ms"))
         if request.get("plate_id") is None:
             if not force:
                 return Expected(code="bad_request")
