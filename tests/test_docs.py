@@ -412,7 +412,7 @@ def test_edges_md_names_each_refusal() -> None:
 
 def test_the_kinds_of_protocol_md_are_those_of_the_code() -> None:
     text = (DOCS / "protocol.md").read_text("utf-8")
-    named = re.findall(r"^\| `([A-Z_]+)` \| [A-Z]+: ", text, re.MULTILINE)
+    named = re.findall(r"^\| `([A-Z_]+)` \| [A-Z_]+: ", text, re.MULTILINE)
     assert sorted(named) == sorted(kind.value for kind in Kind)
 
 

@@ -140,7 +140,7 @@ def test_a_stay_ended_by_force_is_marked(book: Book) -> None:
     assert book.stay().remarks == (Remark.FORCED,)
 
 
-@pytest.mark.parametrize("kind", [Kind.SEEN, Kind.MANUAL, LaterKind.NOT_TAKEN, Kind.CONFIRM])
+@pytest.mark.parametrize("kind", [Kind.SEEN, Kind.MANUAL, LaterKind.TOWED, Kind.CONFIRM])
 def test_what_is_no_act_or_says_too_little_changes_nothing(book: Book, kind: Kind) -> None:
     book.entry("a", 10)
     before = book.outcome()

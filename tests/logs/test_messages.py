@@ -166,6 +166,9 @@ def events_of(*kinds: Kind) -> list[Event]:
                 duration_s=60,
                 forced=True,
                 marked=True,
+                amount=5_000,
+                staff_id="nv01",
+                reason="because",
             ),
             personal=Personal("s" * 32, "29A12345", "29A-123.45", "nv01", "because", "1.jpg"),
         )

@@ -52,7 +52,7 @@ def test_a_page_ends_with_its_stream_its_count_or_its_size(store: Store, book: B
 
 
 def test_an_event_of_an_unknown_kind_is_kept_as_it_came(store: Store, book: Book) -> None:
-    unknown = book.write("a", LaterKind.NOT_TAKEN, 10)
+    unknown = book.write("a", LaterKind.TOWED, 10)
     keep(store, unknown, book.entry("a", 20))
     first = next(iter(store.page(Stream("a", 1), 0, 9, 9999)))
     assert first == (unknown.skeleton, unknown.sealed)

@@ -38,7 +38,7 @@ OTHER = VehicleKey("car", "30F99999")
 class LaterKind(StrEnum):
     """What this version knows nothing of."""
 
-    NOT_TAKEN = "VEHICLE_ENTRY_NOT_TAKEN"
+    TOWED = "VEHICLE_TOWED"
 
 
 AnyKind = Kind | LaterKind
@@ -173,7 +173,7 @@ _KINDS: list[tuple[AnyKind, bool]] = [
     *[(Kind.EXIT, True)] * 2,
     (Kind.SEEN, False),
     (Kind.MANUAL, True),
-    (LaterKind.NOT_TAKEN, False),
+    (LaterKind.TOWED, False),
 ]
 
 

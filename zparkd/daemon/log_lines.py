@@ -6,7 +6,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 from collections.abc import Iterable, Iterator
 
 from zparkd.core.audit import act_of
-from zparkd.core.events.event import Event, Facts, Kind, event_id
+from zparkd.core.events.event import Event, Facts, Kind, named_id
 from zparkd.core.events.payloads import (
     PassChanged,
     PolicySet,
@@ -25,6 +25,11 @@ OF_KIND = {
     Kind.EXIT: Message.VEHICLE_OUT,
     Kind.SEEN: Message.VEHICLE_SEEN,
     Kind.MANUAL: Message.OPENED_BY_HAND,
+    Kind.NOT_TAKEN: Message.ENTRY_NOT_TAKEN,
+    Kind.CORRECTED: Message.VEHICLE_CORRECTED,
+    Kind.CLOSED: Message.STAY_CLOSED,
+    Kind.VOIDED: Message.EVENT_VOIDED,
+    Kind.CHARGED: Message.STAY_CHARGED,
     Kind.TARIFF: Message.TARIFF_SET,
     Kind.POLICY: Message.POLICY_SET,
     Kind.PASS: Message.PASS_CHANGED,
@@ -61,6 +66,9 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
             fields["event_id"] = _id_of_stay(event)
         if facts.fee is not None:
             fields["fee"] = facts.fee
+            fields["currency"] = facts.currency
+        if facts.amount is not None:
+            fields["amount"] = facts.amount
             fields["currency"] = facts.currency
         yield OF_KIND[Kind(event.kind)], fields
 
@@ -106,9 +114,6 @@ def _change(removed: bool) -> str:
 
 def _id_of_stay(event: Event) -> str | None:
     """The id by which people know the stay: that of the entry which a confirm or exit names."""
-    facts, vehicle = event.facts, event.vehicle
-    assert facts is not None
-    if event.kind == Kind.ENTRY or facts.names is None or facts.entry_ms is None:
+    if event.kind == Kind.ENTRY or event.facts is None or event.personal is None:
         return event.event_id
-    assert vehicle is not None
-    return event_id(facts.names[0], facts.entry_ms, vehicle.plate_id)
+    return named_id(event.facts, event.personal) or event.event_id

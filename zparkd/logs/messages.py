@@ -167,6 +167,31 @@ class Message(Enum):
         "INFO",
         "{edge} opened by hand, for no plate",
     )
+    ENTRY_NOT_TAKEN = Entry(
+        "d3c1c7264d99442d90bb7481a042d729",
+        "INFO",
+        "{plate} ({camera_type}) did not drive in at {edge}: {event_id}",
+    )
+    VEHICLE_CORRECTED = Entry(
+        "9708f49c08054e29a091581f79852570",
+        "INFO",
+        "corrected: it was {plate} ({camera_type}): {event_id}",
+    )
+    STAY_CLOSED = Entry(
+        "a4d2bc14959845c1ada858b6136d6d0f",
+        "INFO",
+        "stay of {plate} ({camera_type}) ended by hand: {event_id}",
+    )
+    EVENT_VOIDED = Entry(
+        "255e7f5db2e944e88dfe2850cf321808",
+        "INFO",
+        "an event of {plate} ({camera_type}) is void: {event_id}",
+    )
+    STAY_CHARGED = Entry(
+        "c42d2ceb140047c6ab41595f65068241",
+        "INFO",
+        "{amount} {currency} on the stay of {plate} ({camera_type}): {event_id}",
+    )
     # --- reference data
     TARIFF_SET = Entry(
         "9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} is set"

@@ -81,12 +81,19 @@ FACTS = st.builds(
     duration_s=st.none() | WHOLES,
     forced=st.booleans(),
     marked=st.booleans(),
+    by_hand=st.booleans(),
+    over_capacity=st.booleans(),
+    amount=st.integers(-limits.FEE_MAX, limits.FEE_MAX),
+    staff_id=st.none() | TEXTS,
+    reason=st.none() | TEXTS,
 )
 PERSONAL = st.builds(
     Personal,
     salt=TEXTS,
     plate_id=st.from_regex(PLATE_ID, fullmatch=True),
     plate_view=st.none() | TEXTS,
+    plate_read=st.none() | st.from_regex(PLATE_ID, fullmatch=True),
+    entry_plate=st.none() | st.from_regex(PLATE_ID, fullmatch=True),
     staff_id=st.none() | TEXTS,
     reason=st.none() | TEXTS,
     image=st.none() | TEXTS,
@@ -282,7 +289,7 @@ def not_understood(event: Event) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"type": "VEHICLE_ENTRY_NOT_TAKEN"},
+        {"type": "VEHICLE_TOWED"},
         {"v": 2},
         {"timestamp": T0_MS + 1},
         {"timestamp": limits.TIME_SHOWN_MS_MAX + 1, "order": limits.TIME_SHOWN_MS_MAX + 1},
@@ -356,6 +363,12 @@ CHARGED = {"fee": 0, "currency": "VND"}
         ("VEHICLE_EXIT", CHARGED | {"names": ["b", 2, 3]}),
         ("VEHICLE_ENTRY_CONFIRMED", {}),
         ("VEHICLE_ENTRY_CONFIRMED", {"names": ["b", 2, 3]}),
+        ("VEHICLE_ENTRY_NOT_TAKEN", {"entry_ms": 1}),
+        ("VEHICLE_ENTRY_NOT_TAKEN", {"names": ["b", 2, 3]}),
+        ("STAY_CLOSED", {"names": ["b", 2, 3]}),
+        ("STAY_CLOSED", NAMED | {"fee": 5}),
+        ("VEHICLE_CORRECTED", {}),
+        ("EVENT_VOIDED", {}),
     ],
 )
 def test_an_event_that_does_not_say_what_its_kind_must_is_not_understood(
@@ -363,6 +376,30 @@ def test_an_event_that_does_not_say_what_its_kind_must_is_not_understood(
 ) -> None:
     not_understood(made(data, type=kind))
     assert made(data | NAMED | CHARGED, type=kind).facts is not None
+
+
+@pytest.mark.parametrize("data", [{}, {"currency": "VND"}, {"amount": -5}, {"amount": 0.5}])
+def test_a_charge_says_how_much_of_which_currency(data: Fields) -> None:
+    not_understood(made(NAMED | data, type="STAY_CHARGED"))
+    paid = made(NAMED | {"amount": -5_000, "currency": "VND"}, type="STAY_CHARGED")
+    assert paid.facts is not None
+    assert paid.facts.amount == -5_000
+
+
+def test_an_exit_of_another_plate_keeps_what_was_read() -> None:
+    event = made(CHARGED, {"plate_read": "29A12346"}, type="VEHICLE_EXIT")
+    assert event.vehicle == VehicleKey("car", "29A12345")
+    assert event.personal is not None
+    assert event.personal.plate_read == "29A12346"
+    not_understood(made(CHARGED, {"plate_read": "29A-123.46"}, type="VEHICLE_EXIT"))
+
+
+def test_who_said_a_correction_and_why_outlives_the_personal_part() -> None:
+    said = {"staff_id": "nv01", "reason": "misread", "names": ["b", 2, 3]}
+    event = made(said, type="EVENT_VOIDED")
+    assert event.facts is not None
+    assert (event.facts.staff_id, event.facts.reason) == ("nv01", "misread")
+    assert b"misread" in event.skeleton
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:

@@ -20,7 +20,14 @@ STAFF = "STAFF_CHANGED"
 DISOWNED = "MEMBER_DISOWNED"
 RESTORED = "MEMBER_RESTORED"
 ADMITTED = "MEMBER_ADMITTED"
-OF_GATES = (ENTRY, CONFIRM, EXIT, SEEN, MANUAL)
+NOT_TAKEN = "VEHICLE_ENTRY_NOT_TAKEN"
+CORRECTED = "VEHICLE_CORRECTED"
+CLOSED = "STAY_CLOSED"
+VOIDED = "EVENT_VOIDED"
+CHARGED = "STAY_CHARGED"
+CORRECTIONS = (CORRECTED, VOIDED, CHARGED)
+OF_AN_ENTRY = (CONFIRM, EXIT, NOT_TAKEN, CLOSED)
+OF_GATES = (ENTRY, SEEN, MANUAL, *OF_AN_ENTRY, *CORRECTIONS)
 
 LAST_TIME_MS = 4_102_444_800_000  # 2100-01-01
 LAST_ORDER_MS = 4_102_358_400_000  # a day before: what a gate follows
@@ -164,9 +171,13 @@ def _says_enough(kind: str, data: dict[str, Any], who: dict[str, Any]) -> bool:
         return False
     if kind == EXIT and not ("fee" in data and "currency" in data):
         return False
-    if kind == CONFIRM and "names" not in data:
+    if kind not in (ENTRY, EXIT, SEEN, MANUAL) and "names" not in data:
         return False
-    return kind not in (CONFIRM, EXIT) or "names" not in data or "entry_ms" in data
+    if kind == CHARGED and not ("amount" in data and "currency" in data):
+        return False
+    if kind == CLOSED and "fee" in data and "currency" not in data:
+        return False
+    return kind not in OF_AN_ENTRY or "names" not in data or "entry_ms" in data
 
 
 def _whole(value: Any, most: int, least: int = 0) -> bool:
@@ -197,6 +208,8 @@ def _personal(who: dict[str, Any]) -> bool:
         _text(who.get("salt"))
         and all(_text(who.get(name, "")) for name in texts)
         and _text(who.get("plate_id", "AAA"), _PLATE)
+        and _text(who.get("plate_read", "AAA"), _PLATE)
+        and _text(who.get("entry_plate", "AAA"), _PLATE)
     )
 
 
@@ -219,9 +232,12 @@ def _gate_data(data: dict[str, Any]) -> bool:
         "tariff_version": lambda it: _whole(it, GREATEST, 1),
         "priced_ms": lambda it: _whole(it, GREATEST),
         "pass_until": _text,
+        "amount": lambda it: _whole(it, MOST_PAID, -MOST_PAID),
+        "staff_id": _text,
+        "reason": _text,
         "breakdown": lambda it: isinstance(it, list) and len(it) <= 64,
     }
-    flags = ("forced", "marked", "lost_ticket")
+    flags = ("forced", "marked", "lost_ticket", "by_hand", "over_capacity")
     return (
         "edge_id" in data
         and all(right(data[name]) for name, right in forms.items() if name in data)

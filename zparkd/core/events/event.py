@@ -54,6 +54,11 @@ class Kind(StrEnum):
     EXIT = "VEHICLE_EXIT"
     SEEN = "VEHICLE_SEEN"  # too late to open for; recorded as seen
     MANUAL = "BARRIER_MANUAL_OPEN"  # opened by a person for something without a plate
+    NOT_TAKEN = "VEHICLE_ENTRY_NOT_TAKEN"  # the barrier opened for it, and never closed behind it
+    CORRECTED = "VEHICLE_CORRECTED"  # what follows are a person's words about another event
+    CLOSED = "STAY_CLOSED"
+    VOIDED = "EVENT_VOIDED"
+    CHARGED = "STAY_CHARGED"
     TARIFF = "TARIFF_SET"
     POLICY = "POLICY_SET"
     PASS = "PASS_CHANGED"
@@ -123,6 +128,11 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     An exit names the event that set the `tariff` it was priced by, none for the built-in one. It
     was priced up to `priced_ms`, where that is not its own time, and paid nothing for a pass that
     ends with `pass_until`. `by` is who asked for it, where that was no edge.
+
+    What a person said afterwards, a correction or an entry `by_hand`, has `staff_id` and `reason`
+    here and not in the personal part: who forgets a vehicle does not forget who changed what and
+    why. A correction `names` the event that it is about; a charge adds `amount`, which may be
+    negative, to what its stay paid. An entry that was let in `over_capacity` says so.
     """
 
     edge_id: Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}\\Z")]
@@ -145,10 +155,19 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     pass_until: str | None = None
     breakdown: Annotated[tuple[dict[str, int | str], ...], Meta(max_length=64)] | None = None
     by: Principal | None = None
+    by_hand: bool = False
+    over_capacity: bool = False
+    amount: Annotated[int, Meta(ge=-limits.FEE_MAX, le=limits.FEE_MAX)] | None = None
+    staff_id: str | None = None
+    reason: str | None = None
 
 
 class Personal(Struct, frozen=True, omit_defaults=True):
-    """The personal part: what can be forgotten. `salt` keeps its digest from being guessed."""
+    """The personal part: what can be forgotten. `salt` keeps its digest from being guessed.
+
+    `plate_read` is what the camera read, where an exit is that of another plate; `entry_plate` the
+    one that the readable id of the named entry shows, where that was corrected since.
+    """
 
     salt: str
     plate_id: _Plate | None = None
@@ -159,6 +178,8 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     holder: str | None = None  # of a pass
     name: str | None = None  # of a member of staff
     watch: dict[_Plate, str] | None = None  # of a policy: plates to look out for, what to show
+    plate_read: _Plate | None = None
+    entry_plate: _Plate | None = None
 
 
 class Envelope(Struct, frozen=True):
@@ -240,6 +261,14 @@ class Event(Struct, frozen=True):
 def event_id(origin: str, timestamp: int, plate_id: str) -> str:
     """The readable id of an entry or of an exit that no entry was known for."""
     return f"{origin}_{timestamp}_{plate_id}"
+
+
+def named_id(facts: Facts, personal: Personal) -> str | None:
+    """The readable id of the entry that an event names, by the event alone; None where unsaid."""
+    plate_id = personal.entry_plate or personal.plate_id
+    if facts.names is None or facts.entry_ms is None or plate_id is None:
+        return None
+    return event_id(facts.names[0], facts.entry_ms, plate_id)
 
 
 def digest(data: bytes) -> str:
@@ -420,8 +449,12 @@ def knows() -> str:
     return f"{FORMAT}: {' '.join(sorted(_KINDS))}"
 
 
-_ANSWERED_BY_NAME = frozenset((Kind.CONFIRM, Kind.EXIT))
-_OF_A_VEHICLE = frozenset((Kind.ENTRY, Kind.CONFIRM, Kind.EXIT, Kind.SEEN))
+# Kinds that say of which entry, and when that was; and those that are about another event.
+_OF_AN_ENTRY = frozenset((Kind.CONFIRM, Kind.EXIT, Kind.NOT_TAKEN, Kind.CLOSED))
+_ABOUT_AN_EVENT = frozenset(
+    (Kind.CONFIRM, Kind.NOT_TAKEN, Kind.CORRECTED, Kind.CLOSED, Kind.VOIDED, Kind.CHARGED)
+)
+_OF_A_VEHICLE = _ABOUT_AN_EVENT | {Kind.ENTRY, Kind.EXIT, Kind.SEEN}
 
 
 def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | None, Personal | None]:
@@ -453,6 +486,10 @@ def _says_enough(kind: str, facts: Facts, personal: Personal) -> bool:
         return False
     if kind == Kind.EXIT and (facts.fee is None or facts.currency is None):
         return False
-    if kind == Kind.CONFIRM and facts.names is None:
+    if kind in _ABOUT_AN_EVENT and facts.names is None:
         return False
-    return not (kind in _ANSWERED_BY_NAME and facts.names is not None and facts.entry_ms is None)
+    if kind == Kind.CHARGED and (facts.amount is None or facts.currency is None):
+        return False
+    if kind == Kind.CLOSED and facts.fee is not None and facts.currency is None:
+        return False
+    return not (kind in _OF_AN_ENTRY and facts.names is not None and facts.entry_ms is None)

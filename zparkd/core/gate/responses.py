@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from zparkd.core.clock import site_time
-from zparkd.core.events.event import Event, Facts, Kind, Personal, event_id
+from zparkd.core.events.event import Event, Facts, Kind, Personal, named_id
 from zparkd.core.gate.charges import charge
 from zparkd.core.gate.gate import Decision, Refuse
 from zparkd.core.gate.requests import Refusal, RequestType
@@ -96,7 +96,7 @@ def _of_event(event: Event, log: Log) -> _Fields:
         case Kind.EXIT:
             return _answer_of_exit(event, facts, personal)
         case Kind.CONFIRM:
-            return {"action": "ENTRY_CONFIRMED", "event_id": _named_id(facts, personal)}
+            return {"action": "ENTRY_CONFIRMED", "event_id": named_id(facts, personal)}
     return {"action": "MANUAL"}
 
 
@@ -114,7 +114,7 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
     duration_s = facts.duration_s or 0
     answer: _Fields = {
         "action": "EXIT",
-        "event_id": _named_id(facts, personal) if facts.names else event.event_id,
+        "event_id": named_id(facts, personal) if facts.names else event.event_id,
         "fee": facts.fee,
         "currency": facts.currency,
         "duration": duration_text(duration_s),
@@ -129,11 +129,3 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
 
 def _pass(holder: str | None, valid_until: str) -> _Fields:
     return {"holder": holder, "valid_until": valid_until}
-
-
-def _named_id(facts: Facts, personal: Personal) -> str:
-    """The readable id of the entry that an exit or confirmation names, from the event alone."""
-    assert facts.names is not None
-    assert facts.entry_ms is not None
-    assert personal.plate_id is not None
-    return event_id(facts.names[0], facts.entry_ms, personal.plate_id)
