@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.effort import table
+from tests.support.effort import Cost, dearest, table
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFTEST = "from tests.conftest import pytest_addoption, pytest_configure\n"
@@ -54,11 +54,14 @@ def test_fast_leaves_out_what_starts_a_program_and_fails_what_does_so_unseen(
     assert "1 deselected" in said
 
 
-def test_costs_shows_the_processor_time_of_each_folder(tmp_path: Path) -> None:
+def test_costs_shows_what_each_folder_takes_and_the_dearest_tests(tmp_path: Path) -> None:
     said = run(tmp_path, "--costs")
     assert "| all | 3 |" in said
-    assert table([("a", 2, 1.4), ("b", 1, 3.0)])[2:] == [
-        "| b | 1 | 3 s |",
-        "| a | 2 | 1 s |",
-        "| all | 3 | 4 s |",
+    assert re.search(r"^ +[0-9.]+ s +[0-9.]+ s  \S*::test_hidden$", said, re.MULTILINE)
+    costs = {"a": Cost(2, 1.4, 9.0), "b": Cost(1, 3.0, 3.5)}
+    assert table(costs)[2:] == [
+        "| b | 1 | 3 s | 4 s |",
+        "| a | 2 | 1 s | 9 s |",
+        "| all | 3 | 4 s | 12 s |",
     ]
+    assert dearest(costs, 1) == ["   9.0 s    1.4 s  a"]

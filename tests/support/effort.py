@@ -1,4 +1,4 @@
-"""What tests cost: which start programs, and how much processor time each folder of them takes.
+"""What tests cost: which start programs, and how much processor time folders and tests take.
 
 `--fast` leaves out what starts a program, or takes a site of real centrals, a browser or a server.
 Which tests these are is read from their folder, and from the names that they, their fixtures and
@@ -9,7 +9,8 @@ import inspect
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -100,11 +101,16 @@ class Fast:
 
 
 class Costs:
-    """Sums up the processor time of each folder, with that of the programs its tests started."""
+    """Sums up the processor time of each folder and test, with that of programs which ended in it.
+
+    Beside it stands how long a test took by the clock: one that mostly waits is dear all the same.
+    """
+
+    DEAREST = 40
 
     def __init__(self) -> None:
-        self._cpu_s: dict[str, float] = defaultdict(float)
-        self._tests: dict[str, int] = defaultdict(int)
+        self._folders: dict[str, Cost] = defaultdict(Cost)
+        self._tests: dict[str, Cost] = defaultdict(Cost)
         self._before = _cpu_s()
 
     @pytest.hookimpl(wrapper=True)
@@ -117,26 +123,51 @@ class Costs:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         parts = Path(report.nodeid.partition("::")[0]).parts
         folder = "/".join(parts[:2]) if len(parts) > 2 else "tests"
-        self._cpu_s[folder] += getattr(report, "cpu_s", 0.0)
-        self._tests[folder] += report.when == "call"
+        for cost in (self._folders[folder], self._tests[report.nodeid]):
+            cost.tests += report.when == "call"
+            cost.cpu_s += getattr(report, "cpu_s", 0.0)
+            cost.wall_s += report.duration
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.section("processor time by folder")
-        for line in table(
-            (folder, self._tests[folder], spent) for folder, spent in self._cpu_s.items()
-        ):
+        terminalreporter.section("what each folder takes")
+        for line in table(self._folders):
+            terminalreporter.write_line(line)
+        terminalreporter.section(f"the {self.DEAREST} tests that take longest")
+        for line in dearest(self._tests, self.DEAREST):
             terminalreporter.write_line(line)
 
 
-def table(costs: Iterable[tuple[str, int, float]]) -> list[str]:
+@dataclass
+class Cost:
+    """How many tests, their processor time and their time by the clock, in seconds."""
+
+    tests: int = 0
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+def table(costs: Mapping[str, Cost]) -> list[str]:
     """Rows of folder, tests and seconds as a table, the dearest first, and what they come to."""
-    rows = sorted(costs, key=lambda row: -row[2])
-    total = ("all", sum(row[1] for row in rows), sum(row[2] for row in rows))
+    rows = sorted(costs.items(), key=lambda row: -row[1].cpu_s)
+    total = Cost(
+        sum(cost.tests for _, cost in rows),
+        sum(cost.cpu_s for _, cost in rows),
+        sum(cost.wall_s for _, cost in rows),
+    )
     return [
-        "| folder | tests | processor time |",
-        "|---|---|---|",
-        *(f"| {folder} | {count} | {spent:.0f} s |" for folder, count, spent in (*rows, total)),
+        "| folder | tests | processor time | by the clock |",
+        "|---|---|---|---|",
+        *(
+            f"| {folder} | {cost.tests} | {cost.cpu_s:.0f} s | {cost.wall_s:.0f} s |"
+            for folder, cost in (*rows, ("all", total))
+        ),
     ]
+
+
+def dearest(costs: Mapping[str, Cost], most: int) -> list[str]:
+    """A line for each of the tests that take longest: by the clock, of processors, its name."""
+    rows = sorted(costs.items(), key=lambda row: -row[1].wall_s)[:most]
+    return [f"{cost.wall_s:6.1f} s {cost.cpu_s:6.1f} s  {name}" for name, cost in rows]
 
 
 def _cpu_s() -> float:
