@@ -1,5 +1,7 @@
 """EdgeClient against real ROUTER sockets that answer late, wrongly, elsewhere or never."""
 
+import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -302,17 +304,27 @@ def test_an_interrupted_call_leaves_a_client_that_works() -> None:
     class Interrupted(BaseException):
         """Stands for KeyboardInterrupt, which pytest would take for its own."""
 
-    with Scripted(agree) as central, EdgeClient("edge-1", [central.endpoint]) as client:
-        received = client._received
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted
 
-        def interrupt(socket: object) -> list[bytes]:
-            raise Interrupted
+    def interrupts_once(asked: Asked, earlier: list[Asked]) -> None:
+        if earlier:
+            agree(asked, earlier)
+        else:
+            signal.pthread_kill(caller, signal.SIGUSR1)
 
-        client._received = interrupt  # type: ignore[method-assign]
-        with pytest.raises(Interrupted):
-            client.ping()
-        client._received = received  # type: ignore[method-assign]
-        assert client.ping()["success"] is True
+    caller = threading.get_ident()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with (
+            Scripted(interrupts_once) as central,
+            EdgeClient("edge-1", [central.endpoint]) as client,
+        ):
+            with pytest.raises(Interrupted):
+                client.ping()
+            assert client.ping()["success"] is True
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.storage.projection.test_projector import EXAMPLES, PLANS, Fed, feed
+from tests.support.positions import positions
 from tests.support.tariffs import flat
 from tests.support.vehicles import Book, event_sets
 from zparkd.core import limits
@@ -80,10 +81,8 @@ class Judged(Fed):
         wanted = project_reference(self.held)
         tariff = self.store.reference.tariff()
         assert (tariff.tariff.set_by if tariff is not None else None) == wanted.tariff
-        for table, positions in (("passes", wanted.passes), ("staff", wanted.staff)):
-            rows = self.rows(f"SELECT at FROM {table}")
-            kept = [self.store._streams.position(row["at"]) for row in rows]
-            assert sorted(kept) == sorted(positions.values())
+        for table, wanted_at in (("passes", wanted.passes), ("staff", wanted.staff)):
+            assert positions(self.store.connection, table) == sorted(wanted_at.values())
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

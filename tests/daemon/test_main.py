@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.sim.machine import IN_MEMORY
+from tests.support.vehicles import Book
 from zparkd.core import limits
 from zparkd.core.events.event import Stream
-from zparkd.daemon.main import _new_stream
+from zparkd.daemon.main import new_stream
 from zparkd.storage.store import Store
 
 
@@ -29,12 +30,13 @@ def all_bits(count: int) -> int:
 @pytest.mark.parametrize("bits", [no_bits, all_bits])
 @pytest.mark.parametrize("wall_s", [-(10**9), 0, 1_800_000_000, 2**33, 2**62])
 def test_an_epoch_is_one_that_can_be_written_whatever_the_clock_shows(store, bits, wall_s) -> None:
-    stream = _new_stream("central-1", store, wall_s, bits)
+    stream = new_stream("central-1", store, wall_s, bits)
     assert 1 <= stream.epoch <= limits.EPOCH_MAX
 
 
 @pytest.mark.parametrize("wall_s", [0, 1_800_000_000, 2**33])
 def test_an_epoch_is_above_all_of_ours(store, wall_s) -> None:
-    store._streams.heads[Stream("central-1", 1_900_000_000 << 20)] = 1
-    store._streams.heads[Stream("central-2", 2_000_000_000 << 20)] = 1
-    assert _new_stream("central-1", store, wall_s, no_bits).epoch > 1_900_000_000 << 20
+    book = Book()
+    for origin, at_s in (("central-1", 1_900_000_000), ("central-2", 2_000_000_000)):
+        store.append(book.entry(Stream(origin, at_s << 20), 1))
+    assert new_stream("central-1", store, wall_s, no_bits).epoch > 1_900_000_000 << 20

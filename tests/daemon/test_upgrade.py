@@ -18,6 +18,7 @@ from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, re
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.stays import project
 from zparkd.storage.projection import rereading
+from zparkd.storage.projection.projector import Projection
 from zparkd.storage.readers.log import StoredLog
 from zparkd.storage.store import Store
 from zparkd.verify.log import check_log
@@ -142,18 +143,16 @@ def test_a_new_fold_folds_every_vehicle_again(tmp_path: Path) -> None:
         assert store.connection.execute("SELECT confirmed FROM sessions").fetchone() == (0,)
 
 
-def test_edges_are_answered_once_what_was_unread_is_read() -> None:
+def test_edges_are_answered_once_what_was_unread_is_read(tmp_path: Path) -> None:
     with older():
-        driven = Driven("central-1", peers=[])
+        driven = Driven("central-1", peers=[], path=tmp_path / "zparkd.db")
         driven.open(plate_id="29A00001", direction="ENTRY")
         driven.wait(60)
         book = Book()
         for number in range(600):
             book.exit("a", number)
         feed(driven.store, book.events)
-    rereading.compare(driven.store.connection)
-    driven.store._rereading.reload()
-    driven.start()
+    driven.restart()
     driven.wait(60)
     assert driven.central.serves_edges(driven.now) is False
     turns = 0
@@ -162,6 +161,7 @@ def test_edges_are_answered_once_what_was_unread_is_read() -> None:
         turns += 1
     assert turns > 1
     assert driven.store.rereading == 0
+    driven.store.close()
 
 
 def test_an_event_on_which_the_rules_blow_up_stops_no_upgrade(tmp_path: Path) -> None:
@@ -172,13 +172,13 @@ def test_an_event_on_which_the_rules_blow_up_stops_no_upgrade(tmp_path: Path) ->
     with older(), closing(opened(path)) as store:
         feed(store, book.events)
     with closing(opened(path)) as store:
-        project_one = store._projection.add
+        project_one = Projection.add
 
-        def blow_up(event: Event, insert: Any) -> None:
+        def blow_up(projection: Projection, event: Event, insert: Any) -> None:
             assert event.facts is None or event.facts.fee != 666
-            project_one(event, insert)
+            project_one(projection, event, insert)
 
-        with patch.object(store._projection, "add", blow_up):
+        with patch.object(Projection, "add", blow_up):
             with pytest.raises(AssertionError):
                 finish(store)
             store.rollback()

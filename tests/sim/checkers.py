@@ -60,7 +60,7 @@ def check(world: World) -> None:
     assert not world.ledger.broken, world.ledger.broken[0]
     converged(world)
     zone = ZoneInfo(world.timezone)
-    rows = disk_of(world.centrals[0])._connection.execute(_EVENTS).fetchall()
+    rows = disk_of(world.centrals[0]).connection.execute(_EVENTS).fetchall()
     held = Held(world.read(skeleton, sealed) for *_, skeleton, sealed in rows)
     chains_are_whole(rows, held)
     stays, verdicts = held.stays(), held.verdicts()
@@ -68,7 +68,7 @@ def check(world: World) -> None:
     the_older_entry_counts(held, stays, verdicts)
     exits_end_the_open_stay(held, stays, verdicts)
     for machine in world.centrals:
-        found = disk_of(machine)._connection.execute(_EVENTS).fetchall()
+        found = disk_of(machine).connection.execute(_EVENTS).fetchall()
         same_events(world, machine, found, rows)
         mine = held
         if found != rows:  # what is divided is judged by what is held here of it
@@ -165,7 +165,7 @@ def same(what: str, machine: Machine, found: list[Any], wanted: list[Any]) -> No
 
 def same_reference_data(machine: Machine, held: Held) -> None:
     """Tariff, passes and staff kept step by step are those of the whole set."""
-    run = disk_of(machine)._connection.execute
+    run = disk_of(machine).connection.execute
     tariff = run("SELECT version, set_by, set_ms FROM site_tariff").fetchall()
     last = held.tariff
     wanted = [(last.data["version"], last.origin, last.timestamp)] if last is not None else []
@@ -230,7 +230,7 @@ def fees_can_be_computed_again(world: World, held: Held, zone: ZoneInfo) -> None
 
 def same_stays(machine: Machine, held: Held, zone: ZoneInfo) -> None:
     """Stays and verdicts kept step by step are those of the whole set."""
-    connection, stays = disk_of(machine)._connection, held.stays()
+    connection, stays = disk_of(machine).connection, held.stays()
     wanted = sorted(map(shared_row, stays.values()))
     same("stays", machine, connection.execute(_STAYS).fetchall(), wanted)
     wanted = sorted(
@@ -243,7 +243,7 @@ def same_stays(machine: Machine, held: Held, zone: ZoneInfo) -> None:
 
 def same_history(machine: Machine, stays: dict[At, Stay], zone: ZoneInfo) -> None:
     """What people read is what the stays are."""
-    cursor = disk_of(machine)._connection.execute("SELECT * FROM history")
+    cursor = disk_of(machine).connection.execute("SELECT * FROM history")
     names = [column[0] for column in cursor.description]
     rows = {}
     for row in cursor:
@@ -357,7 +357,7 @@ def ids_stay(world: World, held: Held) -> None:
     if world.plan.votes or world.ledger.forks:
         return  # an entry that counts no more, and then again, may have a new row
     for name, told in world.ledger.ids.items():
-        rows = disk_of(world.machines[name])._connection.execute(
+        rows = disk_of(world.machines[name]).connection.execute(
             "SELECT id, event_id, camera_type FROM history"
         )
         ids = {row[1:]: row[0] for row in rows}

@@ -444,8 +444,8 @@ class Machine:
             if self.files is not None:
                 self.files.power_cut(self.disk, self.world.chance)
             else:
-                if self.disk._connection.in_transaction:
-                    self.disk._connection.execute("ROLLBACK")
+                if self.disk.connection.in_transaction:
+                    self.disk.connection.execute("ROLLBACK")
                 self.on_disk = self.disk.image()
                 self.disk.close()
         self.disk = self.reactor = self.judge = None

@@ -35,7 +35,7 @@ def winner(world: World) -> str:
     world.settle()
     assert world.equal()
     disk = world.centrals[0].disk
-    ((origin,),) = disk._connection.execute(
+    ((origin,),) = disk.connection.execute(
         "SELECT source_central FROM history WHERE plate_id = ?", (PLATE,)
     )
     return origin

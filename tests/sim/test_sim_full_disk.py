@@ -18,7 +18,7 @@ OPEN = (
 
 def full_at_commit(disk: Disk) -> bool:
     """What SQLite says of a full disk where its log of commits is written."""
-    if disk._connection.in_transaction:
+    if disk.connection.in_transaction:
         fault = sqlite3.OperationalError("database or disk is full")
         fault.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise fault

@@ -30,7 +30,7 @@ def connected(machine: Machine, peer_id: str) -> bool:
 
 
 def inside(machine: Machine) -> set[str]:
-    rows = machine.disk._connection.execute("SELECT plate_id FROM history WHERE status = 'IN'")
+    rows = machine.disk.connection.execute("SELECT plate_id FROM history WHERE status = 'IN'")
     return {plate for (plate,) in rows}
 
 

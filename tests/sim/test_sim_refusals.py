@@ -24,7 +24,7 @@ def enter(world: World, machine: Any, *plates: str) -> None:
 
 
 def plates(machine: Any) -> set[str]:
-    rows = machine.disk._connection.execute("SELECT plate_id FROM history")
+    rows = machine.disk.connection.execute("SELECT plate_id FROM history")
     return {plate for (plate,) in rows}
 
 
@@ -107,7 +107,7 @@ def test_one_rotten_byte_costs_the_rest_of_one_stream_until_a_sound_peer_is_ther
         enter(world, b, *numbered(10, 5))
         world.run(3_000)
         c.stop()
-        run = a.disk._connection.execute
+        run = a.disk.connection.execute
         at, sealed = run("SELECT at, sealed FROM events ORDER BY at LIMIT 1 OFFSET 2").fetchone()
         rotten = bytes([*sealed[:20], sealed[20] ^ 1, *sealed[21:]])
         run("UPDATE events SET sealed=? WHERE at=?", (rotten, at))

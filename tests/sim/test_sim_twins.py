@@ -45,5 +45,5 @@ def test_a_machine_set_back_while_it_ran_says_so_until_it_is_restarted() -> None
         world.settle()
         assert world.equal()
         assert "STREAM_OVERTAKEN" not in set_back.problems()
-        history = set_back.disk._connection.execute("SELECT plate_id FROM history ORDER BY 1")
+        history = set_back.disk.connection.execute("SELECT plate_id FROM history ORDER BY 1")
         assert history.fetchall() == [("29A00001",), ("29A00002",), ("29A00003",)]

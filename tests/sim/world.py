@@ -63,7 +63,7 @@ def _config() -> Config:
 def _empty_disk(id: str) -> bytes:
     """The bytes of a new database."""
     store = Store(IN_MEMORY, id, SITE, TIMEZONE)
-    image: bytes = store._connection.serialize()
+    image: bytes = store.connection.serialize()
     store.close()
     return image
 

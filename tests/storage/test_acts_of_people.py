@@ -93,7 +93,7 @@ def test_passages_are_not_gone_through(tmp_path: Path) -> None:
 
     with closing(read_only(file)) as connection:
         plan = connection.execute(
-            f"EXPLAIN QUERY PLAN {audit._ACTS}", {"since": 0, "until": 2**62}
+            f"EXPLAIN QUERY PLAN {audit.SELECT_ACTS}", {"since": 0, "until": 2**62}
         ).fetchall()
     assert any("acts_of_people" in row["detail"] for row in plan)
 

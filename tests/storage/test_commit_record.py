@@ -1,6 +1,6 @@
 """The mark beside a database: what it says after each end of a run."""
 
-import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -89,9 +89,12 @@ def test_one_that_can_not_be_read_says_nothing_and_is_written_anew(database, tex
 
 def test_a_mark_that_can_not_be_written_undoes_no_commit(database: Path) -> None:
     mark = Mark(database, SAID)
-    mark.close()
-    mark._descriptor = os.open("/dev/full", os.O_WRONLY)
-    mark.committed(9, 9)
-    mark.stopped()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no file takes a byte more
+    try:
+        mark.committed(9, 9)
+        mark.stopped()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     mark.close()
     assert read_mark(database) == SAID

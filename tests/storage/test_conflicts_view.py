@@ -34,7 +34,7 @@ def stored(events: list[Event]) -> list[Row]:
             store.append(event)
         store.settle()
         store.commit()
-        connection = store._connection
+        connection = store.connection
         connection.row_factory = sqlite3.Row
         query = "SELECT * FROM conflicts ORDER BY time_ms, event_id, kind"
         return [dict(row) for row in connection.execute(query)]

@@ -37,7 +37,7 @@ def copied(store: Store, folder: Path, parts: tuple[str, ...] = PARTS) -> None:
     """Copy the files of a database in use: as a power cut would leave them."""
     folder.mkdir(exist_ok=True)
     for part in parts:
-        source = store._path.with_name(f"zparkd.db{part}")
+        source = store.path.with_name(f"zparkd.db{part}")
         if source.exists():
             shutil.copy(source, folder / source.name)
 

@@ -17,6 +17,7 @@ from tests.support.vehicles import BIKE, OTHER, Book
 from zparkd.core.events.event import Event, Kind, Stream
 from zparkd.core.stays import FOLD_VERSION
 from zparkd.storage.damage import Damaged
+from zparkd.storage.projection.projector import Projection
 from zparkd.storage.schema import APPLICATION_ID, MIGRATIONS, SchemaError
 from zparkd.storage.store import DatabaseBusy, NotOurs, Store
 
@@ -111,7 +112,7 @@ def test_what_is_committed_is_there_after_the_power_failed(
 
 
 def test_each_commit_is_synced_to_the_disk(opened: Opener, path: Path) -> None:
-    run = opened()._connection.execute
+    run = opened().connection.execute
     assert run("PRAGMA journal_mode").fetchone() == ("wal",)
     assert run("PRAGMA synchronous").fetchone() == (2,), "FULL"
 
@@ -196,6 +197,7 @@ def test_a_later_migration_is_applied_alone(
 _HOLDER = """
 import sys, time
 from pathlib import Path
+from zparkd.storage.projection.projector import Projection
 from zparkd.storage.store import Store
 store = Store(Path(sys.argv[1]), "a", "lot-a", "UTC")
 print("open", flush=True)
@@ -275,12 +277,12 @@ def test_others_see_a_transaction_whole_or_not_at_all(
 # --- an event on which the rules blow up ------------------------------------------------------
 
 
-def blown_up(store: Store, at: Event, fault: Exception) -> Callable[..., None]:
+def blown_up(at: Event, fault: Exception) -> Callable[..., None]:
     """The production projection, but for a fault at one event after it wrote something."""
-    add = store._projection.add
+    add = Projection.add
 
-    def blows(event: Event, insert: Any, **more: Any) -> None:
-        add(event, insert, **more)
+    def blows(projection: Projection, event: Event, insert: Any, **more: Any) -> None:
+        add(projection, event, insert, **more)
         if event == at:
             raise fault
 
@@ -297,14 +299,15 @@ def test_an_event_that_can_not_be_projected_is_kept_apart_and_what_follows_is_pr
     bad = book.entry("b", 10, of=OTHER)
     last = book.exit("b", 20, names=first)
     store = opened()
-    monkeypatch.setattr(store._projection, "add", blown_up(store, bad, fault))
+    monkeypatch.setattr(Projection, "add", blown_up(bad, fault))
     assert [store.append_apart(event) for event in (first, bad, last)] == [True, False, True]
     store.commit()
     assert dict(store.heads) == {first.position.stream: 3}
     assert store.event(bad.position) == bad
     assert store.unprojected() == 1
-    assert store._run("SELECT fault FROM unprojected").fetchall() == [(type(fault).__name__,)]
-    rows = store._run("SELECT plate_id, status FROM history").fetchall()
+    run = store.connection.execute
+    assert run("SELECT fault FROM unprojected").fetchall() == [(type(fault).__name__,)]
+    rows = run("SELECT plate_id, status FROM history").fetchall()
     assert rows == [(first.vehicle.plate_id, "OUT")]  # type: ignore[union-attr]
     assert store.vehicles_inside() == 0
 
@@ -316,7 +319,7 @@ def test_a_full_disk_is_no_fault_of_an_event(
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
     event = book.entry("b", 0)
     store = opened()
-    monkeypatch.setattr(store._projection, "add", blown_up(store, event, full))
+    monkeypatch.setattr(Projection, "add", blown_up(event, full))
     with pytest.raises(sqlite3.OperationalError):
         store.append_apart(event)
     store.rollback()
@@ -328,10 +331,10 @@ def test_a_rotten_event_costs_no_answer_about_others(opened: Opener, book: Book)
     store = opened()
     keep(store, rotten, sound)
     edge_id = sound.facts.edge_id  # type: ignore[union-attr]
-    with store.writing():
-        store._run("UPDATE events SET sealed = x'00' WHERE sealed = ?", (rotten.sealed,))
+    with store.writing() as database:
+        database.execute("UPDATE events SET sealed = x'00' WHERE sealed = ?", (rotten.sealed,))
     store.commit()
     assert store.event(rotten.position) is None
     assert store.opens_of(edge_id, 9) == [sound]
-    store._run("UPDATE events SET skeleton = x'00'")
+    store.connection.execute("UPDATE events SET skeleton = x'00'")
     assert store.last_stamp("a") == sound.timestamp

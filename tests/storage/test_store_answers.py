@@ -232,7 +232,7 @@ def test_what_peers_hold_is_remembered_and_shown(store: Store) -> None:
     store.note_peers(("b", "c"), notes, T0_MS + 61_000)
     store.commit()
     assert store.peer_notes() == notes
-    cursor = store._connection.execute(SYNC_STATE)
+    cursor = store.connection.execute(SYNC_STATE)
     assert [column[0] for column in cursor.description] == [
         "peer_central_id",
         "last_sync_timestamp",
@@ -279,5 +279,5 @@ def test_only_the_newest_messages_are_set_aside(store: Store) -> None:
     for number in range(limits.MESSAGES_SET_ASIDE + 3):
         store.set_aside(f"message {number}", T0_MS)
     store.commit()
-    kept = [row[0] for row in store._connection.execute("SELECT message FROM set_aside")]
+    kept = [row[0] for row in store.connection.execute("SELECT message FROM set_aside")]
     assert kept == [f"message {number + 3}" for number in range(limits.MESSAGES_SET_ASIDE)]

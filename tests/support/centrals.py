@@ -71,8 +71,12 @@ class Driven:
         wall_ms: int = T0_MS,
         key: str | None = None,
         epoch: int = 1,
+        path: Path = Path(":memory:"),
     ) -> None:
-        """With a `key` (see `secret`) it signs; peers then have keys too."""
+        """With a `key` (see `secret`) it signs; peers then have keys too.
+
+        One with a `path` can be started with its database opened anew.
+        """
         self.id = id
         self.key = key
         self.wall_ms = wall_ms
@@ -88,7 +92,8 @@ class Driven:
             peer_timeout_ms=3000,
             edge_requests_per_s=per_s,
         )
-        self.store = Store(Path(":memory:"), id, "lot-a", "Asia/Ho_Chi_Minh")
+        self.path = path
+        self.store = Store(path, id, "lot-a", "Asia/Ho_Chi_Minh")
         self.epoch = epoch - 1
         self.not_sent: list[Incoming] = []
         self.start()
@@ -106,6 +111,12 @@ class Driven:
             identity=identity(self.key) if self.key is not None else None,
         )
         self.store.commit()
+
+    def restart(self) -> None:
+        """Begin a run over the database on the disk, opened anew."""
+        self.store.close()
+        self.store = Store(self.path, self.id, "lot-a", "Asia/Ho_Chi_Minh")
+        self.start()
 
     @property
     def now(self) -> Now:
@@ -171,7 +182,7 @@ class Driven:
 
     def history(self) -> list[dict[str, Any]]:
         """The rows of `history`, oldest id first."""
-        cursor = self.store._run("SELECT * FROM history ORDER BY id")
+        cursor = self.store.connection.execute("SELECT * FROM history ORDER BY id")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 

@@ -9,10 +9,11 @@ import inspect
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,12 @@ def starts_programs(item: pytest.Item) -> bool:
         return True
     if not isinstance(item, pytest.Function):
         return False
-    fixtures = (found[-1].func for found in item._fixtureinfo.name2fixturedefs.values())
+    fixtures = (found[-1].func for found in _fixtures(item))
     return not STARTS.isdisjoint(_used([item.function, *fixtures]))
+
+
+def _fixtures(item: pytest.Function) -> list[Sequence[pytest.FixtureDef[Any]]]:
+    return [*item._fixtureinfo.name2fixturedefs.values()]  # noqa: SLF001 # pytest has no other way
 
 
 def _used(functions: Iterable[object]) -> set[str]:

@@ -53,7 +53,7 @@ class Turning:
 
     def missed(self) -> bool:
         """Whether the files are others than when the last change was noticed."""
-        return Watch(self.main)._digest != self.watch._digest
+        return Watch(self.main).digest != self.watch.digest
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The sockets: envelopes of edges, who is there to be asked, and changes while running."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from zparkd.core.site import Peer
 from zparkd.core.turn import FromBus, FromEdge, Incoming, LinkState, SyncAnswer, SyncRequest
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.transport.bus import BindError, Bus
+from zparkd.transport.peer_link import Link
 
 
 @pytest.fixture
@@ -133,11 +135,13 @@ def test_a_peer_that_is_not_there_is_asked_one_thing_which_waits_and_no_more(
 
 
 def test_no_socket_that_dials_loses_the_rest_of_a_message_with_its_connection(
-    open_bus: Callable[..., Bus], listen: Listen, other: Listen
+    context: zmq.Context, other: Listen
 ) -> None:
-    bus = open_bus(listen, peer_at(other))
-    link = bus._links["central-2"]
-    assert (link.events.immediate, link.sync.immediate) == (0, 0), "ZeroMQ would abort"
+    link = Link(context, peer_at(other), None)
+    try:
+        assert (link.events.immediate, link.sync.immediate) == (0, 0), "ZeroMQ would abort"
+    finally:
+        link.close()
 
 
 def test_what_one_publishes_and_asks_reaches_its_peer(
@@ -202,13 +206,15 @@ def test_a_request_ends_the_wait_of_events_for_company(
     req = context.socket(zmq.REQ)
     req.connect(f"tcp://127.0.0.1:{listen.edge_port}")
 
-    def event_alone() -> bool:
+    def waits_for_company() -> bool:
         peer.publish([b"topic", b"event"])
         bus.drain()  # how the handshakes went
         bus.poll(50, edges=True)
-        return bus._ready.keys() == {bus._links["central-2"].events}
+        began = time.monotonic()
+        bus.await_company(200)
+        return time.monotonic() - began >= 0.2
 
-    wait_for("an event", event_alone)
+    wait_for("an event alone", waits_for_company)
     req.send(b"question")
     bus.await_company(60_000)
     kinds = {type(message) for message in bus.drain().messages}

@@ -161,7 +161,7 @@ def central_of(
     central = Central(
         settings_of(config),
         store,
-        _new_stream(config.central_id, store, now.wall_ms // 1000, random_bits),
+        new_stream(config.central_id, store, now.wall_ms // 1000, random_bits),
         random_bits(256).to_bytes(32),
         store.last_stamp(config.central_id),
         now,
@@ -174,7 +174,7 @@ def central_of(
     return central
 
 
-def _new_stream(
+def new_stream(
     central_id: str, store: Store, wall_s: int, random_bits: Callable[[int], int]
 ) -> Stream:
     """The stream of this run: newer than every one of ours held here, and like no other.

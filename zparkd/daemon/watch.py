@@ -64,7 +64,10 @@ class Watch:
     """
 
     def __init__(self, main: Path) -> None:
-        """Note what is there now; made before the files are first loaded, it misses nothing."""
+        """Note what is there now; made before the files are first loaded, it misses nothing.
+
+        `digest` is of the files as they were when they were last loaded.
+        """
         self._main = main
         self._folders = (main.parent, main.parent / "peers.d", main.parent / "edges.d")
         self._events = _FileEvents(main.name)
@@ -76,7 +79,7 @@ class Watch:
         self._stamps_due_ms = self._rescan_due_ms = 0
         self._known: list[Path] = []
         self._stamps: list[_Stamp] = []
-        self._digest = self._read()
+        self.digest = self._read()
 
     def start(self) -> None:
         """Begin to listen. Where inotify can't, the files are still read now and then."""
@@ -109,11 +112,11 @@ class Watch:
             return False
         self._first_ms = None if touched else self._first_ms
         self._rescan_due_ms = mono_ms + (RESCAN_ALONE_MS if self._alone else RESCAN_MS)
-        return self._read() != self._digest or (touched and refused)
+        return self._read() != self.digest or (touched and refused)
 
     def loading(self) -> None:
         """The files are loaded now, for whatever reason: a change is what differs from this."""
-        self._digest = self._read()
+        self.digest = self._read()
 
     def _look(self) -> None:
         """Compare stamps; find directories again that are others than those watched."""

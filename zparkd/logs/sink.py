@@ -146,11 +146,14 @@ class Journal:
             text = f"{text}\n{trace(fault.value)}"
         self.tell(text, record["level"].name, record["extra"])
 
-    def tell(self, text: str, level: str, more: Mapping[str, object]) -> None:
-        """Send an entry. A journal that does not take it in time loses it, and the next ones."""
+    def tell(self, text: str, level: str, more: Mapping[str, object]) -> bool:
+        """Send an entry; False where it is lost.
+
+        A journal that does not take one in time loses it, and the next ones.
+        """
         if self._lost and time.monotonic() < self._retry_at_s:
             self._lost += 1
-            return
+            return False
         try:
             if self._lost:
                 id, of, lost = Message.LINES_LOST.value
@@ -161,8 +164,10 @@ class Journal:
         except TimeoutError:
             self._lost += 1
             self._retry_at_s = time.monotonic() + _RETRY_S
+            return False
         except OSError:
             print(text, file=sys.stderr)  # a stream to the journal too, but without the fields
+        return True
 
     def _send(self, data: bytes) -> None:
         self._socket.sendto(data, self._path)

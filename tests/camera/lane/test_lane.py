@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import pytest
 
@@ -18,21 +19,35 @@ HOUR_MS = 3_600_000
 MakeLane = Callable[..., Lane]
 
 
+class Alone(NamedTuple):
+    """A lane, and what outlives it."""
+
+    lane: Lane
+    ledger: Ledger
+    album: Album
+
+
 @pytest.fixture
-def make_lane(bridge: Bridge, relay: Relay) -> Iterator[MakeLane]:
+def make_alone(bridge: Bridge, relay: Relay) -> Iterator[Callable[..., Alone]]:
     with ExitStack() as stack:
 
-        def make(centrals: list[str], clock: Callable[[], int] = now_ms, **keys: object) -> Lane:
+        def make(centrals: list[str], clock: Callable[[], int] = now_ms, **keys: object) -> Alone:
             barrier = f'[barrier]\nkind = "http"\nurl = "{relay.url}/open"\n'
             bridge.lane("in-1", centrals, barrier, direction="ENTRY", **keys)
             config = load(bridge.config)
             ledger = Ledger(config.outbox, clock)
             stack.callback(ledger.close)
-            lane = Lane(config.lanes[0], ledger, Album(config.pictures, 1, 1), clock=clock)
+            album = Album(config.pictures, 1, 1)
+            lane = Lane(config.lanes[0], ledger, album, clock=clock)
             stack.callback(lane.stop)
-            return lane
+            return Alone(lane, ledger, album)
 
         yield make
+
+
+@pytest.fixture
+def make_lane(make_alone: Callable[..., Alone]) -> MakeLane:
+    return lambda *centrals, **keys: make_alone(*centrals, **keys).lane
 
 
 @pytest.mark.parametrize("off_ms", [-7 * HOUR_MS, 7 * HOUR_MS])
@@ -68,13 +83,13 @@ def test_reads_that_nobody_takes_are_refused_in_the_end(make_lane: MakeLane) -> 
 
 
 def test_reads_of_an_earlier_run_are_dealt_with_first(
-    site: LoopbackSite, make_lane: MakeLane, relay: Relay
+    site: LoopbackSite, make_alone: Callable[..., Alone], relay: Relay
 ) -> None:
-    before = make_lane([site.centrals[0].endpoint])
-    before.take(hikvision("29A12345"), "text/xml")  # and the power is gone
-    before._ledger.close()
-    after = make_lane([site.centrals[0].endpoint])
-    after.start()
+    before = make_alone([site.centrals[0].endpoint])
+    before.lane.take(hikvision("29A12345"), "text/xml")  # and the power is gone
+    before.ledger.close()
+    after = make_alone([site.centrals[0].endpoint])
+    after.lane.start()
     wait_for("it opens", lambda: relay.opened == ["/open"])
 
 
@@ -96,17 +111,17 @@ def test_a_refusal_that_recorded_nothing_is_no_answer(
 
 
 def test_a_central_that_does_not_know_the_time_is_told_nothing_that_waited(
-    site: LoopbackSite, make_lane: MakeLane
+    site: LoopbackSite, make_alone: Callable[..., Alone]
 ) -> None:
     clocks = [now_ms() + HOUR_MS // 2]
-    lane = make_lane([site.centrals[0].endpoint], lambda: clocks[0])
+    lane, ledger, album = make_alone([site.centrals[0].endpoint], lambda: clocks[0])
     said = {"request_id": "one", "plate_id": "29A12345", "direction": "ENTRY"}
     captured_ms = now_ms() - 120_000
-    lane._ledger.put("in-1", captured_ms, {**said, "captured_ms": captured_ms})
-    postman = Postman([lane], lane._ledger, lane._album, lambda: clocks[0])
+    ledger.put("in-1", captured_ms, {**said, "captured_ms": captured_ms})
+    postman = Postman([lane], ledger, album, lambda: clocks[0])
     postman.start()
     try:
-        wait_for("it has asked", lambda: "in-1" in postman._not_before)
+        wait_for("it has asked", lambda: "clock" in (lane.shown()["last_fault"] or ""))
         assert lane.shown()["waiting"] == 1
         clocks[0] = now_ms()
         wait_for("it is told", lambda: lane.shown()["waiting"] == 0)

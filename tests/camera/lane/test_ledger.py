@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,15 +168,24 @@ def test_a_read_that_another_version_kept_otherwise_stops_nothing(
     assert opened().taken("in-1") == []
 
 
-def test_a_disk_that_fails_holds_up_nobody_and_is_shown(opened: Callable[[], Ledger]) -> None:
+def test_a_disk_that_fails_holds_up_nobody_and_is_shown(
+    opened: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, databases = sqlite3.connect, []
+
+    def kept(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        databases.append(connect(*arguments, **more))
+        return databases[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", kept)
     ledger = opened()
-    ledger._db.execute("PRAGMA max_page_count = 1")  # the disk is full
+    databases[-1].execute("PRAGMA max_page_count = 1")  # the disk is full
     for number in range(200):
         ledger.put("in-1", NOW_MS, {**fields(f"{number}"), "plate_view": "x" * 200})
         ledger.keep("in-1", Passage(f"{number}", read(), NOW_MS, NOW_MS, State.ASKED))
     assert ledger.fault is not None
     assert "full" in ledger.fault
-    ledger._db.execute("PRAGMA max_page_count = 100000")
+    databases[-1].execute("PRAGMA max_page_count = 100000")
     ledger.put("in-1", NOW_MS, fields("again"))
     assert ledger.fault is None
 

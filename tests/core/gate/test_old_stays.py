@@ -91,7 +91,9 @@ def test_a_stay_that_lost_its_exit_is_ended_by_the_next_entry_without_a_fee() ->
 def test_overlapping_stays_lose_no_fee() -> None:
     one = Driven()
     take(one, stay(-7200, -3600, 5_000), stay(-5400, -1800, 7_000))
-    conflicts = one.store._run("SELECT kind, fee FROM conflicts ORDER BY kind").fetchall()
+    conflicts = one.store.connection.execute(
+        "SELECT kind, fee FROM conflicts ORDER BY kind"
+    ).fetchall()
     assert [row["fee"] for row in one.history()] == [5_000]
     assert conflicts == [("ENDED_NOTHING", 7_000), ("SUPERSEDED", None)]
 
@@ -163,7 +165,7 @@ def test_any_copies_in_any_order_come_to_one_entry_a_stay(
     exits = [it for it in stays if it.exit_s is not None]
     assert len(names) == len(stays) + len(exits)
     assert shown(one) == shown(other)
-    conflicts = one.store._run(
+    conflicts = one.store.connection.execute(
         "SELECT coalesce(sum(fee), 0) FROM conflicts WHERE kind IN ('ENDED_NOTHING', 'UNMATCHED')"
     ).fetchone()[0]
     fees = sum(row["fee"] or 0 for row in one.history()) + conflicts

@@ -12,6 +12,7 @@ from msgspec import structs
 from nacl.signing import VerifyKey
 
 from tests.support.centrals import T0_MS, Driven, identity, meet, success
+from tests.support.positions import key_of
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.events.signing import StreamKey
@@ -59,8 +60,8 @@ class Origin:
     def __init__(self, id: str, *, keyed: bool = True) -> None:
         self.id = id
         self._keyed = keyed
-        self._keys: dict[Stream, StreamKey] = {}
-        self._identity = identity(id)
+        self.keys: dict[Stream, StreamKey] = {}
+        self.identity = identity(id)
 
     def event(self, epoch: int, after: Event | None, plate: str) -> Event:
         seq = after.position.seq + 1 if after is not None else 1
@@ -79,12 +80,12 @@ class Origin:
         last = {event.position.stream: event for event in events}
         live = Live("lot-a")
         if self._keyed:
-            keys = {s: self._keys.setdefault(s, StreamKey(secrets.token_bytes(32))) for s in last}
+            keys = {s: self.keys.setdefault(s, StreamKey(secrets.token_bytes(32))) for s in last}
             live = Live(
                 "lot-a",
                 write_signed(keys[s].sign("lot-a", e.position, e.hash) for s, e in last.items()),
                 write_certificates(
-                    self._identity.certify("lot-a", s, key.public) for s, key in keys.items()
+                    self.identity.certify("lot-a", s, key.public) for s, key in keys.items()
                 ),
             )
         body = write_body((event.skeleton, event.sealed) for event in events)
@@ -205,7 +206,7 @@ def test_two_signed_events_at_one_position_are_kept_as_proof_by_themselves(told:
     assert why(one) == {1: Why.FORKED}
     assert held(one) == {1: 2}
     assert dict(one.store.signed.forks()) == {Stream(LIAR, 1): 2}
-    (proof,) = one.store._run("SELECT proof FROM forks").fetchone()
+    (proof,) = one.store.connection.execute("SELECT proof FROM forks").fetchone()
     assert contradicts(json.loads(proof))
     fork = forks.read(proof)
     assert fork is not None
@@ -253,7 +254,7 @@ def test_a_fork_that_its_origin_did_not_sign_is_none() -> None:
     here, there = forked(thief)
     one.step(thief.says(*here))
     assert held(one, TWO) == {1: 2}
-    thief._identity, thief._keys = identity(LIAR), {}
+    thief.identity, thief.keys = identity(LIAR), {}
     one.step(thief.says(*there, sender=LIAR))
     assert not one.store.signed.forks()
     assert one.central.peers.states[LIAR].keys.forged is not None
@@ -312,7 +313,7 @@ def test_nobody_speaks_for_a_central_that_was_removed() -> None:
     two.start()
     genuine = two.store.signed.certificate(stream)
     liar = Origin(ONE)
-    liar._identity = identity(LIAR)
+    liar.identity = identity(LIAR)
     last = two.store.event(Position(*stream, 1))
     two.step(liar.says(liar.event(1, last, "66X66666"), sender=LIAR))
     two.step(liar.says(liar.event(7, None, "66X66667"), sender=LIAR))
@@ -328,7 +329,7 @@ def test_the_key_of_a_stream_never_changes_not_even_by_its_own_identity() -> Non
     first = liar.event(1, None, "51A00001")
     one.step(liar.says(first))
     genuine = one.store.signed.certificate(Stream(LIAR, 1))
-    liar._keys.clear()
+    liar.keys.clear()
     one.step(liar.says(liar.event(1, first, "51A00002")))
     assert held(one) == {1: 1}
     assert one.store.signed.certificate(Stream(LIAR, 1)) == genuine
@@ -350,12 +351,12 @@ def test_what_our_disk_gives_back_otherwise_is_not_sent_and_all_else_is(
     rotten = Stream(ONE, 1)
     one.start()
     success(one.open(plate_id="29A00010"))
-    at = one.store._streams.at(Position(*rotten, seq))
-    (data,) = one.store._run(f"SELECT {part} FROM events WHERE at=?", (at,)).fetchone()
+    run = one.store.connection.execute
+    at = key_of(one.store.connection, Position(*rotten, seq))
+    (data,) = run(f"SELECT {part} FROM events WHERE at=?", (at,)).fetchone()
     for place in range(0, len(data), 37):
         spoilt = bytes([*data[:place], data[place] ^ 1, *data[place + 1 :]])
-        one.store._begin()
-        one.store._run(f"UPDATE events SET {part}=? WHERE at=?", (spoilt, at))
+        one.store.writing().execute(f"UPDATE events SET {part}=? WHERE at=?", (spoilt, at))
         one.store.commit()
         fresh = site(TWO, keyed=keyed, more=(ONE,))[0]
         one.central.peers.states[TWO].sync.heads = None
@@ -364,8 +365,7 @@ def test_what_our_disk_gives_back_otherwise_is_not_sent_and_all_else_is(
         assert fresh.store.heads[Stream(ONE, 2)] == 1
         assert one.central.serving.corrupt == {rotten: seq}
         assert why(fresh, ONE) == {1: Why.WITHHELD}
-    one.store._begin()
-    one.store._run(f"UPDATE events SET {part}=? WHERE at=?", (data, at))
+    one.store.writing().execute(f"UPDATE events SET {part}=? WHERE at=?", (data, at))
     one.store.commit()
     talk(one, fresh, seconds=5)
     assert fresh.store.heads == one.store.heads

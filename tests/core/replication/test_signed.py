@@ -344,7 +344,7 @@ def test_a_plain_past_is_signed_by_its_origin_at_its_first_start_with_keys() -> 
     one.key = ONE
     settle(one, peers=(peer_of(TWO, True),))
     one.start()
-    signed = one.store._run("SELECT count(*) FROM signatures").fetchone()[0]
+    signed = one.store.connection.execute("SELECT count(*) FROM signatures").fetchone()[0]
     assert signed == 2
     two = keyed(TWO, ONE)
     meet(one, two)

@@ -110,7 +110,7 @@ class Fed:
         assert Projection(*self.content()) == project(self.held)
 
     def rows(self, query: str) -> Rows:
-        cursor = self.store._connection.execute(query)
+        cursor = self.store.connection.execute(query)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 

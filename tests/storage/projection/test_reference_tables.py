@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.positions import positions
 from tests.support.tariffs import flat
 from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
@@ -78,17 +79,20 @@ def tables(store: Store) -> dict[str, Any]:
     """The rows without what is a central's own number."""
     found = {}
     for table in ("tariffs", "policies", "passes", "staff"):
-        cursor = store._run(f"SELECT * FROM {table}")
+        cursor = store.connection.execute(
+            "SELECT o.origin, o.epoch, t.at - (o.no << 40) AS seq, t.*"
+            f" FROM {table} t JOIN streams o ON o.no = t.at >> 40"
+        )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor]
         for row in rows:
-            row["at"] = store._streams.position(row["at"])
+            del row["at"]
         found[table] = sorted(map(str, rows))
     tariff = store.reference.tariff()
     found["site_tariff"] = tariff.tariff if tariff is not None else None
     found["site_policy"] = str(store.reference.policy())
     for view in ("site_tariff", "site_policy", "site_passes", "site_staff"):
-        found[f"view {view}"] = store._run(f"SELECT * FROM {view}").fetchall()
+        found[f"view {view}"] = store.connection.execute(f"SELECT * FROM {view}").fetchall()
     return found
 
 
@@ -115,8 +119,7 @@ def test_the_rows_do_not_depend_on_the_order_of_arrival(
         policy = store.reference.policy()
         assert (policy.set_by if policy is not None else None) == counting.policy
         for table, wanted in (("passes", counting.passes), ("staff", counting.staff)):
-            kept = [store._streams.position(at) for (at,) in store._run(f"SELECT at FROM {table}")]
-            assert sorted(kept) == sorted(wanted.values())
+            assert positions(store.connection, table) == sorted(wanted.values())
         store.close()
     assert found[0] == found[1]
 

@@ -18,6 +18,7 @@ from zparkd.core.gate.limits import CAPTURE_AGE_MS
 _MARGIN_MS = 1_000
 _CLOCKS_APART_MS = 60_000  # a central that just started may not know the time yet
 _CLOCKS_AWAITED_MS = 3_600_000  # then it may be our own that is wrong
+_CLOCKS_APART = "outbox: waits, as a central's clock and this machine's are over a minute apart"
 _LOOK_S = 0.25
 _PAUSE_S = 1.0  # after no central answered; grows
 _PAUSE_MOST_S = 15.0
@@ -90,6 +91,7 @@ class Postman:
                 centrals = self._centrals[name]
                 their_ms = centrals.time_ms()
                 if self._clocks_differ(waiting, their_ms):
+                    lane.figures.note("last_fault", _CLOCKS_APART)
                     self._later(lane)
                     return
                 too_young_ms = -self._age_ms(waiting, their_ms)

@@ -86,7 +86,7 @@ class HeadVector(dict[Stream, int]):
         """One figure for all streams but those left out, which are in it, and the `hidden` ones."""
         rest = self._sum - sum(_term(stream, self[stream]) for stream in leave_out)
         if hidden is not None:
-            rest -= hidden._sum
+            rest -= hidden._sum  # noqa: SLF001 # of its own kind
         return f"{rest % _MODULUS:032x}"
 
 

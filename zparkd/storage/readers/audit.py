@@ -15,7 +15,7 @@ MAYBE = (
     "kind NOT IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_ENTRY_CONFIRMED', 'VEHICLE_EXIT',"
     " 'VEHICLE_SEEN') OR instr(skeleton, x'22666f7263656422')"
 )
-_ACTS = f"""
+SELECT_ACTS = f"""
 SELECT e.skeleton, e.sealed, c.up_to IS NULL OR (e.at & ((1 << 40) - 1)) <= c.up_to AS counts
 FROM (SELECT at, timestamp, skeleton, sealed FROM events
       WHERE ({MAYBE}) AND timestamp >= :since AND timestamp < :until) e
@@ -48,7 +48,7 @@ def _acts(
     connection: sqlite3.Connection, zone: tzinfo, since_ms: int, until_ms: int
 ) -> Iterator[Row]:
     for skeleton, sealed, counts in connection.execute(
-        _ACTS, {"since": since_ms, "until": until_ms}
+        SELECT_ACTS, {"since": since_ms, "until": until_ms}
     ):
         try:
             event = read(skeleton, sealed)

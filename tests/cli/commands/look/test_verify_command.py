@@ -19,6 +19,7 @@ from tests.support.vehicles import BIKE, T0_MS, Book, event_sets
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Personal, Position, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
+from zparkd.storage.projection.projector import Projection
 from zparkd.storage.store import Store
 from zparkd.verify import workers
 
@@ -240,7 +241,7 @@ def test_an_empty_database_is_sound(central: Central) -> None:
 
 def test_it_reads_beside_the_daemon_and_changes_nothing(kept: Central) -> None:
     with closing(Store(kept.database, "a", "lot-a", "Asia/Ho_Chi_Minh")) as store:
-        store._begin()
+        store.writing()
         before = kept.database.read_bytes()
         assert kept.run("verify").exit_code == 0
         assert kept.database.read_bytes() == before
@@ -266,7 +267,7 @@ def test_an_event_that_zparkd_failed_on_is_named_as_such(
         def fails(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(store._projection, "add", fails)
+        monkeypatch.setattr(Projection, "add", fails)
         assert not store.append_apart(event)
         store.commit()
     result = central.run("verify")

@@ -12,7 +12,7 @@ from zparkd.cli.commands.site.bill import table_of
 
 def written(central: Central, driven: Driven) -> None:
     """Make the database of a driven central that of the files."""
-    driven.store._run("VACUUM INTO ?", (str(central.database),))
+    driven.store.connection.execute("VACUUM INTO ?", (str(central.database),))
 
 
 def stay(driven: Driven, seconds: float = 3660, **fields: Any) -> str:
@@ -68,7 +68,7 @@ def test_a_fee_that_is_not_what_it_should_be_is_found(central: Central) -> None:
     driven = Driven()
     set_tariff(driven, AIRPORT)
     event_id = stay(driven)
-    driven.store._run("UPDATE tariffs SET document = ?", (json.dumps(flat(7)),))
+    driven.store.connection.execute("UPDATE tariffs SET document = ?", (json.dumps(flat(7)),))
     driven.store.commit()
     written(central, driven)
     result = central.run("tariff", "explain", event_id)
@@ -80,7 +80,7 @@ def test_a_tariff_that_is_not_here_is_said_to_be_missing(central: Central) -> No
     driven = Driven()
     set_tariff(driven, AIRPORT)
     event_id = stay(driven)
-    driven.store._run("DELETE FROM tariffs")
+    driven.store.connection.execute("DELETE FROM tariffs")
     driven.store.commit()
     written(central, driven)
     result = central.run("tariff", "explain", event_id)

@@ -80,8 +80,7 @@ def test_people_see_size_events_and_heads(kept: Central, target: Path) -> None:
 
 def test_it_copies_what_is_committed_while_the_daemon_writes(kept: Central, target: Path) -> None:
     with closing(store(kept)) as database:
-        database._begin()
-        database._run("DELETE FROM sessions")
+        database.writing().execute("DELETE FROM sessions")
         assert kept.run("backup", str(target)).exit_code == 0
     assert len(history(target)) == 1
 

@@ -90,7 +90,7 @@ def test_no_log_of_commits_of_the_old_database_is_applied_to_the_copy(
     central: Central, copy: Path
 ) -> None:
     with closing(store(central.database)) as killed:
-        killed._begin()
+        killed.writing()
         for suffix in ("-wal", "-shm"):
             left = central.database.with_name(f"zparkd.db{suffix}")
             shutil.copy(left, left.with_name(f"{left.name}.left"))

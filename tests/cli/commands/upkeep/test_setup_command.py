@@ -155,7 +155,7 @@ def test_the_key_is_made_once_for_the_daemon_alone(
     file = tmp_path / "central.key"
     monkeypatch.setattr(setup, "KEY_FILE", file)
     monkeypatch.setattr(setup, "USER", "daemon")
-    made, kept = (setup._key(setup._Machine(None)) for _ in range(2))
+    made, kept = (setup.central_key(setup.Machine(None)) for _ in range(2))
     assert made == kept
     found = file.stat()
     assert (pwd.getpwuid(found.st_uid).pw_name, stat.S_IMODE(found.st_mode)) == ("daemon", 0o600)
@@ -222,11 +222,11 @@ def test_a_program_that_the_unit_hides_is_refused_before_anything_is_done(
     for program in ("zparkd", "zparkctl"):
         (home / program).touch()
     monkeypatch.setattr(sys, "argv", [str(home / "zparkctl")])
-    monkeypatch.setattr(setup, "_HIDDEN", (tmp_path,))
+    monkeypatch.setattr(setup, "HIDDEN", (tmp_path,))
     with pytest.raises(LookupError, match="/opt/zparkd"):
-        setup._programs()
-    monkeypatch.setattr(setup, "_HIDDEN", ())
-    assert setup._programs() == home
+        setup.find_programs()
+    monkeypatch.setattr(setup, "HIDDEN", ())
+    assert setup.find_programs() == home
 
 
 def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ DATA = Path(__file__).resolve().parents[3] / "data"  # links in a checkout, file
 STATE = Path("/var/lib/zparkd")
 _PACKAGED = Path("/usr/lib/systemd/system/zparkd.service")  # where only a package puts it
 # What the unit hides from the daemon: programs and Python must be somewhere else.
-_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
+HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _DIR_MODE = 0o750
 _SHARED_MODE = 0o770  # where the daemon puts members, and who is added at the gateway
 _FIRST_LOGIN = "zparkd-web user add NAME --role admin"
@@ -88,11 +88,11 @@ def setup(
             Exit.NO, "not_root", "must be root: sudo zparkctl setup, or --root DIR", as_json=as_json
         )
     try:
-        programs = programs or (Path("/usr/bin") if root is not None else _programs())
-        machine = _Machine(root)
+        programs = programs or (Path("/usr/bin") if root is not None else find_programs())
+        machine = Machine(root)
         _place(machine, programs.absolute(), lib)
         _configure(machine, central_id, site, address)
-        key = _key(machine) if root is None else None
+        key = central_key(machine) if root is None else None
         if root is None:
             _announce(machine)
     except (OSError, subprocess.CalledProcessError, LookupError, ValueError) as fault:
@@ -115,7 +115,7 @@ def setup(
     click.echo(f"\nnext: {following}")
 
 
-class _Machine:
+class Machine:
     """The machine that is set up, or a directory that stands for it; and what was done."""
 
     def __init__(self, root: Path | None) -> None:
@@ -167,7 +167,7 @@ class _Machine:
 # --- what is placed
 
 
-def _place(machine: _Machine, programs: Path, lib: Path) -> None:
+def _place(machine: Machine, programs: Path, lib: Path) -> None:
     """The files of the program, its user, and its directories."""
     if machine.root is None and _PACKAGED.exists():
         machine.note("kept", f"the files of the package, such as {_PACKAGED}")
@@ -189,7 +189,7 @@ def _place(machine: _Machine, programs: Path, lib: Path) -> None:
         machine.program_file(folder / sample.name, sample.read_bytes())
 
 
-def _place_program(machine: _Machine, programs: Path, lib: Path) -> None:
+def _place_program(machine: Machine, programs: Path, lib: Path) -> None:
     users = lib / "sysusers.d" / "zparkd.conf"
     machine.program_file(users, (DATA / "systemd" / "zparkd.sysusers").read_bytes())
     if machine.root is None:
@@ -235,7 +235,7 @@ def _has_fleet() -> bool:
     return find_spec("psycopg") is not None
 
 
-def _make_user(machine: _Machine, users: Path) -> None:
+def _make_user(machine: Machine, users: Path) -> None:
     for user in (USER, CAMERA_USER):
         try:
             pwd.getpwnam(user)
@@ -258,9 +258,9 @@ def prepare() -> None:
 
     Raises OSError, CalledProcessError, LookupError or ValueError.
     """
-    machine = _Machine(None)
-    _place(machine, _programs().absolute(), Path("/usr/local/lib"))
-    _key(machine)
+    machine = Machine(None)
+    _place(machine, find_programs().absolute(), Path("/usr/local/lib"))
+    central_key(machine)
 
 
 def first_configuration(central_id: str, site: str, address: str | None) -> str:
@@ -277,12 +277,12 @@ def first_configuration(central_id: str, site: str, address: str | None) -> str:
 
 def announce() -> str:
     """Have systemd and the journal see what is new; the command that starts the daemon."""
-    machine = _Machine(None)
+    machine = Machine(None)
     _announce(machine)
-    return _following(machine, _programs())
+    return _following(machine, find_programs())
 
 
-def _configure(machine: _Machine, central_id: str, site: str, address: str | None) -> None:
+def _configure(machine: Machine, central_id: str, site: str, address: str | None) -> None:
     """The first configuration: the reference, with this central's names in it."""
     place = machine.at(DEFAULT_PATH)
     text = first_configuration(central_id, site, address)
@@ -295,7 +295,7 @@ def _configure(machine: _Machine, central_id: str, site: str, address: str | Non
         place.chmod(FILE_MODE)
 
 
-def _key(machine: _Machine) -> str:
+def central_key(machine: Machine) -> str:
     """The public key of this machine, whose secret one is made where there is none.
 
     It is the daemon's alone, and not its group's, to which the gateway belongs. There is none for
@@ -311,7 +311,7 @@ def _key(machine: _Machine) -> str:
     return zmq.curve_public(secret).decode()
 
 
-def _announce(machine: _Machine) -> None:
+def _announce(machine: Machine) -> None:
     """Have systemd and the journal see what is new."""
     if shutil.which("journalctl"):
         _run("journalctl", "--update-catalog")
@@ -337,7 +337,7 @@ def _name_of_host() -> str:
     return re.sub("[^a-z0-9-]", "-", name).strip("-")[:32].strip("-") or _ID.example
 
 
-def _programs() -> Path:
+def find_programs() -> Path:
     """Where zparkd and zparkctl are installed. Raises LookupError where the daemon can't see it."""
     places = (Path(sys.argv[0]).parent, Path(sysconfig.get_path("scripts")))
     for place in places:
@@ -347,7 +347,7 @@ def _programs() -> Path:
         raise LookupError("zparkd is not installed: pip install it, or name its place by --bin")
     needed = (place, DATA.parent, Path(sys.base_prefix))
     for path in (path.resolve() for path in needed):
-        if any(path.is_relative_to(hidden) for hidden in _HIDDEN):
+        if any(path.is_relative_to(hidden) for hidden in HIDDEN):
             raise LookupError(
                 f"the service may not look into {path}; install zparkd where it may:"
                 " /usr/bin/python3 -m venv /opt/zparkd && /opt/zparkd/bin/pip install ."
@@ -359,7 +359,7 @@ def _systemd_runs() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _following(machine: _Machine, programs: Path) -> str:
+def _following(machine: Machine, programs: Path) -> str:
     """The command that comes next."""
     if machine.root is not None:
         return f"as root, with what is below {machine.root} in /: systemctl enable --now zparkd"
