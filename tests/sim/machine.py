@@ -488,7 +488,7 @@ class Machine:
             self.stop()
             self.replace_disk(image, heads)
             with (
-                patch.object(zparkd.daemon.main, "_new_stream", lambda *_: own),
+                patch.object(zparkd.daemon.main, "new_stream", lambda *_: own),
                 patch.object(Identity, "new_stream_key", lambda _: signer._key),
             ):
                 self.start()

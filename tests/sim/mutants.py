@@ -75,7 +75,7 @@ def reuse_an_epoch() -> AbstractContextManager[Any]:
         ours = [stream.epoch for stream in store.heads if stream.origin == central_id]
         return Stream(central_id, max(ours, default=1))
 
-    return patch.object(zparkd.daemon.main, "_new_stream", last_one)
+    return patch.object(zparkd.daemon.main, "new_stream", last_one)
 
 
 def skip_a_page() -> AbstractContextManager[Any]:

@@ -52,7 +52,7 @@ def test_a_fork_of_a_stream_keeps_honest_centrals_together_in_all_else(keys: boo
         enter(world, a, "29A00002", "29A00003")
         a.stop()
         a.replace_disk(*snapshot)
-        with patch.object(zparkd.daemon.main, "_new_stream", lambda *_: stream):
+        with patch.object(zparkd.daemon.main, "new_stream", lambda *_: stream):
             if signer is None:
                 a.start()
             else:

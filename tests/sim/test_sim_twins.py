@@ -34,7 +34,7 @@ def test_a_machine_set_back_while_it_ran_says_so_until_it_is_restarted() -> None
         enter("29A00002")
         set_back.stop()
         set_back.replace_disk(*snapshot)
-        with patch.object(zparkd.daemon.main, "_new_stream", lambda *_: stream):
+        with patch.object(zparkd.daemon.main, "new_stream", lambda *_: stream):
             set_back.start()
         world.run(3_000)
         assert "STREAM_OVERTAKEN" in set_back.problems()
