@@ -4,6 +4,7 @@ A decoder may refuse in the way that its own description names; anything else th
 fault, and so is a central that then no longer answers an honest edge, or keeps what it was fed.
 """
 
+import io
 import json
 import random
 import tempfile
@@ -25,10 +26,21 @@ from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import read
 from zparkd.core.gate import limits as gate_limits
+from zparkd.core.replication.bundles import (
+    BadBundle,
+    Label,
+    Pages,
+    PageTaken,
+    read_bundle,
+    split_page,
+    write_chunk,
+    write_end,
+    write_label,
+)
 from zparkd.core.tariff import fields
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.line_map import Form
-from zparkd.core.turn import FromBus, Incoming, Output, SyncAnswer, SyncRequest
+from zparkd.core.turn import FromBus, Incoming, Output, SyncAnswer, SyncRequest, TakePage
 from zparkd.daemon.control.commands import Commands
 from zparkd.transport.bus import Asker
 
@@ -226,6 +238,35 @@ def events() -> Feed:
     return feed
 
 
+def bundles() -> Feed:
+    """A bundle as a file: what is taken in is what its origin recorded, and nothing else."""
+    peer = Driven("central-2", peers=["central-1"], key="central-2")
+    for number in range(5):
+        peer.open(plate_id=f"29A1234{number}", direction="ENTRY", request_id=f"r{number}")
+    label = Label(peer.settings.site, "central-2", 1, signed=True)
+    chunks = [page.chunk for page in Pages(peer.store, label, {})]
+    good = write_label(label) + b"".join(map(write_chunk, chunks)) + write_end(len(chunks))
+    (stream,) = peer.store.heads
+    true = set(peer.store.page(stream, 0, 99, 2**20))
+    turns = _Centrals(lambda: Driven("central-1", peers=["central-2"], key="central-1"))
+
+    def feed(chance: random.Random) -> None:
+        central = turns.next()
+        for _ in range(BATCH):
+            data = broken(chance, good, chunks[0]) if chance.random() < 0.9 else good
+            try:
+                for chunk in read_bundle(io.BytesIO(data).read)[1]:
+                    (told,) = central.step(TakePage(split_page(chunk))).outcomes
+                    assert isinstance(told, PageTaken | ProtocolError)
+            except (BadBundle, ProtocolError) as refused:
+                _told([refused])
+        assert {held.origin for held in central.store.heads} <= {"central-1", "central-2"}
+        assert true >= set(central.store.page(stream, 0, 99, 2**20))
+        _honest(central)
+
+    return feed
+
+
 # --- people and tools ----------------------------------------------------------------------------
 
 
@@ -334,6 +375,7 @@ DECODERS: dict[str, tuple[Callable[[], Feed], int, int]] = {
     "answers": (answers, BATCH, 4),
     "asks": (asks, BATCH, 4),
     "events": (events, BATCH, 8),
+    "bundles": (bundles, BATCH, 2),
     "control": (control, BATCH, 4),
     "tariffs": (tariffs, BATCH, 2),
     "configuration": (configuration, 5, 1),

@@ -29,6 +29,9 @@ COMMANDS = {
     "backup": _Where(
         "zparkd.cli.commands.upkeep.backup", "backup", "Copy the database while all goes on."
     ),
+    "bundle": _Where(
+        "zparkd.cli.commands.upkeep.bundle", "bundle", "Carry events by hand over a gap."
+    ),
     "completion": _Where(
         "zparkd.cli.commands.upkeep.completion", "completion", "Have a shell complete commands."
     ),

@@ -10,7 +10,6 @@ No socket, clock, thread or randomness is known here.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from zparkd import __version__
 from zparkd.core import limits
@@ -29,6 +28,7 @@ from zparkd.core.members.roster_changes import Refused, RosterChanges
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, ReferenceChanges
 from zparkd.core.replication import peer_notes, wire
+from zparkd.core.replication.bundles import Bundles
 from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.ingest import Intake, Parts, Taken
 from zparkd.core.replication.own_stream import OwnStream
@@ -43,6 +43,7 @@ from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
     Admit,
     Change,
+    Counters,
     Disown,
     Fetched,
     Frames,
@@ -62,20 +63,10 @@ from zparkd.core.turn import (
     SyncAnswer,
     SyncRequest,
     TakeOver,
+    TakePage,
     WriteNotes,
     one_of_each,
 )
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start."""
-
-    messages_sent: int = 0
-    messages_received: int = 0
-    faults: int = 0
-    unreadable: int = 0
-    unprojected: int = 0
 
 
 class Central:
@@ -123,6 +114,7 @@ class Central:
         self.admission = Admission(log, settings.id)
         self.peers.admission = self.admission
         self._intake = Intake(log, self.peers, self.signatures, settings.site, self.admission)
+        self._bundles = Bundles(log, self.admission, self.signatures, settings.site)
         self.serving = Serving(log, self.peers, self.signatures)
         self.signatures.identify(settings, identity)
         self.configure(settings)
@@ -223,6 +215,11 @@ class Central:
                     return self.reference.import_staff(now, staff, by)
                 case TakeOver(stays):
                     return self.old_stays.take(stays, self.settings.zone)
+                case TakePage(frames):
+                    page = self._bundles.read(frames)
+                    taken = self._take(page.bearer, page.data, page.parts, now)
+                    self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
+                    return self._bundles.told(page, taken)
                 case Disown(member, since_ms, by):
                     self.members.disown(now, member, since_ms, by)
                 case Restore(member, by):
@@ -235,7 +232,7 @@ class Central:
                     return self._joining.answer(now, change)
                 case Invite() | Remove() | Amend():
                     return self.roster.act(now, change)
-        except (NotCounting, BadDocument, Refused) as refused:
+        except (NotCounting, BadDocument, Refused, ProtocolError) as refused:
             return refused
         return None
 

@@ -71,12 +71,8 @@ class MemberLog(Protocol):
         """Whether a central said that it takes in what another one records."""
 
 
-class Log(Protocol):
-    """All events held here, and the stays that they come to."""
-
-    @property
-    def reference(self) -> ReferenceLog:
-        """Tariff, policy, passes and staff."""
+class ServedLog(Protocol):
+    """What is asked of a log whose events are sent."""
 
     @property
     def heads(self) -> HeadVector:
@@ -84,6 +80,23 @@ class Log(Protocol):
 
     def head_hash(self, stream: Stream) -> str:
         """The hash of the newest event held of a stream; `""` where none is."""
+
+    def page(
+        self, stream: Stream, after: int, count: int, size: int
+    ) -> Iterable[tuple[bytes, bytes]]:
+        """Skeletons and personal parts after `after`, until `count` or `size` bytes are passed."""
+
+    @property
+    def signed(self) -> "Signed":
+        """Who vouches for what is held."""
+
+
+class Log(ServedLog, Protocol):
+    """All events held here, and the stays that they come to."""
+
+    @property
+    def reference(self) -> ReferenceLog:
+        """Tariff, policy, passes and staff."""
 
     def append(self, event: Event, *, new_act: bool = False) -> None:
         """Store the event that continues its stream, and bring its vehicle's stays up to date.
@@ -126,11 +139,6 @@ class Log(Protocol):
     def event(self, position: Position) -> Event | None:
         """The event at a position."""
 
-    def page(
-        self, stream: Stream, after: int, count: int, size: int
-    ) -> Iterable[tuple[bytes, bytes]]:
-        """Skeletons and personal parts after `after`, until `count` or `size` bytes are passed."""
-
     def between(self, stream: Stream, first: int, last: int) -> Iterable[tuple[bytes, bytes]]:
         """Skeletons and personal parts from `first` to `last`, in the order of their seq."""
 
@@ -166,10 +174,6 @@ class Log(Protocol):
 
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
-
-    @property
-    def signed(self) -> "Signed":
-        """Who vouches for what is held."""
 
     def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:
         """Write down what changed of peers; what is written of others than `ids` goes."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Pass, Staff
 from zparkd.core.gate import old_stays
@@ -17,6 +18,7 @@ from zparkd.core.members.roster_acts import RosterAct
 from zparkd.core.members.roster_changes import Refused
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import Imported, NotCounting
+from zparkd.core.replication.bundles import PageTaken
 from zparkd.core.tariff.fields import BadDocument
 
 Frames = list[bytes]
@@ -128,6 +130,13 @@ class TakeOver:
 
 
 @dataclass(frozen=True, slots=True)
+class TakePage:
+    """Take in a page of a bundle. Comes to what became of it, or why it is none."""
+
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
 class Disown:
     """Disown a central: what is held of it counts, or what it recorded before `since_ms`."""
 
@@ -165,6 +174,7 @@ Change = (
     | ImportPasses
     | ImportStaff
     | TakeOver
+    | TakePage
     | Disown
     | Restore
     | Admit
@@ -176,6 +186,8 @@ Outcome = (
     int
     | Imported
     | old_stays.Taken
+    | PageTaken
+    | ProtocolError
     | None
     | NotCounting
     | BadDocument
@@ -225,6 +237,17 @@ def one_of_each(batch: Sequence[Incoming]) -> list[Incoming]:
             case _:
                 turns.append((0, message))
     return [message for _, message in sorted(turns, key=lambda turn: turn[0])]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start."""
+
+    messages_sent: int = 0
+    messages_received: int = 0
+    faults: int = 0
+    unreadable: int = 0
+    unprojected: int = 0
 
 
 @dataclass(slots=True)

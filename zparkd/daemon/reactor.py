@@ -20,7 +20,8 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.site import Settings
-from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, Token, WriteNotes
+from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, TakePage, Token, WriteNotes
+from zparkd.daemon.control.bundle_commands import bundle_commands
 from zparkd.daemon.control.commands import FAILED, Answer, Commands, Request, Wants
 from zparkd.daemon.control.edge_requests import Handed
 from zparkd.daemon.control.import_commands import import_commands
@@ -125,6 +126,7 @@ class Reactor:
             | reference_commands(central, self._clocks)
             | member_commands(central, self._clocks)
             | import_commands(central, self._clocks)
+            | bundle_commands(bus)
             | self._uplink.commands()
             | roster_commands(central, bus, lambda: self._config)
         )
@@ -301,6 +303,8 @@ class Reactor:
         match self._transactions.run(lambda: self._commands.begin(command)):
             case Committed(Wants(change, tell)):
                 done = self._step(self._clocks(), [change])
+                if isinstance(change, TakePage) and done == Undone(Why.BLEW_UP):
+                    done = self._step(self._clocks(), [change], apart=True)
                 if isinstance(done, Committed):
                     (outcome,) = done.result.outcomes
                     told = self._transactions.run(lambda: tell(outcome))

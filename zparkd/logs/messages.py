@@ -209,6 +209,11 @@ class Message(Enum):
         "INFO",
         "{stays} stays of the earlier system are here: {entries} entries and {exits} exits are new",
     )
+    BUNDLE_TAKEN = Entry(
+        "0aa8395f4c81469e9aace67cf995a3ba",
+        "INFO",
+        "a bundle made at {central} is taken in: {events} events are new",
+    )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
     MEMBER_DISOWNED = Entry(
         "fa3edb0257fe4e6090b9b9b3222e0407",

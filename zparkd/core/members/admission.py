@@ -60,6 +60,15 @@ class Admission:
         known = origin == self._own or origin in self._configured
         return not known and not self._log.members.admits(self._own, origin)
 
+    def knows(self, origin: str) -> bool:
+        """Whether an origin is configured or admitted, or something of it was taken in before.
+
+        Nothing of one that was removed is wanted, unless it was admitted since.
+        """
+        if origin == self._own or origin in self._configured:
+            return True
+        return origin not in self._removed and (origin in self._met or not self.is_stranger(origin))
+
     def takes(self, origin: str) -> bool:
         """Whether events of an origin are taken in. One that is not waits from now on."""
         if origin == self._own or origin in self._configured:

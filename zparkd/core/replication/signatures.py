@@ -103,6 +103,10 @@ class Signatures:
         self._believed[stream] = certificate
         return certificate.stream_key
 
+    def knows(self, origin: str) -> bool:
+        """Whether there is a key by which an origin is believed."""
+        return bool(self._identities.get(origin) or self._log.signed.pinned(origin))
+
     def believed(self, stream: Stream) -> Certificate:
         """The certificate by which `stream_key` gave its answer."""
         return self._believed[stream]

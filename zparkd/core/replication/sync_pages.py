@@ -15,7 +15,7 @@ from heapq import nsmallest
 from zparkd.core import limits
 from zparkd.core.events.event import Link, Position, Stream, link
 from zparkd.core.events.signing import Certificate, SignedHead
-from zparkd.core.log import Log
+from zparkd.core.log import Log, ServedLog
 from zparkd.core.replication import wire
 from zparkd.core.replication.wire import Ask
 
@@ -35,7 +35,7 @@ class Contents:
     corrupt: list[Position] = field(default_factory=list)
 
 
-def contents(log: Log, ask: Ask, *, signed: bool) -> Contents:
+def contents(log: ServedLog, ask: Ask, *, signed: bool) -> Contents:
     """The events that are asked for, as many as fit; with `signed` none but those that are."""
     page = Contents()
     size = 0
@@ -68,7 +68,7 @@ def contents(log: Log, ask: Ask, *, signed: bool) -> Contents:
     return page
 
 
-def _sound(log: Log, after: Position, events: Sequence[tuple[bytes, bytes]]) -> int:
+def _sound(log: ServedLog, after: Position, events: Sequence[tuple[bytes, bytes]]) -> int:
     """How many of the events after a position are as they were written, up to the first that isn't.
 
     Each is held against its personal part and the event that follows it, or the head.

@@ -90,7 +90,7 @@ READING = frozenset(
     }
 )
 # Logged once, with what ends them; and what comes every few seconds.
-_IN_PARTS = frozenset({"import.stays", "uplink.report"})
+_IN_PARTS = frozenset({"import.stays", "bundle.take", "uplink.report"})
 FAILED = no("failed", "the daemon's log says why")
 
 
