@@ -26,7 +26,7 @@ from zparkd.core.members.joining import Joining
 from zparkd.core.members.roster_acts import Amend, Invite, Join, Remove
 from zparkd.core.members.roster_changes import Refused, RosterChanges
 from zparkd.core.principal import Principal
-from zparkd.core.reference.changes import NotCounting, ReferenceChanges
+from zparkd.core.reference.changes import Imported, NotCounting, ReferenceChanges
 from zparkd.core.replication import peer_notes, wire
 from zparkd.core.replication.bundles import Bundles
 from zparkd.core.replication.duplicate_id import DuplicateId
@@ -205,14 +205,8 @@ class Central:
         """What a change comes to that people or the external API want."""
         try:
             match change:
-                case SetTariff(document, by):
-                    return self.reference.set_tariff(now, document, by)
-                case SetPolicy(document, by):
-                    return self.reference.set_policy(now, document, by)
-                case ImportPasses(passes, by):
-                    return self.reference.import_passes(now, passes, by)
-                case ImportStaff(staff, by):
-                    return self.reference.import_staff(now, staff, by)
+                case SetTariff() | SetPolicy() | ImportPasses() | ImportStaff():
+                    return self._set(now, change)
                 case TakeOver(stays):
                     return self.old_stays.take(stays, self.settings.zone)
                 case TakePage(frames):
@@ -235,6 +229,20 @@ class Central:
         except (NotCounting, BadDocument, Refused, ProtocolError) as refused:
             return refused
         return None
+
+    def _set(
+        self, now: Now, change: SetTariff | SetPolicy | ImportPasses | ImportStaff
+    ) -> int | Imported:
+        """What a change of reference data comes to. Raises NotCounting or BadDocument."""
+        match change:
+            case SetTariff(document, by):
+                return self.reference.set_tariff(now, document, by)
+            case SetPolicy(document, by):
+                return self.reference.set_policy(now, document, by)
+            case ImportPasses(passes, by):
+                return self.reference.import_passes(now, passes, by)
+            case ImportStaff(staff, by):
+                return self.reference.import_staff(now, staff, by)
 
     def _learn_the_time(self, now: Now) -> None:
         """Judge the wall clock by those of the peers; where it was set just now, ask them anew."""
