@@ -66,6 +66,27 @@ def peer_at(listen: Listen) -> Peer:
     return Peer("central-2", "127.0.0.1", listen.bus_port, listen.sync_port)
 
 
+def await_new_link(bus: Bus) -> None:
+    """Until a connection to a peer was made."""
+
+    def made() -> bool:
+        bus.poll(50, edges=True)
+        found = bus.drain().messages
+        return any(isinstance(message, LinkState) and message.is_new for message in found)
+
+    wait_for("a new connection", made)
+
+
+def test_a_connection_that_is_made_anew_is_told(
+    open_bus: Callable[..., Bus], listen: Listen, other: Listen
+) -> None:
+    one, two = open_bus(listen, peer_at(other)), Bus(other, ())
+    await_new_link(one)
+    two.close()
+    open_bus(other)
+    await_new_link(one)
+
+
 @pytest.mark.parametrize("correlated", [False, True])
 def test_the_envelope_of_a_req_socket_comes_back_as_it_came(
     open_bus: Callable[..., Bus], listen: Listen, context: zmq.Context, correlated: bool

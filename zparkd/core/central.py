@@ -191,8 +191,8 @@ class Central:
                 self._from_bus(now, message)
             case SyncAnswer():
                 self._sync_answer(now, message)
-            case LinkState(peer_id, fault):
-                self.peers.link(peer_id, fault)
+            case LinkState(peer_id, fault, is_new):
+                self.peers.link(peer_id, fault, is_new=is_new)
             case NotSent(peer_id):
                 self.peers.not_sent(peer_id)
             case Fetched(at_ms):

@@ -74,10 +74,14 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """How the connections to a peer are: `fault` says why there is none, None where there is."""
+    """How the connections to a peer are: `fault` says why there is none, None where there is.
+
+    `is_new` says that one was made since the last of these: there may be another process.
+    """
 
     peer_id: str
     fault: str | None
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,8 +206,8 @@ class Bus:
         take = drained.messages.append
         for id, link in self._links.items():
             if link.monitor in self._ready:
-                link.look()
-                take(LinkState(id, link.error))
+                is_new = link.look()
+                take(LinkState(id, link.error, is_new))
             if not peers:
                 continue
             for frames in self._received(link.sync):

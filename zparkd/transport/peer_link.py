@@ -61,16 +61,18 @@ class Link:
         known = own is None or self.server_key in peer.public_keys
         return same_place and known and own == self.own
 
-    def look(self) -> None:
-        """Take note of how the handshakes went."""
+    def look(self) -> bool:
+        """Take note of how the handshakes went; whether one made a connection."""
+        made = False
         while True:
             try:
                 frames = self.monitor.recv_multipart(zmq.NOBLOCK)
             except zmq.ZMQError as fault:
                 if fault.errno == zmq.EAGAIN:
-                    return
+                    return made
                 raise
             event = int.from_bytes(frames[0][:2], "little")
+            made = made or event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             failure = _FAILURES.get(event)  # type: ignore[call-overload]
             if failure == "key refused" and self.own is None:
                 failure = _NO_KEYS  # in plain mode there are none

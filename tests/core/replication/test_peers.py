@@ -1,5 +1,7 @@
 """What to ask of which peer, and what is known of it."""
 
+from unittest.mock import patch
+
 import pytest
 
 from zparkd.core import limits
@@ -10,6 +12,7 @@ from zparkd.core.events.heads import Heads, HeadVector, digest
 from zparkd.core.replication import peer_notes
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.peers import Peers
+from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
 
 OWN = Stream("central-1", 50)
@@ -60,6 +63,45 @@ def test_a_peer_that_begins_to_hear_us_is_asked_at_once_so_an_old_refusal_goes()
     answer(peers, peer, 210)
     heartbeat(peers, "central-2", {}, 300, hears=("central-1",))
     assert peers.next_asks({}, at(300)) == []
+
+
+def forked(peers: Peers, heads: Heads) -> PeerState:
+    """A peer that has another branch of THIRD."""
+    peer = peers.states["central-2"]
+    heartbeat(peers, "central-2", heads, 0, hears=("central-1",))
+    peer.sync.refusals.refuse(THIRD, Refusal(Why.FORKED, "has another event"), 2, 0)
+    return peer
+
+
+def test_a_peer_that_holds_less_of_a_stream_than_before_has_no_other_branch_of_it() -> None:
+    peers = site("central-2")
+    peer = forked(peers, {THIRD: 5})
+    heartbeat(peers, "central-2", {THIRD: 5}, 100, hears=("central-1",))
+    assert peer.sync.refusals.forked == {THIRD}
+    heartbeat(peers, "central-2", {THIRD: 4}, 200, hears=("central-1",))
+    assert peer.sync.refusals.forked == set()
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_vector_with_less_of_a_stream_says_so_too_where_it_is_whole(more: bool) -> None:
+    peers = site("central-2")
+    peer = forked(peers, {THIRD: 5})
+    for ms, heads in ((100, {OTHERS: 1, THIRD: 5}), (200, {OTHERS: 1})):
+        assert peer.sync.refusals.forked == {THIRD}
+        page = Page("lot-a", 1, at(ms).wall_ms, heads=write_heads(heads.items()), more=more)
+        with patch.object(limits, "STREAMS_OF_A_PEER", 0):
+            peers.vector(peer, page, at(ms))
+        assert peer.sync.heads == heads
+    assert peer.sync.refusals.forked == ({THIRD} if more else set())
+
+
+def test_behind_a_new_link_may_be_another_disk() -> None:
+    peers = site("central-2")
+    peer = forked(peers, {THIRD: 5})
+    peers.link("central-2", None)
+    assert peer.sync.refusals.forked == {THIRD}
+    peers.link("central-2", None, is_new=True)
+    assert peer.sync.refusals.forked == set()
 
 
 def test_one_request_at_a_time_is_under_way_to_a_peer() -> None:

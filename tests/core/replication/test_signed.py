@@ -273,6 +273,29 @@ def test_the_first_identity_of_a_central_that_is_no_peer_stays() -> None:
     meet(two, three)
 
 
+def test_who_relays_first_decides_whose_an_id_is_that_is_configured_nowhere() -> None:
+    one, two, three = chain()
+    impostor = keyed(ONE, TWO, key="impostor", epoch=7)
+    settle(two, peers=(peer_of(ONE, True, "impostor"), peer_of(THREE, True)))
+    success(impostor.open(plate_id="66X66666"))
+    meet(impostor, two, three)
+    assert of(three, ONE) == [Stream(ONE, 7)]
+    honest = keyed(TWO, ONE, THREE, epoch=9)
+    success(one.open(plate_id="29A11111"))
+    meet(one, honest)
+    with pytest.raises(AssertionError, match="did not come together"):
+        meet(honest, three, turns=60)
+    assert of(three, ONE) == [Stream(ONE, 7)]
+    assert "signed by a key that is not one of central-1" in str(
+        three.central.peers.states[TWO].keys.forged
+    )
+    settle(three, known_keys={ONE: (public_key(ONE),)})
+    with pytest.raises(AssertionError, match="did not come together"):
+        meet(honest, three, turns=200)  # who has its file takes nothing of the impostor
+    assert {*of(three, ONE)} == {Stream(ONE, 1), Stream(ONE, 7)}
+    assert of(honest, ONE) == [Stream(ONE, 1)]
+
+
 def settle(driven: Driven, **changes: object) -> None:
     """Have a central take over other settings."""
     driven.settings = replace(driven.settings, **changes)

@@ -96,11 +96,17 @@ class Peers:
 
     @staticmethod
     def _says(peer: PeerState, stream: Stream, head: int) -> None:
-        """A peer holds a stream up to this head."""
+        """A peer holds a stream up to this head.
+
+        Where that is less than it was, it has another disk: what was wrong with it may be over.
+        """
         assert peer.sync.heads is not None
-        if peer.sync.heads.get(stream) != head:
+        before = peer.sync.heads.get(stream)
+        if before != head:
             peer.sync.heads[stream] = head
             peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
+        if before is not None and head < before:
+            peer.sync.refusals.taken(stream)
 
     @staticmethod
     def _is_back(peer: PeerState, now: Now) -> None:
@@ -132,6 +138,8 @@ class Peers:
         moved = peer.sync.heads.items() ^ before.items()
         for stream in sorted({stream for stream, _ in moved}):
             peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
+            if not goes_on and peer.sync.heads.get(stream, 0) < before.get(stream, 0):
+                peer.sync.refusals.taken(stream)
         peer.sync.verified = None
         peer.sync.part_ms = now.mono_ms if goes_on else None
         peer.sync.wants_vector = goes_on
@@ -299,11 +307,16 @@ class Peers:
         ):
             peer.sync.probed_ms = None
 
-    def link(self, peer_id: str, fault: str | None) -> None:
-        """Why there is no connection to a peer; None where there is."""
+    def link(self, peer_id: str, fault: str | None, *, is_new: bool = False) -> None:
+        """Why there is no connection to a peer; None where there is, and whether it was just made.
+
+        A peer that started anew is not always missed: it may be back before it counts as silent.
+        """
         peer = self.states.get(peer_id)
         if peer is not None:
             peer.link.fault = fault
+            if is_new:
+                peer.sync.refusals.peer_is_back()
 
     def probe(self, peer_id: str) -> None:
         """Ask this peer at once, whatever it was asked or answered before."""
