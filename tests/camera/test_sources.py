@@ -6,10 +6,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.camera.rig import CAPTURED, captured
+from tests.support.examples import examples
 from zparkd.camera.read import At, Message, Read, Travel, Unreadable
 from zparkd.camera.sources import DECODERS, Decode, Source
 from zparkd.camera.sources.frigate import of_camera
@@ -202,7 +203,7 @@ def holds(message: Message) -> None:
 
 
 @pytest.mark.parametrize("source", sorted(ALL))
-@settings(max_examples=40)
+@examples(40)
 @given(body=st.binary(max_size=400), content_type=st.sampled_from(["", MULTIPART, "text/xml"]))
 @example(body=b"1" * 400, content_type="")
 def test_whatever_comes_is_a_message_or_unreadable(
@@ -213,7 +214,7 @@ def test_whatever_comes_is_a_message_or_unreadable(
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in CAPTURED.iterdir() if p.suffix != ".md"))
-@settings(max_examples=20)
+@examples(20)
 @given(data=st.data())
 def test_a_captured_message_with_any_value_changed_is_a_message_or_unreadable(
     name: str, data: st.DataObject

@@ -4,10 +4,11 @@ from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.centrals import PLATE, T0_MS, Driven, meet
+from tests.support.examples import examples
 from zparkd.core.clock import RELEASE_MS, Clock, Now, Stamp, site_time
 
 BOUND = 10_000
@@ -189,7 +190,7 @@ def test_a_central_that_learned_the_time_keeps_it_while_cut_off_until_it_starts_
     assert wrong.last().timestamp > T0_MS + DAY
 
 
-@settings(max_examples=50, deadline=None)
+@examples(12)
 @example(BOUND + 101, [(1_000, BOUND + 101)] * 6)
 @example(0, [(1_000, 0)] * 4 + [(1_000, BOUND + 101)])
 @given(

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.vehicles import (
     BIKE,
     CAR,
@@ -151,7 +152,7 @@ def test_what_is_no_act_or_says_too_little_changes_nothing(book: Book, kind: Kin
 
 # --- what is always so ------------------------------------------------------------------------
 
-always = settings(max_examples=300)
+always = examples(100)
 
 
 def belongs_to(event: Event, events: dict[Position, Event]) -> VehicleKey | None:

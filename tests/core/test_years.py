@@ -135,8 +135,10 @@ def test_a_detection_asks_nothing_of_streams_that_did_not_move() -> None:
     assert [peers.behind(peer, ours) for peer in peers.states.values()] == [0, 0]
     ours.times = 0
     moved = {**heads, Stream("central-1", 1_825): 501}
+    listed, older = beat_heads(HeadVector(moved))
+    beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", 0, [], listed, older)
     for step in range(100):
-        says(peers, "a", moved, whole=False)
+        peers.beat(peers.states["a"], beat, 0, "z", Now(0, 0))
         assert peers.incomplete(ours, step) == ["a", "b"]
         peers.note_synced(ours)
         peers.next_asks(ours, Now(step, step))

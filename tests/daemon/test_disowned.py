@@ -6,10 +6,11 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.storage.projection.test_projector import EXAMPLES, PLANS, Fed, feed
+from tests.storage.projection.test_projector import PLANS, Fed, feed
+from tests.support.examples import examples
 from tests.support.positions import positions
 from tests.support.tariffs import flat
 from tests.support.vehicles import Book, event_sets
@@ -85,7 +86,7 @@ class Judged(Fed):
             assert positions(self.store.connection, table) == sorted(wanted_at.values())
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@examples(60)
 @given(
     event_sets(),
     st.lists(st.tuples(CENTRALS, WORDS | CHANGES), min_size=1, max_size=8),

@@ -10,6 +10,7 @@ import orjson
 from hypothesis import strategies as st
 
 from tests.support.centrals import SITE_TIME, T0_MS, Driven, meet, pair
+from tests.support.examples import examples
 from zparkd import __version__
 from zparkd.cli.commands.look.status import screen
 from zparkd.core.events.heads import digest
@@ -208,7 +209,7 @@ _NUMBERS = st.sampled_from([-(2**53), -1, 0, 1, T0_MS, 2**53 - 1])
 _TEXTS = st.text(max_size=20) | st.just("\x1b[2J\x00\u202e")
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@examples(25)
 @hypothesis.given(
     wall_ms=_NUMBERS,
     timestamp=_NUMBERS,

@@ -7,10 +7,11 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.centrals import Driven, meet
+from tests.support.examples import examples
 from tests.support.vehicles import Book, event_sets
 from zparkd.core import limits
 from zparkd.core.events import event as reading
@@ -56,7 +57,7 @@ def rows(store: Store, table: str) -> list[Any]:
     return store.connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
 
 
-@settings(max_examples=50, deadline=None)
+@examples(25)
 @given(event_sets(), st.integers(0, 30), st.sampled_from([200, 2]))
 def test_after_an_upgrade_all_is_as_if_it_had_always_been_known(
     tmp_path_factory: Any, events: list[Event], first: int, piece: int

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
+from tests.support.examples import examples
 from tests.support.tariffs import AIRPORT
 from tests.support.vehicles import OTHER, Book, made_up
 from zparkd.core.audit import COLUMNS
@@ -104,7 +105,7 @@ def a_persons(event: Event) -> bool:
     return event.is_read and (event.kind not in PASSAGES or bool(data.get("forced")))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(made_up())
 def test_no_act_is_missed_and_the_order_of_arrival_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, events: list[Event]

@@ -1,24 +1,20 @@
-"""The `conflicts` view: what a person should look at, for any set of events.
+"""The `conflicts` view: what a person should look at, for any set of events."""
 
-`ZPARKD_EXAMPLES=20000` in the environment looks at so many sets of events instead of a few.
-"""
-
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
+from tests.support.examples import examples
 from tests.support.vehicles import BIKE, CAR, FEE, T0_MS, Book, event_sets
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Position, event_id, read
 from zparkd.core.stays import Projection, Verdict, project
 from zparkd.storage.store import Store
 
-EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "100"))
 Row = dict[str, Any]
 
 
@@ -210,7 +206,7 @@ def expected(events: list[Event]) -> list[tuple[str, str, str | None]]:
     return sorted(rows, key=str)
 
 
-@settings(max_examples=EXAMPLES)
+@examples(60)
 @given(event_sets())
 def test_it_shows_what_any_set_of_events_comes_to(events: list[Event]) -> None:
     rows = stored(events)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.vehicles import BIKE, CAR, OTHER, T0_MS, Book, LaterKind
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
@@ -147,7 +148,7 @@ def test_a_stamp_is_taken_by_any_event_of_the_plate_whatever_its_type(
     assert all(free[seconds[at]] == seconds[at] + 1 for at in (10, 20, 30))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.lists(st.tuples(st.integers(0, 60), st.sampled_from([CAR, BIKE])), max_size=12),
     st.integers(0, 60),

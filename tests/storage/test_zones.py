@@ -7,9 +7,10 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from zparkd.storage.zones import offsets
 
 ZONES = [
@@ -40,7 +41,7 @@ def shown(moment_s: int, zone: tzinfo) -> int:
     return rows[bisect_right(rows, (moment_s, 10**9)) - 1][1]
 
 
-@settings(max_examples=500)
+@examples(200)
 @given(st.sampled_from(ZONES), st.integers(BEGIN_S, END_S))
 @example("Europe/Paris", 1_743_296_399)
 @example("Europe/Paris", 1_743_296_400)

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.camera.rig import Bridge
+from tests.support.examples import examples
 from zparkd.camera.config import LaneConfig, load
 from zparkd.camera.digest import authorization
 from zparkd.camera.intake.admission import Admission, Asked
@@ -99,7 +100,7 @@ def test_digest_is_admitted_with_our_nonce_alone(lane: LaneConfig) -> None:
     assert not admission.admits(ours, elsewhere)
 
 
-@settings(max_examples=60)
+@examples(40)
 @given(said=st.text(max_size=60) | st.builds("Digest {}".format, st.text(max_size=60)))
 def test_whatever_is_said_nobody_gets_in_by_it(lane: LaneConfig, said: str) -> None:
     headers = {"authorization": said, "x-secret": said}

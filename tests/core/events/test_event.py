@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.vehicles import T0_MS, Book
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
@@ -243,13 +244,13 @@ def understood_or_refused(skeleton: bytes, sealed: bytes) -> None:
     assert (event.facts is None) is (event.personal is None)
 
 
-@settings(max_examples=300)
+@examples(120)
 @given(st.binary(max_size=300), st.binary(max_size=100))
 def test_garbage_is_refused_and_nothing_else_happens(skeleton: bytes, sealed: bytes) -> None:
     understood_or_refused(skeleton, sealed)
 
 
-@settings(max_examples=500)
+@examples(200)
 @given(st.binary(max_size=60), JSON, st.sampled_from(list(Kind)), st.data())
 @example(sealed=b'{"salt":"\xff"}', data={"edge_id": "e"}, kind=Kind.MANUAL, draw=None)
 def test_any_content_is_kept_or_refused_and_nothing_else_happens(
@@ -262,7 +263,7 @@ def test_any_content_is_kept_or_refused_and_nothing_else_happens(
     understood_or_refused(whole, sealed)
 
 
-@settings(max_examples=300)
+@examples(120)
 @given(st.data())
 def test_an_event_with_any_bytes_changed_is_kept_or_refused(draw: st.DataObject) -> None:
     event = Book().exit("a", 1, names=Position("b", 2, 3), act=("e", "r"))

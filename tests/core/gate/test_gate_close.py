@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.centrals import PLATE, T0_MS, Driven, code, meet, pair
+from tests.support.examples import examples
 from zparkd.core.events.event import Kind
 from zparkd.core.site import Lane
 
@@ -197,7 +198,7 @@ _ACTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(40)
 @given(_ACTS)
 def test_closes_of_lanes_confirm_their_entries_newest_first_whatever_clocks_do(
     acts: list[tuple[str, Any]],

@@ -3,10 +3,11 @@
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, meet, pair
+from tests.support.examples import examples
 from zparkd.core.events.event import Kind
 from zparkd.core.gate import limits
 from zparkd.core.gate.old_stays import BadStays, OldStay, Taken, read_stays
@@ -145,7 +146,7 @@ _STAYS = st.builds(
 )
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.lists(_STAYS, max_size=6), st.data())
 def test_any_copies_in_any_order_come_to_one_entry_a_stay(
     stays: list[OldStay], data: st.DataObject

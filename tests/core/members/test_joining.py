@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import zmq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
@@ -254,7 +255,7 @@ def test_a_restored_inviter_that_hears_of_the_join_reopens_nothing(tmp_path: Pat
     assert code(restored.join(key, Pair())) == "used"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32), data=st.binary(max_size=6_000))
 def test_whatever_is_sent_is_answered_by_a_no_and_makes_no_member(seed: int, data: bytes) -> None:
     inviter, key, who = Inviter(), Pair(), Pair()

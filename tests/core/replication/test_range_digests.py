@@ -1,9 +1,10 @@
 """Digests of ranges: equal where the bytes are, bounded, and refused to who is no peer."""
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.support.centrals import Driven
+from tests.support.examples import examples
 from tests.support.vehicles import Book, event_sets
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Stream, digest
@@ -58,7 +59,7 @@ def test_a_digest_of_stays_is_over_rows() -> None:
     assert said.digests == [digest(msgspec.json.encode([row])), digest(b"[]")]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(event_sets())
 def test_centrals_that_hold_the_same_events_show_the_same(events: list[Event]) -> None:
     streams = sorted({event.position.stream for event in events}, reverse=True)

@@ -1,9 +1,5 @@
-"""The stays in the database are those of the events in it, however these came.
+"""The stays in the database are those of the events in it, however these came."""
 
-`ZPARKD_EXAMPLES=20000` in the environment looks at so many sets of events instead of a few.
-"""
-
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,9 +8,10 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.vehicles import CAR, OTHER, Book, event_sets, lived
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
@@ -30,7 +27,6 @@ from zparkd.core.stays import (
 )
 from zparkd.storage.store import Store
 
-EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "200"))
 MEMORY = Path(":memory:")
 Rows = list[dict[str, Any]]
 
@@ -235,7 +231,7 @@ def feed(fed: Fed, events: list[Event], plan: list[int]) -> None:
     fed.commit()
 
 
-@settings(max_examples=EXAMPLES)
+@examples(100)
 @given(
     event_sets(),
     PLANS,
@@ -259,7 +255,7 @@ def test_the_same_events_by_any_route_are_the_same_history(
         assert sorted(map(repr, one.rows(conflicts))) == sorted(map(repr, two.rows(conflicts)))
 
 
-@settings(max_examples=max(15, EXAMPLES // 50))
+@examples(15)
 @given(lived() | event_sets(), PLANS)
 def test_a_file_that_is_left_and_opened_again_goes_on_as_if_it_was_not(
     events: list[Event], plan: list[int]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.positions import positions
 from tests.support.tariffs import flat
 from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, write
@@ -96,7 +97,7 @@ def tables(store: Store) -> dict[str, Any]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@examples(40)
 @given(st.lists(st.tuples(ORIGINS, ORDERS, CHANGES), max_size=12), st.permutations([1, 2, 3]))
 def test_the_rows_do_not_depend_on_the_order_of_arrival(
     rows: list[tuple[str, int, tuple[Kind, Reference, Personal]]], turned: list[int]

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.cli.conftest import ROOT
+from tests.support.examples import examples
 from tests.support.vehicles import made_up
 from zparkd.cli.commands.look.tail import said
 from zparkd.cli.main import main
@@ -146,7 +147,7 @@ def test_no_database_exits_1(tmp_path: Path) -> None:
     assert orjson.loads(result.stdout)["error"]["code"] == "no_database"
 
 
-@settings(max_examples=50)
+@examples(30)
 @given(made_up())
 def test_any_event_can_be_said(events: list[Event]) -> None:
     for event in events:

@@ -1,9 +1,5 @@
-"""`zparkctl verify`: a sound database has no difference, and a damaged one is told where.
+"""`zparkctl verify`: a sound database has no difference, and a damaged one is told where."""
 
-`ZPARKD_EXAMPLES=2000` in the environment looks at so many sets of events instead of a few.
-"""
-
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,9 +7,10 @@ from tempfile import TemporaryDirectory
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.cli.conftest import Central
+from tests.support.examples import examples
 from tests.support.tariffs import flat
 from tests.support.vehicles import BIKE, T0_MS, Book, event_sets
 from zparkd.core import limits
@@ -22,8 +19,6 @@ from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, Staff
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.store import Store
 from zparkd.verify import workers
-
-EXAMPLES = int(os.environ.get("ZPARKD_EXAMPLES", "30"))
 
 
 def keep(database: Path, events: list[Event]) -> None:
@@ -72,7 +67,7 @@ def test_a_conflict_that_shows_other_than_its_event_says_is_named(
     assert said in result.stderr + result.stdout
 
 
-@settings(max_examples=EXAMPLES)
+@examples(15)
 @given(event_sets())
 def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:
     with TemporaryDirectory() as folder:
