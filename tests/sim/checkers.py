@@ -76,6 +76,7 @@ def check(world: World) -> None:
             chains_are_whole(found, mine)
         same_stays(machine, mine, zone)
         same_reference_data(machine, mine)
+        same_roster(machine, mine)
         memory_is_bounded(world, machine)
     forks_are_known(world)
     fees_can_be_computed_again(world, held, zone)
@@ -193,6 +194,24 @@ def same_reference_data(machine: Machine, held: Held) -> None:
         (it.personal["staff_id"], it.personal.get("name"), *who_and_when(it)) for it in held.staff()
     ]
     same("staff", machine, staff.fetchall(), sorted(wanted))
+
+
+def same_roster(machine: Machine, held: Held) -> None:
+    """Who belongs to the site is what the whole set says, whatever came first."""
+    state, wanted = disk_of(machine).members.roster, held.roster()
+    names = ("number", "public_key", "next_public_key", "address", "bus_port", "sync_port")
+    names += ("edge_port", "direction", "camera_type", "removed")
+    members = [
+        (role, id, *(getattr(member, name) for name in names))
+        for (role, id), member in sorted(state.members.items())
+    ]
+    right = [
+        (*who, *(member[name] for name in names)) for who, member in sorted(wanted.members.items())
+    ]
+    same("members", machine, members, right)
+    same("lost joins", machine, sorted(state.lost), sorted(wanted.lost))
+    uses = {tuple(it.position): it.used and it.used.public_key for it in state.invitations.values()}
+    same("uses", machine, sorted(uses.items()), sorted(wanted.used.items()))
 
 
 def who_and_when(event: Said) -> tuple[str, int]:
@@ -354,7 +373,7 @@ def answers_agree(world: World) -> None:
 
 def ids_stay(world: World, held: Held) -> None:
     """The row that an edge was told of is still that of its stay, where no older entry came."""
-    if world.plan.votes or world.ledger.forks:
+    if world.plan.votes or world.plan.roster or world.ledger.forks:
         return  # an entry that counts no more, and then again, may have a new row
     for name, told in world.ledger.ids.items():
         rows = disk_of(world.machines[name]).connection.execute(

@@ -22,6 +22,7 @@ from tests.sim.disk_mutants import DISK_MUTANTS
 from tests.sim.gate_mutants import GATE_MUTANTS
 from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
+from tests.sim.roster_mutants import ROSTER_MUTANTS
 from zparkd.core.clock import Clock
 from zparkd.core.events.event import Event, Stream, read
 from zparkd.core.events.heads import HeadVector
@@ -327,6 +328,7 @@ MUTANTS = {
         Mutant(commit_without_sync, "not on the disk|that were committed", lambda plan: plan.files),
         *GATE_MUTANTS,
         *MEMBER_MUTANTS,
+        *ROSTER_MUTANTS,
         *DISK_MUTANTS,
     )
 }

@@ -16,6 +16,7 @@ from tests.sim.gate_life import GateLife
 from tests.sim.keyring import Keyring
 from tests.sim.network import Weather
 from tests.sim.office import Office
+from tests.sim.registrar import Registrar
 from tests.sim.versions import LATER_KINDS, Older
 from tests.sim.vfs import IOERR_FSYNC
 from zparkd.config.load import Config
@@ -90,6 +91,7 @@ class Plan:
     votes: int = 0
     fork: bool = False  # a machine is set back while it runs
     renewals: int = 0  # changes of keys
+    roster: int = 0  # changes of who belongs to the site
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
 
@@ -109,6 +111,7 @@ class Plan:
         parts += [f"{self.changes} changes"] if self.changes else []
         parts += [f"{self.votes} votes"] if self.votes else []
         parts += [f"{self.renewals} new keys"] if self.renewals else []
+        parts += [f"{self.roster} of the roster"] if self.roster else []
         parts += [f"{self.older} know no {sorted(self.unknown)}"] if self.older else []
         parts += [kind.name for kind in self.kinds]
         parts += [f"{name}={value}" for name, value in self.bounds.items()]
@@ -147,6 +150,7 @@ FORK_SHARE = 0.3  # of the seeds with keys and little else
 RENEWALS_SHARE = 0.3  # of the seeds with keys have some that change
 STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
 QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
+ROSTER_SHARE = 0.3  # of the seeds with keys change who belongs to the site
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
 ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
 ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
@@ -193,6 +197,7 @@ def plan_of(seed: int) -> Plan:
             1 if {"PAGE_EVENTS", "PAGE_BYTES"} & plan.bounds.keys() else 5
         )
     _members(plan)
+    _roster(plan)
     return plan
 
 
@@ -219,6 +224,13 @@ def _members(plan: Plan) -> None:
         plan.scenes = 45
         if plan.keys:
             plan.bounds["SIGNED_EVENTS"] = 1
+
+
+def _roster(plan: Plan) -> None:
+    """How often it changes who belongs to the site; from a chance of its own."""
+    draw = Random(f"{plan.seed} roster")
+    if plan.keys and not plan.rogue and draw.random() < ROSTER_SHARE:
+        plan.roster = draw.randint(4, 20)
 
 
 def weather(draw: Random) -> Weather:
@@ -261,6 +273,7 @@ def live(world: "World") -> None:
     Office(world, plan.plates).live(plan.changes)
     Council(world).live(plan.votes)
     Keyring(world).live(plan.renewals)
+    Registrar(world).live(plan.roster)
     if plan.fork:
         world.at(draw.randrange(plan.live_ms * 2 // 3), draw.choice(world.centrals).set_back)
     faults = Faults(world)

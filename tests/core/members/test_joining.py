@@ -16,7 +16,7 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events import xeddsa
-from zparkd.core.events.event import Stream, read
+from zparkd.core.events.event import Kind, Personal, Position, Stream, read, write
 from zparkd.core.keys import fingerprint, key_bytes
 from zparkd.core.members.joining import write_join
 from zparkd.core.members.roster import Invitation
@@ -24,6 +24,7 @@ from zparkd.core.members.roster_acts import Here, Invite, Join, Remove
 from zparkd.core.members.roster_changes import Refused
 from zparkd.core.members.roster_words import Role
 from zparkd.core.members.token import join_text
+from zparkd.core.members.words import MemberDisowned
 from zparkd.core.site import Peer, Settings
 from zparkd.storage.store import Store
 
@@ -277,6 +278,29 @@ def test_whatever_is_sent_is_answered_by_a_no_and_makes_no_member(seed: int, dat
             assert code(answer) in ("bad_request", "forged", "used", "key_taken")
     members = {member.public_key for member in inviter.central.roster.state.active(Role.CENTRAL)}
     assert members <= {OWN.public, inviter.peer.public, who.public}
+
+
+def test_who_is_disowned_invites_nobody_and_lets_nobody_in(inviter: Inviter) -> None:
+    key, who = Pair(), Pair()
+    assert isinstance(inviter.invite(key), Invitation)
+    heads = {stream.epoch: head for stream, head in inviter.store.heads.items()}
+    said = MemberDisowned("central-1", tuple(heads.items()))
+    word = write(
+        Position("central-2", 1, 1),
+        Kind.DISOWNED,
+        timestamp=T0,
+        order=T0,
+        prev="",
+        facts=said,
+        personal=Personal("s"),
+    )
+    inviter.store.append(read(word.skeleton, word.sealed))
+    inviter.store.commit()
+    refused = inviter.invite(Pair(), "central-4")
+    assert isinstance(refused, Refused)
+    assert refused.code == "disowned"
+    assert "central-1 was disowned by other centrals" in str(refused)
+    assert code(inviter.join(key, who)) == "disowned"
 
 
 def test_who_was_removed_is_not_let_in_again_by_its_used_token(inviter: Inviter) -> None:

@@ -28,6 +28,14 @@ CHARGED = "STAY_CHARGED"
 CORRECTIONS = (CORRECTED, VOIDED, CHARGED)
 OF_AN_ENTRY = (CONFIRM, EXIT, NOT_TAKEN, CLOSED)
 OF_GATES = (ENTRY, SEEN, MANUAL, *OF_AN_ENTRY, *CORRECTIONS)
+REMOVED = "MEMBER_REMOVED"
+INVITED = "MEMBER_INVITED"
+JOINED = "MEMBER_JOINED"
+CHANGED = "MEMBER_CHANGED"
+EDGE_REMOVED = "EDGE_REMOVED"
+JOIN_REFUSED = "MEMBER_JOIN_REFUSED"
+OF_MEMBERS = (DISOWNED, RESTORED, ADMITTED, REMOVED)
+OF_THE_ROSTER = (INVITED, JOINED, CHANGED, EDGE_REMOVED, JOIN_REFUSED)
 
 LAST_TIME_MS = 4_102_444_800_000  # 2100-01-01
 LAST_ORDER_MS = 4_102_358_400_000  # a day before: what a gate follows
@@ -163,6 +171,11 @@ def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
             return _text(data.get("member"), _CENTRAL) and _disowns(data)
         case "MEMBER_RESTORED" | "MEMBER_ADMITTED":
             return _text(data.get("member"), _CENTRAL)
+        case "MEMBER_REMOVED":
+            is_member = _text(data.get("member"), _CENTRAL)
+            return is_member and _disowns(data) and _whole(data.get("number"), GREATEST, 1)
+    if kind in OF_THE_ROSTER:
+        return _of_the_roster(kind, data)
     return False
 
 
@@ -259,6 +272,29 @@ def _disowns(data: dict[str, Any]) -> bool:
         )
         and ("whole_before" not in data or _whole(data["whole_before"], GREATEST, 1))
     )
+
+
+def _of_the_roster(kind: str, data: dict[str, Any]) -> bool:
+    """Section 8.8."""
+    if kind == EDGE_REMOVED:
+        return _text(data.get("member"), _EDGE) and _whole(data.get("number"), GREATEST, 1)
+    role = data.get("role")
+    known = role in ("central", "edge")
+    if not known or not _text(data.get("member"), _CENTRAL if role == "central" else _EDGE):
+        return False
+    keys = ("key", "public_key", "next_public_key")
+    if not all(_text(data.get(key, "")) and len(data.get(key, "")) in (0, 40) for key in keys):
+        return False
+    if kind == JOIN_REFUSED:
+        return _position(data.get("invitation")) and _text(data.get("why"))
+    if not _whole(data.get("number"), GREATEST, 1):
+        return False
+    if kind == INVITED:
+        return "key" in data and _whole(data.get("expires_ms"), GREATEST)
+    if kind == JOINED:
+        reached = all(name in data for name in ("address", "bus_port", "sync_port"))
+        return "public_key" in data and (reached or role == "edge")
+    return True
 
 
 def _pass(data: dict[str, Any]) -> bool:

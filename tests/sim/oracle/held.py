@@ -5,23 +5,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.sim.oracle.events import (
-    ADMITTED,
     CONFIRM,
-    DISOWNED,
     ENTRY,
     EXIT,
     MANUAL,
     OF_GATES,
+    OF_MEMBERS,
+    OF_THE_ROSTER,
     PASS,
     POLICY,
-    RESTORED,
     STAFF,
     TARIFF,
     At,
     Said,
     Vehicle,
 )
-from tests.sim.oracle.members import Heads, Word, counts, disowned, words_in
+from tests.sim.oracle.members import Council, Join, Word, council, counts, joins_in, words_in
+from tests.sim.oracle.roster import Roster, roster
 from tests.sim.oracle.stays import REPEATED, WAITING, Folded, Stay, fold
 
 
@@ -41,7 +41,8 @@ class Held:
     def clear(self) -> None:
         """Hold nothing."""
         self._words: list[Word] = []
-        self.disowned: dict[str, Heads] = {}
+        self._joins: list[Join] = []
+        self._council = Council()
         self._as_said: dict[At, Said] = {}  # in the order in which they came
         self.recorded: dict[tuple[str, str], list[Said]] = defaultdict(list)
         self._forget()
@@ -68,11 +69,12 @@ class Held:
         self._as_said[event.at] = event
         if event.act is not None:
             self.recorded[event.act].append(event)
-        words = words_in([event])
-        if words:
+        words, joins = words_in([event]), joins_in([event])
+        if words or joins:
             self._words += words
-            before, self.disowned = self.disowned, disowned(self._words)
-            if before != self.disowned:
+            self._joins += joins
+            before, self._council = self._council, council(self._words, self._joins)
+            if before.disowned != self._council.disowned:
                 self._forget()
                 for held in self._as_said.values():
                     self._take(held)
@@ -80,7 +82,7 @@ class Held:
         self._take(event)
 
     def _take(self, event: Said) -> None:
-        if not counts(event.at, self.disowned):
+        if not counts(event.at, self._council.disowned):
             event = event._replace(data=None, personal=None)
         self.events[event.at] = event
         stream = event.at[:2]
@@ -89,7 +91,7 @@ class Held:
             return
         if event.kind in OF_GATES:
             self._add_of_gate(event)
-        elif event.kind not in (DISOWNED, RESTORED, ADMITTED):
+        elif event.kind not in (*OF_MEMBERS, *OF_THE_ROSTER):
             self._add_reference(event)
 
     # --- gates -----------------------------------------------------------------------------------
@@ -241,6 +243,10 @@ class Held:
     def staff(self) -> list[Said]:
         """The members of staff that there are."""
         return [it for it in self._staff.values() if not it.data.get("removed", False)]
+
+    def roster(self) -> Roster:
+        """Who belongs to the site."""
+        return roster(self.events.values(), self._council)
 
     def pass_on(self, vehicle: Vehicle, day: str) -> Said | None:
         """The pass of a vehicle that is valid on a day; of several the one that ends last."""

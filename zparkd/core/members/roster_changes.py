@@ -122,6 +122,7 @@ class RosterChanges:
             (role, id) for role, id, key in self.state.lost if key == here.public_key
         }:
             raise Refused("id_taken", f"another machine is {self.settings.id}; see zparkctl status")
+        self._counts_here()
         if own is None:
             self._record(
                 now,
@@ -141,6 +142,16 @@ class RosterChanges:
             if (Role.CENTRAL, peer.id) not in self.state.members and peer.public_key is not None:
                 where = (peer.public_key, peer.address, peer.bus_port, peer.sync_port)
                 self._record(now, Joined(Role.CENTRAL, peer.id, 1, *where, by=by))
+
+    def _counts_here(self) -> None:
+        """Raise Refused where what is recorded here means nothing."""
+        stream = self._own_stream.stream
+        if self._log.heads.get(stream, 0) >= self._log.members.verdicts.up_to(stream):
+            raise Refused(
+                "disowned",
+                f"{self.settings.id} was disowned by other centrals: what it records is void; use"
+                " another central",
+            )
 
     def admitted(self, now: Now) -> dict[bytes, Invitation]:
         """The one-time keys that are let in to say JOIN, as 32 bytes."""
@@ -176,6 +187,7 @@ class RosterChanges:
         `joining` is what it said of itself; `by_hand` are keys that are given to others by files.
         Raises Refused.
         """
+        self._counts_here()
         used = invitation.used
         if used is not None and used.public_key != joining.public_key:
             where = f" from {used.came_from}" if used.came_from else ""
