@@ -40,7 +40,7 @@ from zparkd.core.gate.requests import Code, Refusal, read_request
 from zparkd.core.members.votes import Words
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
-from zparkd.core.replication import peers, range_digests, wire
+from zparkd.core.replication import encoding, range_digests, wire
 from zparkd.core.site import Settings
 from zparkd.core.stays import ClosedBy, Projection, Remark, Verdict, project
 from zparkd.core.tariff import pricing
@@ -148,14 +148,14 @@ TOPICS = {"EVENTS": wire.TOPIC_EVENTS, "HEARTBEAT": wire.TOPIC_HEARTBEAT}
 @vectors("messages")
 def test_a_message_is_written_as_it_stands(vector: Vector) -> None:
     data = msgspec.convert(vector["data"], DATA[vector["type"]])
-    header = wire.write_header(vector["source_central"], vector["timestamp"], data)
+    header = encoding.write_header(vector["source_central"], vector["timestamp"], data)
     assert header.decode() == vector["header"]
     assert TOPICS.get(vector["type"], b"").decode() == vector.get("topic", "")
     by_name = {event["name"]: event for event in VECTORS["events"]}
     events = [by_name[name] for name in vector.get("events", [])]
     if "body" in vector:
         parts = [(event["skeleton"].encode(), event["personal_part"].encode()) for event in events]
-        assert wire.write_body(parts).decode() == vector["body"]
+        assert encoding.write_body(parts).decode() == vector["body"]
 
 
 @vectors("messages")
@@ -185,7 +185,7 @@ def test_what_is_no_message_is_refused(vector: Vector) -> None:
 def test_the_digest_of_older_epochs(vector: Vector) -> None:
     heads = wire.read_heads(map(tuple, vector["heads"]))
     listed = newest(heads)
-    assert [list(head) for head in wire.write_heads((s, heads[s]) for s in listed)] == sorted(
+    assert [list(head) for head in encoding.write_heads((s, heads[s]) for s in listed)] == sorted(
         vector["listed"]
     )
     assert digest(heads, listed) == vector["older"]
@@ -195,8 +195,8 @@ def test_the_digest_of_older_epochs(vector: Vector) -> None:
     lines = text.splitlines(keepends=True)
     total = sum(int(blake2b(line.encode(), 16), 16) for line in lines)
     assert f"{total % 2**128:032x}" == vector["older"]
-    beat = wire.beat_heads(HeadVector(heads))
-    assert beat == (wire.write_heads((s, heads[s]) for s in listed), vector["older"])
+    beat = encoding.beat_heads(HeadVector(heads))
+    assert beat == (encoding.write_heads((s, heads[s]) for s in listed), vector["older"])
 
 
 @vectors("digests")
@@ -468,17 +468,28 @@ def test_limits_are_quoted() -> None:
 
 @pytest.mark.parametrize(("page", "name", "value"), quoted_limits())
 def test_a_quoted_limit_is_that_of_the_code(page: str, name: str, value: int) -> None:
-    pace = getattr(peers, f"_{name}", None)
-    assert value == (pace if pace is not None else getattr(place_of(name), name))
+    assert value == getattr(place_of(name), name)
+
+
+BOUNDS_OF_THE_WIRE = {
+    "zparkd/core/limits.py": ("what centrals send each other", "numbers on the wire", "time"),
+    "zparkd/core/replication/limits.py": (
+        "one message",
+        "what is kept of a peer",
+        "asking",
+        "answering",
+    ),
+}
 
 
 def test_each_limit_of_the_wire_is_quoted() -> None:
     quoted = {name for _, name, _ in quoted_limits()}
-    source = (ROOT / "zparkd/core/limits.py").read_text("utf-8")
-    parts = re.split(r"^# --- (.*?) -+$", source, flags=re.MULTILINE)
-    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    for title in ("what centrals send each other", "numbers on the wire", "time"):
-        assert set(re.findall(r"^([A-Z_]+) =", sections[title], re.MULTILINE)) <= quoted
+    for path, titles in BOUNDS_OF_THE_WIRE.items():
+        source = (ROOT / path).read_text("utf-8")
+        parts = re.split(r"^# --- (.*?) -+$", source, flags=re.MULTILINE)
+        sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+        for title in titles:
+            assert set(re.findall(r"^([A-Z_]+) =", sections[title], re.MULTILINE)) <= quoted
 
 
 # --- files, links, commands ---------------------------------------------------------------------

@@ -7,15 +7,10 @@ from tests.support.vehicles import Book
 from zparkd.core import limits
 from zparkd.core.events.event import Event
 from zparkd.core.events.heads import HeadVector
-from zparkd.core.replication.wire import (
-    TOPIC_EVENTS,
-    TOPIC_HEARTBEAT,
-    Beat,
-    Live,
-    beat_heads,
-    write_body,
-)
-from zparkd.core.replication.wire import write_header as header
+from zparkd.core.replication.encoding import beat_heads, write_body
+from zparkd.core.replication.encoding import write_header as header
+from zparkd.core.replication.limits import PAGE_EVENTS
+from zparkd.core.replication.wire import TOPIC_EVENTS, TOPIC_HEARTBEAT, Beat, Live
 from zparkd.core.turn import FromBus, FromEdge
 
 
@@ -50,6 +45,6 @@ def test_a_turn_takes_so_many_events_and_leaves_the_rest_to_the_next() -> None:
 
 def test_of_a_longer_message_than_any_page_the_rest_is_not_read() -> None:
     driven, book = Driven("z", peers=["a"]), Book()
-    events = [book.entry("a", n) for n in range(limits.PAGE_EVENTS + 7)]
+    events = [book.entry("a", n) for n in range(PAGE_EVENTS + 7)]
     driven.step(published("a", events))
-    assert sum(driven.store.heads.values()) == limits.PAGE_EVENTS
+    assert sum(driven.store.heads.values()) == PAGE_EVENTS

@@ -5,14 +5,16 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.replication import KnownPeers, heartbeat
 from zparkd.core import limits
 from zparkd.core.clock import Now
-from zparkd.core.events.event import Position, Stream
+from zparkd.core.events.event import Stream
 from zparkd.core.events.heads import Heads, HeadVector
 from zparkd.core.replication import peer_notes
+from zparkd.core.replication.encoding import beat_heads
+from zparkd.core.replication.limits import SYNC_STATE_IDLE_MS
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.core.replication.peers import Peers
-from zparkd.core.replication.wire import Beat, Page, beat_heads, write_heads
 
 ORIGINS = ("a", "b", "c")
 STREAMS = st.builds(Stream, st.sampled_from(ORIGINS), st.integers(1, 6))
@@ -60,20 +62,17 @@ def test_a_vector_is_what_its_moves_come_to(
         assert vector.newest_epoch(origin) == max(epochs, default=0)
 
 
-def site(*ids: str) -> Peers:
-    peers = Peers("lot-a", OWN)
-    peers.configure(ids, 3_000)
-    return peers
+def site(*ids: str) -> KnownPeers:
+    return KnownPeers(OWN, *ids)
 
 
-def says(peers: Peers, id: str, heads: Heads, *, whole: bool) -> None:
-    """A heartbeat of a peer, or its whole vector."""
-    peer, vector = peers.states[id], HeadVector(heads)
-    listed, older = beat_heads(vector)
-    beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", 0, [], listed, older)
-    peers.beat(peer, beat, 0, "z", Now(0, 0))
+def says(
+    peers: KnownPeers, id: str, heads: Heads, ours: Heads | None = None, *, whole: bool
+) -> None:
+    """A heartbeat of a peer, or its whole vector, to who holds `ours`."""
+    peers.hear(id, heads, Now(0, 0))
     if whole:
-        peers.vector(peer, Page("lot-a", 1, 0, heads=write_heads(heads.items())), Now(0, 0))
+        peers.answer(id, Now(0, 0), heads, ours=ours)
 
 
 @given(
@@ -97,10 +96,10 @@ def test_what_is_missing_is_always_the_difference_of_the_vectors(
         elif who == "ours":
             if stream != OWN:
                 ours[stream] = ours.get(stream, 0) + 1
-                peers.took(Position(*stream, ours[stream]))
+                peers.took(ours, stream)
         else:
             theirs[who][stream] = number
-            says(peers, who, theirs[who], whole=whole)
+            says(peers, who, theirs[who], ours, whole=whole)
         for id, peer in peers.states.items():
             known = peer.sync.heads or {}
             if not peer.sync.wants_vector:
@@ -131,14 +130,13 @@ def test_a_detection_asks_nothing_of_streams_that_did_not_move() -> None:
     ours = Asked(heads)
     for id in ("a", "b"):
         peers.states[id].sync.arriving = HeadVector(heads)
-        peers.vector(peers.states[id], Page("lot-a", 1, 0, heads=[]), Now(0, 0))
+        peers.answer(id, Now(0, 0), {}, ours=ours)
     assert [peers.behind(peer, ours) for peer in peers.states.values()] == [0, 0]
     ours.times = 0
     moved = {**heads, Stream("central-1", 1_825): 501}
-    listed, older = beat_heads(HeadVector(moved))
-    beat = Beat("lot-a", "Asia/Ho_Chi_Minh", "0", 0, [], listed, older)
+    beat = heartbeat(moved, 0)
     for step in range(100):
-        peers.beat(peers.states["a"], beat, 0, "z", Now(0, 0))
+        peers.hear_beat("a", beat, Now(0, 0))
         assert peers.incomplete(ours, step) == ["a", "b"]
         peers.note_synced(ours)
         peers.next_asks(ours, Now(step, step))
@@ -167,7 +165,7 @@ def test_what_is_written_of_peers_is_what_changed() -> None:
     del heads[Stream("a", 1)]
     says(peers, "b", heads, whole=True)
     assert [note.heads for note in noted(peers, Now(4, 4))] == [[("a", 1, 0)]]
-    later = Now(limits.SYNC_STATE_IDLE_MS + 9, limits.SYNC_STATE_IDLE_MS + 9)
+    later = Now(SYNC_STATE_IDLE_MS + 9, SYNC_STATE_IDLE_MS + 9)
     assert [(note.peer_id, note.heads) for note in noted(peers, later)] == [
         ("a", []),
         ("b", []),

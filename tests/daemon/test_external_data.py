@@ -10,7 +10,8 @@ from tests.support.centrals import T0_MS, Driven
 from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.config.load import ExternalApi
 from zparkd.core import limits
-from zparkd.core.replication.wire import TOPIC_HEARTBEAT, Beat, write_header
+from zparkd.core.replication.encoding import write_header
+from zparkd.core.replication.wire import TOPIC_HEARTBEAT, Beat
 from zparkd.core.turn import FromBus
 from zparkd.daemon.external_data import ExternalData
 from zparkd.testbed.loopback import wait_for

@@ -15,7 +15,8 @@ from tests.support.vehicles import DAY_S, T0_MS, Book
 from zparkd.core import limits
 from zparkd.core.central import FromBus, FromEdge
 from zparkd.core.events.event import Event
-from zparkd.core.replication.wire import TOPIC_EVENTS, Live, write_body, write_header
+from zparkd.core.replication.encoding import write_body, write_header
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live
 
 MANY = 10_000
 TURN_S = 0.05

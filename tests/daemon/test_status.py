@@ -15,14 +15,8 @@ from zparkd import __version__
 from zparkd.cli.commands.look.status import screen
 from zparkd.core.events.heads import digest
 from zparkd.core.replication import peer_notes
-from zparkd.core.replication.wire import (
-    TOPIC_HEARTBEAT,
-    Ask,
-    Beat,
-    Page,
-    read_message,
-    write_header,
-)
+from zparkd.core.replication.encoding import write_header
+from zparkd.core.replication.wire import TOPIC_HEARTBEAT, Ask, Beat, Page, read_message
 from zparkd.core.site import Lane
 from zparkd.core.turn import FromBus, SyncAnswer, WriteNotes
 from zparkd.daemon.problems import Faults

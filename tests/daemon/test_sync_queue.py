@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zparkd.core import limits
+from zparkd.core.replication import limits
 from zparkd.core.turn import SyncRequest
 from zparkd.daemon.sync_queue import Waiting
 

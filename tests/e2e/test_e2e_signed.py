@@ -10,7 +10,8 @@ from tests.support.harness import enter, leave, problems, wait_connected, wait_e
 from tests.support.stranger import secret_in
 from zparkd.config.load import SecurityMode
 from zparkd.core.events.event import Facts, Kind, Personal, Position, write
-from zparkd.core.replication.wire import TOPIC_EVENTS, Live, write_body, write_header
+from zparkd.core.replication.encoding import write_body, write_header
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
 
 

@@ -37,6 +37,7 @@ from zparkd.core.replication.bundles import (
     write_end,
     write_label,
 )
+from zparkd.core.replication.limits import STREAMS_PER_VECTOR
 from zparkd.core.tariff import fields
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.line_map import Form
@@ -113,8 +114,8 @@ def _honest(central: Driven) -> None:
     assert central.detect("honest", PLATE)["success"]
     assert len(central.central.edges.seen()) <= gate_limits.EDGES_REMEMBERED
     for peer in central.central.peers.states.values():
-        assert len(peer.sync.heads or ()) <= 2 * limits.STREAMS_PER_VECTOR
-        assert len(peer.sync.ahead) <= 2 * limits.STREAMS_PER_VECTOR
+        assert len(peer.sync.heads or ()) <= 2 * STREAMS_PER_VECTOR
+        assert len(peer.sync.ahead) <= 2 * STREAMS_PER_VECTOR
 
 
 # --- peers ---------------------------------------------------------------------------------------

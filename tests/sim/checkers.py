@@ -28,6 +28,7 @@ from tests.sim.world import World
 from zparkd.core import limits
 from zparkd.core.events.event import Position
 from zparkd.core.gate import limits as gate_limits
+from zparkd.core.replication import limits as sync_limits
 from zparkd.core.turn import FromEdge
 
 LOCAL_COLUMNS = ("id", "sync_status")
@@ -441,17 +442,17 @@ def memory_is_bounded(world: World, machine: Machine) -> None:
     streams = len(disk.heads)
     sizes = {
         "edges": (len(central.edges._edges), gate_limits.EDGES_REMEMBERED),
-        "requests to serve": (len(reactor._to_serve), limits.SYNC_REQUESTS_WAITING),
+        "requests to serve": (len(reactor._to_serve), sync_limits.SYNC_REQUESTS_WAITING),
         "plates": (len(disk._projection.vehicles._plates), limits.PLATES_REMEMBERED),
         "events unsent": (len(central._own_stream._unsent), 0),
         "vehicles to fold": (len(disk._projection._dirty), 0),
-        "streams on their way": (len(central.peers._on_its_way), streams),
+        "streams on their way": (len(central.asking._on_its_way), streams),
     }
     for edge_id, edge in central.edges._edges.items():
         sizes[f"detections of {edge_id}"] = (len(edge.detections), gate_limits.DETECTIONS_PER_EDGE)
         sizes[f"opens of {edge_id}"] = (len(edge.opens), gate_limits.DETECTIONS_PER_EDGE)
     for peer in central.peers.states.values():
-        most = max(streams, limits.STREAMS_OF_A_PEER) if world.rogue else streams
+        most = max(streams, sync_limits.STREAMS_OF_A_PEER) if world.rogue else streams
         sizes[f"heads of {peer.id}"] = (len(peer.sync.heads or ()), most)
         sizes[f"arriving of {peer.id}"] = (len(peer.sync.arriving), most)
         sizes[f"ahead of {peer.id}"] = (len(peer.sync.ahead), most)

@@ -12,8 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
 import zparkd.core.replication.ingest
-import zparkd.core.replication.peers
+import zparkd.core.replication.limits
 import zparkd.core.replication.sync_pages
 import zparkd.core.stays
 import zparkd.daemon.main
@@ -24,7 +26,7 @@ from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
 from tests.sim.roster_mutants import ROSTER_MUTANTS
 from zparkd.core.clock import Clock
-from zparkd.core.events.event import Event, Stream, read
+from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.payloads import PolicySet
 from zparkd.core.gate.edge_state import EdgeStates
@@ -135,15 +137,14 @@ def timestamp_as_cursor() -> AbstractContextManager[Any]:
     """What is not newer than the newest of its origin was surely had before."""
     take = Intake.take
 
-    def newer(self: Any, peer: Any, parts: Any, *rest: Any) -> Any:
+    def newer(self: Any, peer: Any, told: Any, *rest: Any, **how: Any) -> Any:
         cursor = self.__dict__.setdefault("cursor", {})
         fresh = []
-        for part in parts:
-            event = read(*part)
+        for event in told.events:
             if event.timestamp > cursor.get(event.position.origin, -1):
                 cursor[event.position.origin] = event.timestamp
-                fresh.append(part)
-        return take(self, peer, fresh, *rest)
+                fresh.append(event)
+        return take(self, peer, structs.replace(told, events=fresh), *rest, **how)
 
     return patch.object(Intake, "take", newer)
 
@@ -219,7 +220,7 @@ def never_ask_for_the_vector() -> AbstractContextManager[Any]:
 
 
 def ask_all_the_time() -> AbstractContextManager[Any]:
-    return patch.object(zparkd.core.replication.peers, "_PROBE_EVERY_MS", 0)
+    return patch.object(zparkd.core.replication.limits, "PROBE_EVERY_MS", 0)
 
 
 def call_all_copied() -> AbstractContextManager[Any]:

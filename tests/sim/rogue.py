@@ -21,6 +21,12 @@ from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream, digest
 from zparkd.core.events.signing import StreamKey
+from zparkd.core.replication.encoding import (
+    write_body,
+    write_certificates,
+    write_header,
+    write_signed,
+)
 from zparkd.core.replication.wire import (
     TOPIC_EVENTS,
     TOPIC_HEARTBEAT,
@@ -29,10 +35,6 @@ from zparkd.core.replication.wire import (
     Live,
     Page,
     read_message,
-    write_body,
-    write_certificates,
-    write_header,
-    write_signed,
 )
 from zparkd.core.turn import FromBus, Incoming, SyncAnswer, SyncRequest
 

@@ -4,8 +4,9 @@ from types import ModuleType
 
 import zparkd.core.gate.limits
 import zparkd.core.limits
+import zparkd.core.replication.limits
 
-PLACES = (zparkd.core.limits, zparkd.core.gate.limits)
+PLACES = (zparkd.core.limits, zparkd.core.gate.limits, zparkd.core.replication.limits)
 
 
 def place_of(name: str) -> ModuleType:

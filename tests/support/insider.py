@@ -16,14 +16,13 @@ from zparkd.core.events.event import (
 )
 from zparkd.core.events.payloads import Reference
 from zparkd.core.events.signing import Certificate, StreamKey
-from zparkd.core.replication.wire import (
-    TOPIC_EVENTS,
-    Live,
+from zparkd.core.replication.encoding import (
     write_body,
     write_certificates,
     write_header,
     write_signed,
 )
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live
 from zparkd.core.turn import FromBus
 
 _SALTS = itertools.count()

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zparkd.core import limits
 from zparkd.core.events.event import Stream
+from zparkd.core.replication import limits
 from zparkd.verify.ranges import Difference, Range, chunks, merged, named
 
 HEAD = 3 * limits.DIGEST_EVENTS + 7

@@ -10,12 +10,13 @@ No socket, clock, thread or randomness is known here.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
-from zparkd.core.errors import Forged, Misconfigured, ProtocolError, UnreadablePage
-from zparkd.core.events.event import Stream
+from zparkd.core.errors import Forged, Misconfigured, ProtocolError
+from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.gate.ingress import Ingress, not_recorded
 from zparkd.core.gate.old_stays import OldStays
@@ -27,17 +28,19 @@ from zparkd.core.members.roster_acts import Amend, Invite, Join, Remove
 from zparkd.core.members.roster_changes import Refused, RosterChanges
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import Imported, NotCounting, ReferenceChanges
-from zparkd.core.replication import peer_notes, wire
+from zparkd.core.replication import encoding, peer_notes, wire
+from zparkd.core.replication.asking import Asking
 from zparkd.core.replication.bundles import Bundles
 from zparkd.core.replication.duplicate_id import DuplicateId
-from zparkd.core.replication.ingest import Intake, Parts, Taken
+from zparkd.core.replication.ingest import Intake, Taken
+from zparkd.core.replication.limits import SYNC_STATE_FLUSH_MS
 from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.replication.peer_state import Asked, PeerState
+from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Message, Page
+from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Page, Told
 from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
@@ -69,6 +72,21 @@ from zparkd.core.turn import (
 )
 
 
+@dataclass(slots=True)
+class _Turn:
+    """One turn while it lasts: what is to be sent, and the events of peers that came in.
+
+    `read` is how many of those were looked at, `taken` are the ones that are stored. With `apart`
+    one that can't be projected is stored without.
+    """
+
+    now: Now
+    apart: bool
+    output: Output = field(default_factory=Output)
+    read: int = 0
+    taken: list[Event] = field(default_factory=list)
+
+
 class Central:
     """The rules of one central, over one log."""
 
@@ -90,7 +108,9 @@ class Central:
         """
         self.log = log
         self.clock = Clock(last_ms, now)
-        self.peers = Peers(settings.site, stream)
+        self.admission = Admission(log, settings.id)
+        self.peers = Peers(stream, self.admission)
+        self.asking = Asking(settings.site, self.peers)
         self.counters = Counters()
         self.fetched_ms: int | None = None  # see `Fetched`
         self._own_stream = OwnStream(log, stream, secret)
@@ -105,15 +125,12 @@ class Central:
         self._started = now
         self._wall_ahead_ms = now.wall_ms - now.mono_ms
         self._edges_flushed_ms = now.mono_ms
-        self._events_read = 0  # of peers, in this turn
         self._wall_was_set = False
         self._next_measure_ms = 0
         self._next_beat_ms = now.mono_ms
         self._next_flush_ms = now.mono_ms
         self.signatures = Signatures(log, self._own_stream, settings.site)
-        self.admission = Admission(log, settings.id)
-        self.peers.admission = self.admission
-        self._intake = Intake(log, self.peers, self.signatures, settings.site, self.admission)
+        self._intake = Intake(log, stream, self.signatures, settings.site, self.admission)
         self._bundles = Bundles(log, self.admission, self.signatures, settings.site)
         self.serving = Serving(log, self.peers, self.signatures)
         self.signatures.identify(settings, identity)
@@ -133,7 +150,7 @@ class Central:
         self.admission.configure(known, keyed=self.signatures.required)
         self.peers.judge_again()
         self.serving.configure(settings)
-        self.peers.ask_again()
+        self.asking.ask_again()
 
     def admit(self, now: Now, member: str, by: Principal | None = None) -> None:
         """Take in what a central records that is not configured, one that was removed too."""
@@ -141,7 +158,7 @@ class Central:
         self.log.signed.taken_back(member)
         self.admission.refresh()
         self.peers.judge_again()
-        self.peers.ask_again()
+        self.asking.ask_again()
 
     def over_quota(self, now: Now) -> list[str]:
         """The origins of which more waits than is taken in in an hour."""
@@ -158,51 +175,52 @@ class Central:
 
         With `apart`, an event of a peer on which the rules blow up is kept without its meaning.
         """
-        output = Output()
-        self._intake.apart = apart
-        self._events_read = 0
+        turn = _Turn(now, apart)
+        output = turn.output
         self.peers.note_synced(self.log.heads)
         for message in one_of_each(batch):
-            self._take_in(now, message, output)
+            self._take_in(turn, message)
         self._learn_the_time(now)
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
-        self.duplicate_id.judge(self.clock, now)
         for message in batch:
             if isinstance(message, FromEdge):
                 output.replies.append((message.token, self.answer(now, message)))
             elif isinstance(message, Change):
-                output.outcomes.append(self._change(now, message))
+                output.outcomes.append(self._change(turn, message))
+        self.duplicate_id.judge(turn.taken, self.clock, now)
         self._publish(now, output)
-        for peer_id, ask in self.peers.next_asks(self.log.heads, now):
-            output.asks.append((peer_id, [self._header(now, ask)]))
+        self._ask(now, output)
         output.redials = self.peers.out_of_touch(now.mono_ms, self._changing_keys)
         output.notes_due = self._peers_due(now) or self._edges_due(now)
         self.counters.messages_sent += len(output.published) + len(output.asks)
         return output
 
-    def _take_in(self, now: Now, message: Incoming, output: Output) -> None:
+    def _take_in(self, turn: _Turn, message: Incoming) -> None:
         """All but what edges and people want, which waits until the rest is known."""
         match message:
             case SyncRequest():
-                output.to_serve.append(message)
-            case FromBus() | SyncAnswer() if self._events_read >= limits.EVENTS_PER_TURN:
-                output.left.append(message)
+                turn.output.to_serve.append(message)
+            case FromBus() | SyncAnswer() if turn.read >= limits.EVENTS_PER_TURN:
+                turn.output.left.append(message)
             case FromBus():
-                self._from_bus(now, message)
+                self._from_bus(turn, message)
             case SyncAnswer():
-                self._sync_answer(now, message)
+                self._sync_answer(turn, message)
             case LinkState(peer_id, fault, is_new):
-                self.peers.link(peer_id, fault, is_new=is_new)
+                self.peers.link(peer_id, fault)
+                if is_new:
+                    self.asking.linked_anew(peer_id)
             case NotSent(peer_id):
-                self.peers.not_sent(peer_id)
+                self.asking.not_sent(peer_id)
             case Fetched(at_ms):
                 self.fetched_ms = at_ms
             case WriteNotes(at_end):
-                self._note_peers(now, at_end=at_end)
-                self._note_edges(now, at_end=at_end)
+                self._note_peers(turn.now, at_end=at_end)
+                self._note_edges(turn.now, at_end=at_end)
 
-    def _change(self, now: Now, change: Change) -> Outcome:
+    def _change(self, turn: _Turn, change: Change) -> Outcome:
         """What a change comes to that people or the external API want."""
+        now = turn.now
         try:
             match change:
                 case SetTariff() | SetPolicy() | ImportPasses() | ImportStaff():
@@ -211,7 +229,8 @@ class Central:
                     return self.old_stays.take(stays, self.settings.zone)
                 case TakePage(frames):
                     page = self._bundles.read(frames)
-                    taken = self._take(page.bearer, page.data, page.parts, now)
+                    taken = self._take(turn, page.bearer, page.told)
+                    self.peers.learn(page.bearer, page.told, taken, self.log.heads, now)
                     self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
                     return self._bundles.told(page, taken)
                 case Disown(member, since_ms, by):
@@ -221,7 +240,7 @@ class Central:
                 case Admit(member, by):
                     self.admit(now, member, by)
                 case Probe(peer_id):
-                    self.peers.probe(peer_id)
+                    self.asking.probe(peer_id)
                 case Join():
                     return self._joining.answer(now, change)
                 case Invite() | Remove() | Amend():
@@ -253,8 +272,7 @@ class Central:
         if self._wall_was_set and now.mono_ms >= self._next_measure_ms:
             self._wall_was_set = False
             self._next_measure_ms = now.mono_ms + limits.CLOCK_STEP_MS
-            for peer in self.peers.states.values():
-                self.peers.measure(peer, now)
+            self.asking.measure(now)
         self.clock.learn(now, self.peers.offsets(now))
 
     def answer(self, now: Now, asked: FromEdge) -> bytes:
@@ -275,13 +293,13 @@ class Central:
         self.signatures.forget()
         self.edges.forget_opens(self.log.heads)
         self.peers.forget(moved)
-        self.duplicate_id.forget()
+        self.asking.forget()
 
     def wake_in_ms(self, now: Now) -> int:
         """How long the next step may wait where nothing comes in."""
         if self.log.unsettled:
             return 0
-        if any(peer.sync.asked for peer in self.peers.states.values()):
+        if any(peer.requests.under_way for peer in self.peers.states.values()):
             return min(50, max(0, self._next_beat_ms - now.mono_ms))
         return min(limits.TURN_AT_LEAST_MS, max(0, self._next_beat_ms - now.mono_ms))
 
@@ -305,17 +323,25 @@ class Central:
         answered = [peer for peer in states if peer.link.replied_ms is not None]
         if len(answered) < len(states) and up_ms < limits.START_HELLO_MS:
             return False
-        return not any(self.peers.to_be_had(peer, self.log.heads) for peer in answered)
+        return not any(self.asking.to_be_had(peer, self.log.heads) for peer in answered)
 
     def sign(self) -> None:
         """Sign what was recorded. Owed before each commit of what did not come from `step`."""
         self._own_stream.sign()
 
+    def _ask(self, now: Now, output: Output) -> None:
+        """Ask peers for what is missing, by all that is known of them now."""
+        heads, peers = self.log.heads, self.peers
+        peers.look(heads)
+        heard, answering = set(peers.hears(now.mono_ms)), set(peers.answering(now.mono_ms))
+        for peer_id, ask in self.asking.next_asks(heads, now, heard, answering):
+            output.asks.append((peer_id, [self._header(now, ask)]))
+
     def _publish(self, now: Now, output: Output) -> None:
         self._own_stream.sign()
         output.recorded = self._own_stream.take_unsent()
         if output.recorded:
-            body = wire.write_body((event.skeleton, event.sealed) for event in output.recorded)
+            body = encoding.write_body((event.skeleton, event.sealed) for event in output.recorded)
             live = self._header(now, self.signatures.live())
             output.published.append([wire.TOPIC_EVENTS, live, body])
 
@@ -328,7 +354,7 @@ class Central:
             return None
         self._next_beat_ms = now.mono_ms + self.settings.heartbeat_ms
         first = {self.settings.id, *self.peers.states}
-        heads, older = wire.beat_heads(self.log.heads, first, self.signatures.unsigned)
+        heads, older = encoding.beat_heads(self.log.heads, first, self.signatures.unsigned)
         beat = Beat(
             self.settings.site,
             self.settings.timezone,
@@ -344,7 +370,7 @@ class Central:
         return [wire.TOPIC_HEARTBEAT, self._header(now, beat)]
 
     def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
-        return wire.write_header(self.settings.id, self.clock.read(now).ms, data)
+        return encoding.write_header(self.settings.id, self.clock.read(now).ms, data)
 
     def _peers_due(self, now: Now) -> bool:
         return now.mono_ms >= self._next_flush_ms or peer_notes.is_first(self.peers.states)
@@ -355,7 +381,7 @@ class Central:
             peer_notes.note_all(self.peers.states)
         elif not self._peers_due(now):
             return
-        self._next_flush_ms = now.mono_ms + limits.SYNC_STATE_FLUSH_MS
+        self._next_flush_ms = now.mono_ms + SYNC_STATE_FLUSH_MS
         notes = peer_notes.to_note(self.peers.states, now)
         self.log.note_peers(self.peers.states, notes, now.wall_ms)
 
@@ -376,83 +402,66 @@ class Central:
 
     # --- what peers send ---------------------------------------------------------------------
 
-    def _from_bus(self, now: Now, message: FromBus) -> None:
-        peer = self.peers.states.get(message.peer_id)
+    def _from_bus(self, turn: _Turn, message: FromBus) -> None:
+        """What a peer published: its heartbeat, or the events that it just committed."""
+        peer, now = self.peers.states.get(message.peer_id), turn.now
         if peer is None:
             return
+        self.counters.messages_received += 1
         try:
-            read = self._read(peer, message.frames[1:])
-            if isinstance(read.data, Beat):
-                self.peers.beat(
-                    peer, read.data, read.timestamp, self.settings.id, now, len(self.log.heads)
-                )
-            elif isinstance(read.data, Live) and read.body is not None:
-                self._take(peer, read.data, wire.split_body(read.body), now)
+            told = wire.read_published(message.frames[1:], peer.id, self.settings.site)
+            if isinstance(told.data, Beat):
+                fresh = self.peers.fresh(peer, now.mono_ms)
+                self.asking.beats(peer, told.data, self.settings.id, now, fresh=fresh)
+                self.peers.beat(peer, told, self.settings.id, now, len(self.log.heads))
             else:
-                raise ProtocolError("published what is not for the bus")
+                taken = self._take(turn, peer, told)
+                self.peers.learn(peer, told, taken, self.log.heads, now)
+                self.asking.refused(peer, taken, self.log.heads, now)
             peer.link.bus_fault = None
         except ProtocolError as fault:
             peer.link.bus_fault = str(fault)
             self._fault(peer, fault, now)
 
-    def _sync_answer(self, now: Now, message: SyncAnswer) -> None:
-        peer = self.peers.states.get(message.peer_id)
+    def _sync_answer(self, turn: _Turn, message: SyncAnswer) -> None:
+        """What a peer answered to a sync request of ours: a page, in the steps that it takes.
+
+        Events count also where the page is late, or what it answers is forgotten.
+        """
+        peer, now = self.peers.states.get(message.peer_id), turn.now
         if peer is None:
             return
+        self.counters.messages_received += 1
         try:
-            read = self._read(peer, message.frames)
-            page = read.data
-            if not isinstance(page, Page):
-                raise ProtocolError("answered with what is no page")
-            asked = self.peers.answered(peer, page, now)
-            if page.error is not None:
-                raise Misconfigured(page.error)
-            if page.heads is not None and asked is not None:
-                self.peers.vector(peer, page, now, len(self.log.heads))
-            # Events count also where the page is late, or what it answers is forgotten.
-            parts = self._parts(peer, asked, page, read.body or b"[]", now)
-            taken = self._take(peer, page, parts, now)
-            if asked is not None:
-                heads = self.log.heads
-                self.peers.answer_taken(peer, asked, taken.sent, taken.refused, heads, now)
-            peer.link.sync_fault = None
-            fault = self._intake.recertify(peer, wire.read_certificates(page))
-            if fault is not None:
-                self._fault(peer, fault, now)
+            page = wire.read_page(message.frames, peer.id, self.settings.site)
         except ProtocolError as fault:
+            self.asking.rest(peer, now)
             peer.link.sync_fault = str(fault)
             self._fault(peer, fault, now)
-            if not isinstance(fault, UnreadablePage):
-                self.peers.rest(peer, now)
+            return
+        taken = self._take(turn, peer, page)
+        heads = self.log.heads
+        asked, no_vector = self.peers.learn(peer, page, taken, heads, now)
+        wrong = self.asking.answered(peer, page, asked, taken, heads, now)
+        if no_vector is not None:
+            self.asking.rest(peer, now)
+        of_page = wrong or no_vector
+        peer.link.sync_fault = str(of_page) if of_page is not None else None
+        for each in (of_page, taken.forged):
+            if each is not None:
+                self._fault(peer, each, now)
 
-    def _parts(
-        self, peer: PeerState, asked: Asked | None, page: Page, body: bytes, now: Now
-    ) -> list[Parts]:
-        """The events of a page, not judged. Raises UnreadablePage."""
-        try:
-            return wire.split_body(wire.unpack(body) if page.packed else body)
-        except ProtocolError as fault:
-            if asked is not None:
-                self.peers.unreadable(peer, asked, f"sent {fault}", now)
-            raise UnreadablePage(f"sent {fault}") from None
-
-    def _take(self, peer: PeerState, data: Live | Page, parts: list[Parts], now: Now) -> Taken:
-        """Append what continues our streams, and note where this peer could not."""
-        signed, certificates = wire.read_signed(data), wire.read_certificates(data)
-        # No page has more, and what is left of what a peer published is asked for.
-        first = parts[: limits.PAGE_EVENTS]
-        self._events_read += len(first)
-        taken = self._intake.take(peer, first, signed, certificates, now)
-        for event in taken.events:
-            self.duplicate_id.took(event)
-        self.counters.unreadable = self._intake.unreadable
-        self.counters.unprojected = self._intake.unprojected
-        for stream, why in taken.refused.items():
-            self.counters.faults += 1
-            held = self.log.heads.get(stream, 0)
-            peer.sync.refusals.refuse(stream, why, held, now.mono_ms)
-            if why.why is Why.FORGED:
-                peer.keys.forged, peer.keys.forged_ms = why.reason, now.mono_ms
+    def _take(self, turn: _Turn, peer: PeerState, told: Told) -> Taken:
+        """Append what continues our streams, and count it."""
+        turn.read += len(told.events)
+        taken = self._intake.take(peer, told, turn.now, apart=turn.apart)
+        turn.taken += taken.events
+        self.counters.unreadable += taken.unreadable
+        self.counters.unprojected += taken.unprojected
+        self.counters.faults += len(taken.refused)
+        for why, reason in taken.refused.values():
+            if why is Why.FORGED:
+                peer.keys.forged, peer.keys.forged_ms = reason, turn.now.mono_ms
         return taken
 
     def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
@@ -460,16 +469,6 @@ class Central:
         peer.link.misconfigured = isinstance(fault, Misconfigured)
         if isinstance(fault, Forged):
             peer.keys.forged, peer.keys.forged_ms = str(fault), now.mono_ms
-
-    def _read(self, peer: PeerState, frames: Sequence[bytes]) -> Message:
-        """The message of a peer that is who we think it is."""
-        self.counters.messages_received += 1
-        message = wire.read_message(frames)
-        if message.source != peer.id:
-            raise Misconfigured(f"answers as {message.source}")
-        if message.data.site != self.settings.site:
-            raise Misconfigured(f"site {message.data.site}")
-        return message
 
     # --- what peers ask ----------------------------------------------------------------------
 

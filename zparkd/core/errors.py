@@ -21,7 +21,3 @@ class Forged(ProtocolError):
 
 class Misconfigured(ProtocolError):
     """Two centrals do not agree who belongs to which site, and where: a person has to mend it."""
-
-
-class UnreadablePage(ProtocolError):
-    """The events of a page can't be told apart: which of its streams is at fault is unknown."""

@@ -14,34 +14,9 @@ TOPIC_FRAME_BYTES = 1024  # what a subscriber says; the frames of its handshake 
 TOPICS_QUEUE = 8  # subscriptions not yet taken in, of each connection
 BUS_FRAME_BYTES = 4 * 1024 * 1024
 EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
-PAGE_BYTES = 512 * 1024  # a page ends with the event that passes this
-PAGE_EVENTS = 500  # of a page, and what is read of any message: the rest is asked for
-PAGE_INFLATED_BYTES = 4 * 1024 * 1024  # a page that unpacks to more is refused
-BODY_COMMAS = 300_000  # more than any body of events has: each value costs far more than its bytes
-COMPRESS_FROM_BYTES = 4 * 1024
-SIGNED_EVENTS = 256  # of one stream without a signature between them, at most
-SIGNED_BYTES = 256 * 1024  # and so many bytes of them, so that a page reaches the next signature
-SIGNATURES_PER_MESSAGE = 4_096
-STREAMS_PER_REQUEST = 512  # of one sync request; the rest is asked for with the next
-STREAMS_PER_VECTOR = 20_000  # that one message may list
-HEADS_PER_PAGE = 4_000  # of a vector that is asked for; the rest follows, so that no turn is long
-STREAMS_OF_A_PEER = 100_000  # heads kept of one peer beyond those held here; then the rest
 HEADS_OF_A_MEMBER = 800  # that one event lists of a member which is disowned
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
 HEADS_IN_HEARTBEAT = 512  # of all origins, however many there are
-RANGES_PER_REQUEST = 512  # of one request for digests
-DIGEST_EVENTS = 500  # whose digest is asked for at once: what one such request costs the loop
-PAGES_PER_TURN = 4  # sync pages read from disk in one turn, so that edges wait for few
-SYNC_REQUESTS_WAITING = 256  # not yet served; more are dropped, and asked again
-SYNC_REQUESTS_OF_ONE = 16  # of these, of one central
-ASK_TIMEOUT_MS = 3_000  # a sync request without an answer is asked elsewhere
-REDIAL_MS = 10_000  # a peer silent for so long is connected to anew; probes are more often
-REFUSED_MS = 1_000  # before a stream that a peer could not continue is asked of it again
-REFUSED_MS_MAX = 60_000  # the same after many times: each doubles it
-REFUSALS_OF_A_PEER = 4_096  # streams of which that is remembered; the oldest are forgotten
-UNREADABLE_PAGES = 10  # in a row, each asked for anew with fewer streams; then the peer rests
-FORKS_KEPT = 4  # the newest streams of each origin of which the proof is kept
-THIRD_PARTY_GRACE_MS = 300  # how long an event may be on its way from its own origin
 
 # --- sockets ---------------------------------------------------------------------------------
 OPEN_FILES = 8_192  # asked of the system at the start; each connection is one
@@ -117,9 +92,6 @@ OUTAGES_RETRY_MS = 2_000  # after that could not be written
 EDGE_SHOWN_MS = 30 * 24 * 3600 * 1000  # an edge that is not configured is listed for so long
 EDGES_FLUSH_MS = 60_000  # how often it is written down when edges were heard
 EDGES_NEW_FLUSH_MS = 5_000  # the same where one is heard for the first time
-SYNC_STATE_FLUSH_MS = 5_000  # how often what peers hold is written down, where it changed
-SYNC_STATE_IDLE_MS = 60_000  # how often the time up to which it was looked at is, where it did not
-HEADS_NOTED = 2_000  # with more, what other peers hold is written down the next time
 
 # --- the gateway: what comes in over HTTP -------------------------------------------------------
 WEB_CONNECTIONS = 1_024  # open at a time, pages and calls together
@@ -180,11 +152,7 @@ DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
 CLOCK_STEP_MS = 1_000  # a wall clock that moves by more against the monotonic one was set
 CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
-DUPLICATE_ID_SHOWN_MS = 10 * 60 * 1000  # an alarm about a second central of our id stands so long
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
 assert AMOUNT_MAX < FEE_MAX
 assert max(TARIFF_BYTES, POLICY_BYTES) + 4096 < EVENT_BYTES
-assert SIGNED_EVENTS < PAGE_EVENTS
-assert SIGNED_BYTES + 2 * EVENT_BYTES < PAGE_BYTES
-assert PAGE_BYTES + 2 * EVENT_BYTES < PAGE_INFLATED_BYTES <= BUS_FRAME_BYTES

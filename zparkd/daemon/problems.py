@@ -18,7 +18,6 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now, site_time
 from zparkd.core.events.event import Stream
 from zparkd.core.keys import fingerprint
-from zparkd.core.replication.duplicate_id import overtaken_by
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.site import Peer
@@ -193,7 +192,7 @@ def _divides(central: Central, forked: Stream) -> bool:
     """
     others = central.peers.states.values()
     goes_on = central.log.heads.newest_epoch(forked.origin) == forked.epoch
-    return goes_on or any(forked in peer.sync.refusals.forked for peer in others)
+    return goes_on or any(forked in peer.requests.refusals.forked for peer in others)
 
 
 def _problems_of_members(central: Central) -> Iterator[Problem]:
@@ -264,7 +263,7 @@ def _first(names: Sequence[str]) -> str:
 def _problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
     """The streams that a peer could not continue, by what is wrong with them."""
     state = central.peers.states[peer.id]
-    stuck = sorted(central.peers.stuck(state, central.log.heads).items())
+    stuck = sorted(central.asking.stuck(state, central.log.heads).items())
     by_reason: dict[Refusal, list[str]] = {}
     for stream, refused in stuck:
         if refused.refusal.why not in (Why.FORKED, Why.WAITS):
@@ -418,7 +417,7 @@ def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
             f"another process records events as {central.settings.id}, since this one started",
             "stop one of the two, or give it an id and a database of its own",
         )
-    overtaken = overtaken_by(central.peers, central.log.heads)
+    overtaken = central.peers.overtaken_by(central.log.heads)
     if overtaken:
         yield problem(
             ProblemCode.STREAM_OVERTAKEN,

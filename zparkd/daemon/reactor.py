@@ -19,6 +19,7 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
+from zparkd.core.replication import limits as sync_limits
 from zparkd.core.site import Settings
 from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, TakePage, Token, WriteNotes
 from zparkd.daemon.control.bundle_commands import bundle_commands
@@ -269,7 +270,7 @@ class Reactor:
 
     def _serve(self, now: Now) -> None:
         """Answer what peers ask for: after the edges, and a few pages a turn."""
-        for _ in range(min(len(self._to_serve), limits.PAGES_PER_TURN)):
+        for _ in range(min(len(self._to_serve), sync_limits.PAGES_PER_TURN)):
             request = self._to_serve.popleft()
             done = self._transactions.run(functools.partial(self._central.serve, now, request))
             if isinstance(done, Committed) and done.result is not None:

@@ -7,7 +7,7 @@ more. One that asks without end loses its own oldest, and holds up nobody.
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
-from zparkd.core import limits
+from zparkd.core.replication import limits
 from zparkd.core.turn import SyncRequest, Token
 
 _Asker = str | Token

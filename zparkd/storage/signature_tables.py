@@ -6,9 +6,9 @@ Tables only: what is worth keeping is decided by the rules. See `core.log.Signed
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 
-from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.signing import Certificate, SignedHead
+from zparkd.core.replication import limits
 from zparkd.storage.keys import key_of, number_of
 from zparkd.storage.stream_table import Streams
 

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from zparkd.client.dial import tcp_endpoint
 from zparkd.config.load import Config
-from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Stream
 from zparkd.core.events.heads import Heads
+from zparkd.core.replication import limits
+from zparkd.core.replication.encoding import write_header
 from zparkd.core.replication.range_digests import Of
 from zparkd.core.replication.wire import (
     TOPIC_HEARTBEAT,
@@ -27,7 +28,6 @@ from zparkd.core.replication.wire import (
     Page,
     read_heads,
     read_message,
-    write_header,
 )
 from zparkd.core.site import Peer
 from zparkd.transport.dial import connected, unreachable

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from zparkd.core import limits
 from zparkd.core.events.event import Stream
+from zparkd.core.replication import limits
 
 _RUNS_NARROWED = 20
 

@@ -13,20 +13,17 @@ from nacl.signing import VerifyKey
 
 from tests.support.centrals import T0_MS, Driven, identity, meet, success
 from tests.support.positions import key_of
-from zparkd.core import limits
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.events.signing import StreamKey
-from zparkd.core.replication import forks
-from zparkd.core.replication.refusals import Why
-from zparkd.core.replication.wire import (
-    TOPIC_EVENTS,
-    Live,
-    read_message,
+from zparkd.core.replication import forks, limits
+from zparkd.core.replication.encoding import (
     write_body,
     write_certificates,
     write_header,
     write_signed,
 )
+from zparkd.core.replication.refusals import Why
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live, read_message
 from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, SyncAnswer, SyncRequest
 
 ONE, TWO, THREE, LIAR = "central-1", "central-2", "central-3", "central-9"
@@ -109,7 +106,8 @@ def held(driven: Driven, origin: str = LIAR) -> dict[int, int]:
 
 
 def why(driven: Driven, peer: str = LIAR) -> dict[int, Why]:
-    return {s.epoch: it.refusal.why for s, it in driven.central.peers.states[peer].sync.refusals}
+    refusals = driven.central.peers.states[peer].requests.refusals
+    return {stream.epoch: refused.refusal.why for stream, refused in refusals}
 
 
 # --- one stream of a message --------------------------------------------------------------------
@@ -390,4 +388,4 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
     success(one.open(plate_id="29A00003"))
     meet(one, two)
     assert two.store.heads == one.store.heads
-    assert list(two.central.peers.states[ONE].sync.refusals) == []
+    assert list(two.central.peers.states[ONE].requests.refusals) == []

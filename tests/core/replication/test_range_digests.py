@@ -6,11 +6,11 @@ from hypothesis import given
 from tests.support.centrals import Driven
 from tests.support.examples import examples
 from tests.support.vehicles import Book, event_sets
-from zparkd.core import limits
 from zparkd.core.events.event import Event, Stream, digest
-from zparkd.core.replication import range_digests
+from zparkd.core.replication import limits, range_digests
+from zparkd.core.replication.encoding import write_header
 from zparkd.core.replication.range_digests import Of
-from zparkd.core.replication.wire import Compare, Digests, read_message, write_header
+from zparkd.core.replication.wire import Compare, Digests, read_message
 from zparkd.core.turn import SyncRequest
 
 EVERY = ("a", 1, 1, 400)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zparkd.core import limits
 from zparkd.core.events.event import Stream
+from zparkd.core.replication import limits
 from zparkd.core.replication.refusals import Refusal, Refusals, Why
 
 ONE, OTHER = Stream("central-1", 1), Stream("central-2", 1)

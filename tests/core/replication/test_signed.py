@@ -14,7 +14,6 @@ from tests.support.centrals import (
     public_key,
     success,
 )
-from zparkd.core import limits
 from zparkd.core.events.event import (
     Facts,
     Kind,
@@ -26,18 +25,14 @@ from zparkd.core.events.event import (
     write,
 )
 from zparkd.core.events.signing import Certificate, StreamKey, is_signed
-from zparkd.core.replication import sync_pages
-from zparkd.core.replication.wire import (
-    TOPIC_EVENTS,
-    Ask,
-    Live,
-    Page,
-    read_message,
+from zparkd.core.replication import limits, sync_pages
+from zparkd.core.replication.encoding import (
     write_body,
     write_certificates,
     write_header,
     write_signed,
 )
+from zparkd.core.replication.wire import TOPIC_EVENTS, Ask, Live, Page, read_message
 from zparkd.core.turn import FromBus, FromEdge, SyncAnswer
 
 ONE, TWO, THREE = "central-1", "central-2", "central-3"
@@ -134,7 +129,7 @@ class Lie:
 
     def truth_comes(self) -> None:
         """What was refused is fetched from who has it."""
-        self.three.central.peers.states[TWO].sync.asked = None
+        self.three.central.peers.states[TWO].requests.under_way = None
         meet(self.one, self.three)
         assert self.taken == 2
 

@@ -12,9 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.vehicles import T0_MS, Book, lived
-from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Position, Stream, read
+from zparkd.core.limits import BUS_FRAME_BYTES, EPOCH_MAX, SEQ_MAX, TEXT_CHARACTERS
+from zparkd.core.replication import limits
+from zparkd.core.replication.encoding import pack, write_body, write_header, write_heads
 from zparkd.core.replication.wire import (
     TOPIC_EVENTS,
     TOPIC_HEARTBEAT,
@@ -25,15 +27,11 @@ from zparkd.core.replication.wire import (
     Message,
     MessageType,
     Page,
-    pack,
     read_heads,
     read_message,
     read_positions,
     split_body,
     unpack,
-    write_body,
-    write_header,
-    write_heads,
 )
 from zparkd.core.site import CENTRAL_ID
 
@@ -43,8 +41,8 @@ ids = st.from_regex(CENTRAL_ID, fullmatch=True)
 numbers = st.integers(0, 2**53 - 1)
 walls = st.integers(-(2**53), 2**53)
 # Surrogates are no text in UTF-8.
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=limits.TEXT_CHARACTERS)
-heads = st.tuples(ids, st.integers(1, limits.EPOCH_MAX), st.integers(0, limits.SEQ_MAX))
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=TEXT_CHARACTERS)
+heads = st.tuples(ids, st.integers(1, EPOCH_MAX), st.integers(0, SEQ_MAX))
 head_lists = st.lists(heads, max_size=8)
 datas: st.SearchStrategy[Data] = st.one_of(
     st.builds(Live, texts),
@@ -150,7 +148,7 @@ def test_a_message_is_one_frame_or_two(count: int) -> None:
         {"data": []},
         {"data": {}},
         {"data": {"site": 7}},
-        {"data": {"site": "s" * (limits.TEXT_CHARACTERS + 1)}},
+        {"data": {"site": "s" * (TEXT_CHARACTERS + 1)}},
         {"type": "HEARTBEAT"},
         {"type": "SYNC_REQUEST"},
         {"type": "SYNC_RESPONSE"},
@@ -176,8 +174,8 @@ def ask(**other: object) -> bytes:
         {"after": [["central-1", 1, 1, 1]]},
         {"after": [["central-1", 0, 1]]},
         {"after": [["central-1", 1, -1]]},
-        {"after": [["central-1", limits.EPOCH_MAX + 1, 1]]},
-        {"after": [["central-1", 1, limits.SEQ_MAX + 1]]},
+        {"after": [["central-1", EPOCH_MAX + 1, 1]]},
+        {"after": [["central-1", 1, SEQ_MAX + 1]]},
         {"after": [["Central 1", 1, 1]]},
         {"after": [["central-1", "1", 1]]},
         {"after": [["central-1", n + 1, 0] for n in range(limits.STREAMS_PER_REQUEST + 1)]},
@@ -204,7 +202,7 @@ def test_a_vector_has_a_limit() -> None:
     page = {"site": "lot-a", "id": 1, "wall_ms": 0}
     vector = [["central-1", n + 1, 1] for n in range(limits.STREAMS_PER_VECTOR + 1)]
     full = header(type="SYNC_RESPONSE", data={**page, "heads": vector[:-1]})
-    assert len(full) < limits.BUS_FRAME_BYTES
+    assert len(full) < BUS_FRAME_BYTES
     assert isinstance(read_message([full]).data, Page)
     with pytest.raises(ProtocolError):
         read_message([header(type="SYNC_RESPONSE", data={**page, "heads": vector})])
@@ -310,7 +308,7 @@ def test_a_page_as_long_as_allowed_is_unpacked() -> None:
 def test_a_decompression_bomb_is_refused_without_being_inflated() -> None:
     layer = zlib.compressobj(9)
     bomb = b"".join(layer.compress(bytes(1 << 20)) for _ in range(64)) + layer.flush()
-    assert len(bomb) < limits.BUS_FRAME_BYTES
+    assert len(bomb) < BUS_FRAME_BYTES
     tracemalloc.start()
     try:
         with pytest.raises(ProtocolError, match="more than"):

@@ -18,16 +18,16 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct, structs
 
-from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream, link
+from zparkd.core.limits import TEXT_CHARACTERS, TIME_MS_MAX
 from zparkd.core.log import Log, ServedLog
 from zparkd.core.members.admission import Admission
-from zparkd.core.replication import sync_pages, wire
-from zparkd.core.replication.ingest import Parts, Taken
+from zparkd.core.replication import encoding, limits, sync_pages, wire
+from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Page
+from zparkd.core.replication.wire import Ask, Page, Parts, Told
 from zparkd.core.site import CENTRAL_ID
 
 MAGIC = b"zparkd bundle 1\n"
@@ -36,7 +36,7 @@ _CHUNK_BYTES = limits.PAGE_INFLATED_BYTES + 64 * 1024
 _LENGTH_BYTES = 4
 _NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _Id = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
-_Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
+_Text = Annotated[str, Meta(max_length=TEXT_CHARACTERS)]
 
 Read = Callable[[int], bytes]  # so many bytes, fewer at the end
 
@@ -50,7 +50,7 @@ class Label(Struct, frozen=True):
 
     site: _Text
     made_by: _Id
-    made_ms: Annotated[int, Meta(ge=0, le=limits.TIME_MS_MAX)]
+    made_ms: Annotated[int, Meta(ge=0, le=TIME_MS_MAX)]
     signed: bool
     sealed_for: _Id | None = None
 
@@ -192,15 +192,15 @@ class Pages:
                 del left[stream]
 
     def _written(self, number: int, page: sync_pages.Contents) -> OutPage:
-        body, packed = wire.pack(wire.write_body(page.events))
+        body, packed = encoding.pack(encoding.write_body(page.events))
         said = Page(self.label.site, number, self.label.made_ms, packed)
         if self.label.signed:
             said = structs.replace(
                 said,
-                signed=wire.write_signed(page.signed),
-                certificates=wire.write_certificates(page.certificates),
+                signed=encoding.write_signed(page.signed),
+                certificates=encoding.write_certificates(page.certificates),
             )
-        header = wire.write_header(self.label.made_by, self.label.made_ms, said)
+        header = encoding.write_header(self.label.made_by, self.label.made_ms, said)
         return OutPage(join_page(header, body), len(page.events))
 
 
@@ -222,8 +222,7 @@ class InPage(NamedTuple):
     """A page as read: what of it may be judged, and what is to be said of the rest."""
 
     bearer: PeerState
-    data: Page
-    parts: list[Parts]
+    told: Told
     known: int
     left_out: list[str]
 
@@ -249,9 +248,9 @@ class Bundles:
         parts = wire.split_body(wire.unpack(body) if data.packed else body)
         if len(parts) > limits.PAGE_EVENTS:
             raise ProtocolError(f"has a page of more than {limits.PAGE_EVENTS} events")
-        return self._sorted(PeerState(message.source), data, parts)
+        return self._sorted(message, data, parts)
 
-    def _sorted(self, bearer: PeerState, data: Page, parts: list[Parts]) -> InPage:
+    def _sorted(self, message: wire.Message, data: Page, parts: list[Parts]) -> InPage:
         """Leave out what is of origins that are not known, and what follows on what is not held."""
         taken: list[Parts] = []
         known = 0
@@ -278,7 +277,8 @@ class Bundles:
                     f"of {stream.origin}/{stream.epoch} the events {held + 1} to {seq - 1} are"
                     " missing here and in the bundle; have one made without --for"
                 )
-        return InPage(bearer, data, taken, known, left_out)
+        told = wire.with_events(message, data, taken)
+        return InPage(PeerState(message.source), told, known, left_out)
 
     def _knows(self, origin: str) -> bool:
         """Whether an origin is known here, and its key where centrals have keys."""

@@ -9,12 +9,12 @@ What a clock that ran ahead stamped in an earlier run is beyond now, and no proo
 for a while after the last proof, and ends by itself once the other was stopped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.events.event import Event, Stream
-from zparkd.core.replication.peers import Peers
+from zparkd.core.limits import CLOCK_BOUND_MS
+from zparkd.core.replication import limits
 
 
 class DuplicateId:
@@ -24,44 +24,25 @@ class DuplicateId:
         """`own` is the stream of this run."""
         self._own = own
         self._started = started
-        self._stamps: list[int] = []
         self._seen_ms: int | None = None
 
-    def took(self, event: Event) -> None:
-        """An event that a peer sent was appended."""
-        position = event.position
-        if position.origin == self._own.origin and position.stream != self._own:
-            self._stamps.append(event.timestamp)
-
-    def forget(self) -> None:
-        """The transaction in which events were taken was rolled back: they come again."""
-        self._stamps.clear()
-
-    def judge(self, clock: Clock, now: Now) -> None:
-        """Look at what was taken since the last time. Our start is by the clock as it is now."""
-        if not self._stamps:
+    def judge(self, taken: Iterable[Event], clock: Clock, now: Now) -> None:
+        """Look at what peers sent in a turn. Our start is by the clock as it is now."""
+        own = self._own
+        stamps = [
+            event.timestamp
+            for event in taken
+            if event.position.origin == own.origin and event.position.stream != own
+        ]
+        if not stamps:
             return
         stamp_ms = clock.read(now).ms
         began_ms = stamp_ms - (now.mono_ms - self._started.mono_ms)
-        bound_ms = limits.CLOCK_BOUND_MS
-        if any(began_ms + bound_ms < ms <= stamp_ms + bound_ms for ms in self._stamps):
+        bound_ms = CLOCK_BOUND_MS
+        if any(began_ms + bound_ms < ms <= stamp_ms + bound_ms for ms in stamps):
             self._seen_ms = now.mono_ms
-        self._stamps.clear()
 
     def is_there(self, now: Now) -> bool:
         """Whether there was proof lately."""
         seen_ms = self._seen_ms
         return seen_ms is not None and now.mono_ms - seen_ms <= limits.DUPLICATE_ID_SHOWN_MS
-
-
-def overtaken_by(peers: Peers, ours: Mapping[Stream, int]) -> list[str]:
-    """The peers that hold more of the stream that only we write: nobody ever should.
-
-    A machine that is set back while it runs, memory and all, goes on in its stream from an
-    earlier position, which is the one way to use a position twice.
-    """
-    head = ours.get(peers.own, 0)
-    states = peers.states.values()
-    return [
-        peer.id for peer in states if peer.sync.heads and peer.sync.heads.get(peers.own, 0) > head
-    ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from zparkd.core.clock import Now
 from zparkd.core.errors import Forged, ProtocolError
-from zparkd.core.events.event import Event, Position, Stream, link, read
+from zparkd.core.events.event import Event, Position, Stream, link
 from zparkd.core.events.signing import Certificate, SignedHead, is_signed
 from zparkd.core.log import Log
 from zparkd.core.members.admission import Admission
@@ -22,23 +22,28 @@ from zparkd.core.members.roster_words import RosterSaid
 from zparkd.core.members.words import MemberSaid
 from zparkd.core.replication import forks
 from zparkd.core.replication.peer_state import PeerState
-from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.replication.signatures import Signatures
-
-Parts = tuple[bytes, bytes]
+from zparkd.core.replication.wire import Broken, Page, Told
 
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a message: the events that were stored, of which streams any came at all.
+    """What became of a message: the events that were stored, and how far it had which streams.
 
-    `refused` says of which streams something was not taken, and why.
+    `refused` says of which streams something was not taken, and why; `forged` what is wrong with
+    a certificate that came for others. `unreadable` of the events mean nothing here, and of
+    `unprojected` the rules could make nothing. With `judge_again` other origins than before are
+    taken in from now on.
     """
 
     events: list[Event] = field(default_factory=list)
-    sent: set[Stream] = field(default_factory=set)
+    sent: dict[Stream, int] = field(default_factory=dict)
     refused: dict[Stream, Refusal] = field(default_factory=dict)
+    forged: Forged | None = None
+    unreadable: int = 0
+    unprojected: int = 0
+    judge_again: bool = False
 
 
 @dataclass(slots=True)
@@ -58,42 +63,31 @@ class Intake:
     """Appends events of peers to a log."""
 
     def __init__(
-        self,
-        log: Log,
-        peers: Peers,
-        signatures: Signatures,
-        site: str,
-        admission: Admission,
+        self, log: Log, own: Stream, signatures: Signatures, site: str, admission: Admission
     ) -> None:
+        """`own` is the stream that only we write."""
         self.quotas = Quotas()
         self._admission = admission
-        self.unreadable = 0
-        self.unprojected = 0
-        self.apart = False  # whether an event that can't be projected is kept without
         self._signatures = signatures
         self._log = log
-        self._peers = peers
+        self._own = own
         self._site = site
 
-    def take(
-        self,
-        peer: PeerState,
-        parts: Iterable[Parts],
-        signed: Mapping[Stream, Sequence[SignedHead]],
-        certificates: Mapping[Stream, Certificate],
-        now: Now,
-    ) -> Taken:
-        """Append what continues our streams, each by itself."""
+    def take(self, peer: PeerState, told: Told, now: Now, *, apart: bool = False) -> Taken:
+        """Append what continues our streams, each by itself.
+
+        With `apart` an event that can't be projected is kept without.
+        """
         taken = Taken()
-        for stream, run in self._runs(peer, parts, taken).items():
-            heads, certificate = signed.get(stream, ()), certificates.get(stream)
+        for stream, run in self._runs(told.events, taken).items():
+            heads, certificate = told.signed.get(stream, ()), told.certificates.get(stream)
             before = self._log.heads.get(stream, 0)
             try:
-                waits = self._waits(stream, run.events, certificate, now)
+                waits = self._waits(stream, run.events, certificate, taken, now)
                 if waits is not None:
                     taken.refused[stream] = Refusal(Why.WAITS, waits)
                     continue
-                self._take_run(stream, run.events, heads, certificate, taken)
+                self._take_run(stream, run.events, heads, certificate, taken, apart=apart)
                 if run.aside:
                     self._contradicts(peer, stream, run.aside, heads, certificate)
             except Forged as fault:
@@ -103,11 +97,18 @@ class Intake:
             except ProtocolError as fault:
                 taken.refused[stream] = Refusal(Why.BROKEN, str(fault))
             count = self._log.heads.get(stream, 0) - before
-            self._took_run(stream, run.events[:count])
+            self._took_run(stream, run.events[:count], taken)
+        if isinstance(told.data, Page):
+            taken.forged = self._recertify(peer, told.certificates)
         return taken
 
     def _waits(
-        self, stream: Stream, run: Sequence[Event], certificate: Certificate | None, now: Now
+        self,
+        stream: Stream,
+        run: Sequence[Event],
+        certificate: Certificate | None,
+        taken: Taken,
+        now: Now,
     ) -> str | None:
         """Why nothing of a stream is taken in now; None where it is. Raises Forged."""
         origin = stream.origin
@@ -119,22 +120,22 @@ class Intake:
             return f"has events of {origin}, which is not taken in"
         speaks = any(isinstance(event.reference, MemberSaid | RosterSaid) for event in run)
         if speaks and not self._admission.has_a_voice(origin):
-            self._peers.judge_again()
+            taken.judge_again = True
             return f"has words of {origin} about others, which is not configured"
         if not self.quotas.knows(origin):
             self.quotas.meet(origin, self._newest_ms(origin), now)
-        if origin != self._peers.own.origin and not self.quotas.allows(origin, now):
+        if origin != self._own.origin and not self.quotas.allows(origin, now):
             return f"has more of {origin} than is taken in in an hour"
         return None
 
-    def _took_run(self, stream: Stream, run: Sequence[Event]) -> None:
+    def _took_run(self, stream: Stream, run: Sequence[Event], taken: Taken) -> None:
         if not run:
             return
         size = sum(len(event.skeleton) + len(event.sealed) for event in run)
         new = int(run[0].position.seq == 1)
         self.quotas.takes(stream.origin, streams=new, events=len(run), size=size)
         if self._admission.meets(stream.origin):
-            self._peers.judge_again()
+            taken.judge_again = True
 
     def _newest_ms(self, origin: str) -> int | None:
         """The time stamp of the newest event that is held of an origin."""
@@ -145,7 +146,7 @@ class Intake:
         event = self._log.event(Position(*newest, self._log.heads[newest]))
         return event.timestamp if event is not None else None
 
-    def recertify(
+    def _recertify(
         self, peer: PeerState, certificates: Mapping[Stream, Certificate]
     ) -> Forged | None:
         """Keep new certificates of streams held here, from their origin itself: it has a new key.
@@ -168,24 +169,18 @@ class Intake:
                 fault = wrong
         return fault
 
-    def _runs(self, peer: PeerState, parts: Iterable[Parts], taken: Taken) -> dict[Stream, _Run]:
+    def _runs(self, events: Iterable[Event | Broken], taken: Taken) -> dict[Stream, _Run]:
         """What there is to take, by stream; what is no event is noted as refused."""
         runs: dict[Stream, _Run] = {}
-        stream: Stream | None = None
-        for skeleton, sealed in parts:
-            try:
-                event = read(skeleton, sealed)
-            except ProtocolError as fault:
-                named = link(skeleton)
-                stream = named.position.stream if named is not None else stream
-                if stream is not None:  # one that can't be told is of that of the event before
-                    taken.sent.add(stream)
-                    taken.refused.setdefault(stream, Refusal(Why.BROKEN, f"sent {fault}"))
+        for event in events:
+            if isinstance(event, Broken):
+                if event.stream is not None:
+                    taken.sent.setdefault(event.stream, 0)
+                    taken.refused.setdefault(event.stream, Refusal(Why.BROKEN, event.reason))
                 continue
-            stream = event.position.stream
-            self._peers.sees(peer, stream, event.position.seq)
-            taken.sent.add(stream)
-            if stream != self._peers.own and stream not in taken.refused:
+            stream, seq = event.position.stream, event.position.seq
+            taken.sent[stream] = max(seq, taken.sent.get(stream, 0))
+            if stream != self._own and stream not in taken.refused:
                 self._sort(event, runs.setdefault(stream, _Run()), taken)
         for run in runs.values():
             # One look at what is held: an event vouches for all before it in its stream.
@@ -231,6 +226,8 @@ class Intake:
         heads: Sequence[SignedHead],
         certificate: Certificate | None,
         taken: Taken,
+        *,
+        apart: bool,
     ) -> None:
         """Append those of a run of one stream that its origin signed.
 
@@ -239,11 +236,11 @@ class Intake:
         if not run:
             return
         if not self._signatures.required:
-            self._append(run, taken)
+            self._append(run, taken, apart=apart)
             return
         good, fault = self._signed(stream, run, heads, certificate)
         last = good[-1].position.seq - run[0].position.seq if good else -1
-        self._append(run[: last + 1], taken)
+        self._append(run[: last + 1], taken, apart=apart)
         if good:
             self._log.signed.certify(self._signatures.believed(stream))
             for head in good:
@@ -292,7 +289,7 @@ class Intake:
             raise ProtocolError(f"sent a first event of {_name(stream)} that follows on another")
         if not self._signatures.required:
             # Without keys the origin is taken at its word, be that us; of others it may be rot.
-            told = stream.origin in (peer.id, self._peers.own.origin)
+            told = stream.origin in (peer.id, self._own.origin)
             if not told and stream not in self._log.signed.forks():
                 raise ProtocolError(f"sent an event that does not continue {_name(stream)}")
             self._log.signed.forked(stream, at.seq, b"")
@@ -318,15 +315,13 @@ class Intake:
         self._log.signed.forked(stream, at.seq, forks.write(proof))
         raise _Forked(at)
 
-    def _append(self, run: Sequence[Event], taken: Taken) -> None:
+    def _append(self, run: Sequence[Event], taken: Taken, *, apart: bool) -> None:
         for event in run:
-            if event.personal is None:
-                self.unreadable += 1
-            if self.apart:
-                self.unprojected += not self._log.append_apart(event)
+            taken.unreadable += event.personal is None
+            if apart:
+                taken.unprojected += not self._log.append_apart(event)
             else:
                 self._log.append(event)
-            self._peers.took(event.position)
             taken.events.append(event)
 
 

@@ -8,11 +8,11 @@ import hashlib
 
 from msgspec.structs import replace
 
-from zparkd.core import limits
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
 from zparkd.core.events.payloads import Reference
 from zparkd.core.events.signing import SignedHead
 from zparkd.core.log import Log
+from zparkd.core.replication import limits
 from zparkd.core.replication.signer import Signer
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events.heads import HeadVector
+from zparkd.core.replication import limits
 from zparkd.core.replication.peer_state import PeerNote, PeerState
 from zparkd.core.replication.wire import read_heads
 

@@ -1,4 +1,4 @@
-"""What is known of one peer: values, which `peers` keeps right."""
+"""What is known of one peer, and asked of it: values that `peers` and `asking` keep right."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -73,8 +73,8 @@ class PeerKeys:
 
 
 @dataclass(slots=True)
-class CatchUp:
-    """What a peer holds, what of that is missing here, and how it is asked. Times in ms.
+class Held:
+    """What a peer holds, and what of that is missing here. Times in ms.
 
     `heads` is None until it is known what the peer holds, `arriving` the part that is here of a
     vector that comes in several pages, and `part_ms` when one was cut off, since it is very long;
@@ -95,11 +95,6 @@ class CatchUp:
     ahead: dict[Stream, int] = field(default_factory=dict)
     missing: int = 0
     unjudged: dict[Stream, None] = field(default_factory=dict)
-    refusals: Refusals = field(default_factory=Refusals)
-    asked: Asked | None = None
-    timeouts: int = 0
-    rest_until_ms: int = 0
-    probed_ms: int | None = None
     unsaved: dict[Stream, None] = field(default_factory=dict)
     saving: dict[Stream, None] = field(default_factory=dict)
     synced_ms: int = 0
@@ -108,8 +103,24 @@ class CatchUp:
 
 
 @dataclass(slots=True)
+class Requests:
+    """How a peer is asked. Times in ms.
+
+    `under_way` is the request that is not answered yet, `timeouts` how many in a row were of no
+    use, and `probed_ms` when one was made last. Before `rest_until_ms` there is none; `refusals`
+    are the streams that the peer could not continue.
+    """
+
+    under_way: Asked | None = None
+    timeouts: int = 0
+    rest_until_ms: int = 0
+    probed_ms: int | None = None
+    refusals: Refusals = field(default_factory=Refusals)
+
+
+@dataclass(slots=True)
 class PeerState:
-    """One peer: whether it is there, what its clock says, who it is, what is missing of it.
+    """One peer: whether it is there, its clock, who it is, what it holds, and how it is asked.
 
     `fetched_ms` is what it says of the external API, see `wire.Beat`, and `fetch_noticed_ms` when
     that was last something else.
@@ -119,7 +130,8 @@ class PeerState:
     link: Link = field(default_factory=Link)
     clock: PeerClock = field(default_factory=PeerClock)
     keys: PeerKeys = field(default_factory=PeerKeys)
-    sync: CatchUp = field(default_factory=CatchUp)
+    sync: Held = field(default_factory=Held)
+    requests: Requests = field(default_factory=Requests)
     version: str | None = None
     fetched_ms: int | None = None
     fetch_noticed_ms: int = 0

@@ -1,47 +1,33 @@
-"""What each peer holds, whether it is there, and what to ask it for next.
+"""What each peer holds, what of that is missing here, and whether the peer is there.
 
-One state of need a peer: at most one sync request is under way to each, and a stream is asked
-of one peer at a time. A peer that has an event serves it, whoever its origin is.
+A peer that has an event serves it, whoever its origin is. What to ask of whom, `asking` decides.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from types import MappingProxyType
 
-from msgspec import UNSET
-
-from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Position, Stream
-from zparkd.core.events.heads import Heads, HeadVector, count_missing, only_in
+from zparkd.core.events.event import Stream
+from zparkd.core.events.heads import HeadVector, count_missing, only_in
+from zparkd.core.limits import TIME_SHOWN_MS_MAX
 from zparkd.core.members.admission import Admission
 from zparkd.core.reference.fetch_turn import Fetcher
+from zparkd.core.replication import limits
+from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import Asked, PeerState
-from zparkd.core.replication.refusals import Refusal, Refused, Why
-from zparkd.core.replication.wire import Ask, Beat, Page, read_heads, write_heads
-
-_REST_OF_VECTOR_MS = 60_000  # after a part of it, though not all that it names is here
-_PROBE_EVERY_MS = 5_000
-_MEASURE_EVERY_MS = 1_000
-_RETRY_MS = 100
-_REST_MS = 1_000
-_LOST_MS = 250
-_OFFSET_FROM_ROUND_TRIP_MS = 1_000
+from zparkd.core.replication.wire import Beat, Page, Told
 
 
 @dataclass(slots=True)
 class Peers:
     """All configured peers of a central. `own` is the stream that only we write."""
 
-    site: str
     own: Stream
+    admission: Admission | None = None  # whose events are taken in; those of all where None
     timeout_ms: int = 0
     states: dict[str, PeerState] = field(default_factory=dict)
-    admission: Admission | None = None  # whose events are taken in; those of all where None
-    _next_ask: int = 1
-    _on_its_way: dict[Stream, tuple[int, int]] = field(default_factory=dict)
 
     def configure(self, ids: Iterable[str], timeout_ms: int) -> None:
         """Take over who belongs to the site; what is known of those that stay is kept."""
@@ -50,33 +36,24 @@ class Peers:
 
     # --- what they tell ----------------------------------------------------------------------
 
-    def beat(
-        self, peer: PeerState, beat: Beat, timestamp: int, us: str, now: Now, held: int = 0
-    ) -> None:
+    def beat(self, peer: PeerState, told: Told, us: str, now: Now, held: int = 0) -> None:
         """A heartbeat of this peer, to who holds so many streams.
 
         Raises ProtocolError where those of them that can't be had from it are too many.
         """
-        hears_us = us in beat.hears
-        if not self.fresh(peer, now.mono_ms) or (hears_us and not peer.link.hears_us):
-            self._is_back(peer, now)
+        beat = told.data
+        assert isinstance(beat, Beat)
+        assert told.heads is not None
         peer.link.heard = now
-        if 0 < timestamp <= limits.TIME_SHOWN_MS_MAX:
-            peer.clock.beat_ms = timestamp
-        if hears_us and not peer.link.hears_us:
-            peer.sync.probed_ms = None  # what it said of us before may be over: ask it now
-        peer.link.hears_us = hears_us
+        if 0 < told.timestamp <= TIME_SHOWN_MS_MAX:
+            peer.clock.beat_ms = told.timestamp
+        peer.link.hears_us = us in beat.hears
         peer.clock.timezone = beat.timezone
         peer.version = beat.version
-        expected_ms = now.mono_ms + (
-            peer.clock.offset_ms if peer.clock.offset_ms is not None else beat.wall_ms
-        )
-        if abs(beat.wall_ms - expected_ms) > limits.CLOCK_STEP_MS:
-            self.measure(peer, now)  # its clock was set
         if beat.fetched_ms != peer.fetched_ms:
             peer.fetched_ms, peer.fetch_noticed_ms = beat.fetched_ms, now.mono_ms
         peer.keys.identity = beat.identity or None
-        listed = read_heads(beat.heads)
+        listed = told.heads
         said = (beat.older, frozenset(listed))
         if said != peer.sync.verified:
             known = HeadVector() if peer.sync.heads is None else peer.sync.heads
@@ -94,6 +71,31 @@ class Peers:
                     f"names more than {2 * limits.STREAMS_OF_A_PEER} streams that are not here"
                 )
 
+    def learn(
+        self, peer: PeerState, told: Told, taken: Taken, ours: Mapping[Stream, int], now: Now
+    ) -> tuple[Asked | None, ProtocolError | None]:
+        """What a peer holds by a message with events, of which so much was taken.
+
+        The request under way that it answers, None where it answers none; and what is wrong with
+        the part of its vector that came along. From then on that request is under way no more.
+        """
+        asked, fault = None, None
+        if isinstance(told.data, Page):
+            asked = self._answered(peer, told.data, now)
+            if asked is not None and told.heads is not None:
+                fault = self._vector(peer, told, now, len(ours))
+        for stream, head in taken.sent.items():
+            if peer.sync.heads is not None and peer.sync.heads.get(stream, 0) < head:
+                self._says(peer, stream, head)
+        for stream in {event.position.stream for event in taken.events}:
+            for other in self.states.values():
+                if stream in other.sync.ahead:
+                    self._count(other, stream, ours.get(stream, 0))
+        if taken.judge_again:
+            self.judge_again()
+        self.lacking(peer, ours)
+        return asked, fault
+
     @staticmethod
     def _says(peer: PeerState, stream: Stream, head: int) -> None:
         """A peer holds a stream up to this head.
@@ -106,43 +108,46 @@ class Peers:
             peer.sync.heads[stream] = head
             peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
         if before is not None and head < before:
-            peer.sync.refusals.taken(stream)
+            peer.requests.refusals.taken(stream)
 
-    @staticmethod
-    def _is_back(peer: PeerState, now: Now) -> None:
-        """A link works again: what went under way before is lost, and there is no cause to rest."""
-        if peer.sync.asked is not None and now.mono_ms - peer.sync.asked.at.mono_ms > _LOST_MS:
-            peer.sync.asked = None
-            peer.sync.timeouts += 1
-        peer.sync.rest_until_ms = 0
-        peer.keys.certified_by = None  # it may have started anew, and have made certificates
-        peer.sync.refusals.peer_is_back()  # and its disk may have been mended
+    def _answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
+        asked = peer.requests.under_way
+        if asked is None or asked.id != page.id:
+            return None
+        peer.requests.under_way = None
+        peer.link.replied_ms = now.mono_ms
+        round_trip_ms = peer.link.round_trip_ms = now.mono_ms - asked.at.mono_ms
+        if round_trip_ms <= limits.OFFSET_FROM_ROUND_TRIP_MS:
+            peer.clock.offset_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
+        return asked
 
-    def vector(self, peer: PeerState, page: Page, now: Now, held: int = 0) -> None:
+    def _vector(self, peer: PeerState, told: Told, now: Now, held: int) -> ProtocolError | None:
         """The next part of the vector of this peer, as it answered, to who holds so many streams.
 
         Of a vector that names many more than those the first are enough for now: the rest is asked
-        for once they are here. Raises ProtocolError where it does not go on as asked for.
+        for once they are here. What is wrong where it does not go on as asked for.
         """
-        assert page.heads is not None
-        part = read_heads(page.heads)
+        part, page = told.heads, told.data
+        assert part is not None
+        assert isinstance(page, Page)
         if part and peer.sync.arriving and min(part) <= max(peer.sync.arriving):
             peer.sync.arriving = HeadVector()
-            raise ProtocolError("its vector does not go on where it was asked to")
+            return ProtocolError("its vector does not go on where it was asked to")
         peer.sync.arriving.update(part)
-        goes_on = bool(page.more and page.heads)
+        goes_on = bool(page.more and part)
         if goes_on and len(peer.sync.arriving) <= held + limits.STREAMS_OF_A_PEER:
-            return
+            return None
         before = HeadVector() if peer.sync.heads is None else peer.sync.heads
         peer.sync.heads, peer.sync.arriving = peer.sync.arriving, HeadVector()
         moved = peer.sync.heads.items() ^ before.items()
         for stream in sorted({stream for stream, _ in moved}):
             peer.sync.unjudged[stream] = peer.sync.unsaved[stream] = None
             if not goes_on and peer.sync.heads.get(stream, 0) < before.get(stream, 0):
-                peer.sync.refusals.taken(stream)
+                peer.requests.refusals.taken(stream)
         peer.sync.verified = None
         peer.sync.part_ms = now.mono_ms if goes_on else None
         peer.sync.wants_vector = goes_on
+        return None
 
     @staticmethod
     def _forget_heads(peer: PeerState) -> None:
@@ -151,186 +156,34 @@ class Peers:
         peer.sync.heads, peer.sync.arriving = None, HeadVector()
         peer.sync.verified, peer.sync.part_ms, peer.sync.wants_vector = None, None, True
 
-    def answered(self, peer: PeerState, page: Page, now: Now) -> Asked | None:
-        """The request that this page answers; None where it answers none that is under way."""
-        asked = peer.sync.asked
-        if asked is None or asked.id != page.id:
-            return None
-        peer.sync.asked = None
-        peer.sync.timeouts = 0
-        peer.link.replied_ms = now.mono_ms
-        peer.keys.certified_by = asked.certificates_by or peer.keys.certified_by
-        round_trip_ms = peer.link.round_trip_ms = now.mono_ms - asked.at.mono_ms
-        if round_trip_ms <= _OFFSET_FROM_ROUND_TRIP_MS:
-            peer.clock.offset_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
-        return asked
-
-    def rest(self, peer: PeerState, now: Now) -> None:
-        """The peer's answer was of no use: ask others first, and it again later."""
-        peer.sync.rest_until_ms = now.mono_ms + _REST_MS
-        peer.sync.timeouts += 1
-
-    def answer_taken(
-        self,
-        peer: PeerState,
-        asked: Asked,
-        sent: Collection[Stream],
-        refused: Collection[Stream],
-        ours: Mapping[Stream, int],
-        now: Now,
-    ) -> None:
-        """What could be was taken of a page with events of the streams `sent`, the rest `refused`.
-
-        A page holds streams in the order in which they were asked for, until it is full. One that
-        did not go on, though others after it did, or though there was nothing else to send, is
-        not there as the peer said.
-        """
-        peer.sync.refusals.readable()
-        streams = sorted(asked.after)  # as they were asked for
-        last = max((n for n, stream in enumerate(streams) if stream in sent), default=len(streams))
-        lacking = self._lacking(peer, ours)
-        for stream in streams[: last + 1]:
-            held = asked.after[stream]
-            if ours.get(stream, 0) > held:
-                peer.sync.refusals.taken(stream)
-            elif stream in lacking and stream not in refused:
-                refusal = Refusal(Why.WITHHELD, "does not send what it says that it holds")
-                peer.sync.refusals.refuse(stream, refusal, held, now.mono_ms)
-                peer.sync.wants_vector = peer.sync.wants_vector or not asked.vector
-
-    def unreadable(self, peer: PeerState, asked: Asked, reason: str, now: Now) -> None:
-        """A page can't be read as a whole: ask for less, until the stream at fault is found."""
-        if not peer.sync.refusals.unreadable(asked.after, reason, now.mono_ms):
-            self.rest(peer, now)
-
-    def ask_again(self) -> None:
-        """Whom we believe changed: what was refused may be taken now."""
-        for peer in self.states.values():
-            peer.sync.refusals.ask_again()
+    def link(self, peer_id: str, fault: str | None) -> None:
+        """Why there is no connection to a peer; None where there is."""
+        peer = self.states.get(peer_id)
+        if peer is not None:
+            peer.link.fault = fault
 
     def judge_again(self) -> None:
         """Whom we take in changed: look at all that they have."""
         for peer in self.states.values():
             peer.sync.unjudged.update(dict.fromkeys(peer.sync.heads or ()))
 
-    def sees(self, peer: PeerState, stream: Stream, head: int) -> None:
-        """A peer sent an event: it holds the stream at least up to there."""
-        if peer.sync.heads is not None and peer.sync.heads.get(stream, 0) < head:
-            self._says(peer, stream, head)
-
-    def took(self, position: Position) -> None:
-        """An event that a peer sent is held here now."""
-        for peer in self.states.values():
-            if position.stream in peer.sync.ahead:
-                self._judge(peer, position.stream, position.seq)
-
     def forget(self, moved: Collection[Stream] | None = None) -> None:
-        """Our own heads went back, those of all streams where none are named: ask in a while."""
+        """Our own heads went back, those of all streams where none are named."""
         for peer in self.states.values():
-            asked_ms = peer.sync.asked.at.mono_ms if peer.sync.asked is not None else 0
-            peer.sync.rest_until_ms = max(asked_ms, peer.link.replied_ms or 0) + _REST_MS
-            peer.sync.asked = None
             again = (peer.sync.heads or ()) if moved is None else moved
             peer.sync.unjudged.update(dict.fromkeys(again))
             peer.sync.unsaved.update(peer.sync.saving)
             peer.sync.synced_saved_ms = None
 
-    # --- what to ask -------------------------------------------------------------------------
+    # --- whether they are there --------------------------------------------------------------
 
-    def next_asks(self, ours: Mapping[Stream, int], now: Now) -> list[tuple[str, Ask]]:
-        """The sync requests to send now, and to whom; they count as under way from here on."""
-        for peer in self.states.values():
-            if peer.sync.asked and now.mono_ms - peer.sync.asked.at.mono_ms > limits.ASK_TIMEOUT_MS:
-                self.rest(peer, now)
-                peer.sync.asked = None
-        busy = {
-            s for peer in self.states.values() if peer.sync.asked for s in peer.sync.asked.after
-        }
-        asks = []
-        for peer in sorted(self.states.values(), key=lambda peer: (peer.sync.timeouts, peer.id)):
-            if peer.sync.asked is not None or now.mono_ms < peer.sync.rest_until_ms:
-                continue
-            after = {}
-            if self._reachable(peer, now.mono_ms):
-                wanted = (
-                    stream
-                    for stream in self._lacking(peer, ours)
-                    if stream not in busy
-                    and not peer.sync.refusals.put_off(stream, now.mono_ms)
-                    and not self._may_be_on_its_way(peer, stream, ours.get(stream, 0), now)
-                )
-                after = {s: ours.get(s, 0) for s in islice(wanted, peer.sync.refusals.at_once)}
-            ask = self._ask(peer, after, now)
-            if ask is not None:
-                busy |= after.keys()
-                asks.append((peer.id, ask))
-        return asks
+    def fresh(self, peer: PeerState, mono_ms: int) -> bool:
+        """Whether the peer was heard lately."""
+        return peer.link.heard is not None and mono_ms - peer.link.heard.mono_ms <= self.timeout_ms
 
-    def _ask(self, peer: PeerState, after: Heads, now: Now) -> Ask | None:
-        wanted = peer.sync.wants_vector
-        if peer.sync.part_ms is not None and peer.sync.missing:  # what is known of it comes first
-            wanted = wanted and now.mono_ms - peer.sync.part_ms >= _REST_OF_VECTOR_MS
-        due = peer.sync.probed_ms is None or now.mono_ms - peer.sync.probed_ms >= _PROBE_EVERY_MS
-        if not (due or after or (wanted and self._reachable(peer, now.mono_ms))):
-            return None
-        peer.sync.probed_ms = now.mono_ms
-        new = peer.keys.identity if peer.keys.identity != peer.keys.certified_by else None
-        peer.sync.asked = Asked(self._next_ask, now, after, wanted, new)
-        vector = max(peer.sync.arriving, default=Stream("", 0)) if wanted else None
-        self._next_ask += 1
-        certificates = True if new is not None else UNSET
-        return Ask(self.site, peer.sync.asked.id, write_heads(after.items()), vector, certificates)
-
-    def _may_be_on_its_way(self, peer: PeerState, stream: Stream, held: int, now: Now) -> bool:
-        """Whether a stream that a third party is ahead in may still come from its origin."""
-        origin = self.states.get(stream.origin)
-        if stream.origin == peer.id or origin is None or not self.fresh(origin, now.mono_ms):
-            return False
-        if origin.sync.heads is not None and stream.epoch < origin.sync.heads.newest_epoch(
-            origin.id
-        ):
-            return False  # it publishes its newest run alone
-        since = self._on_its_way.get(stream)
-        if since is None or held > since[0]:
-            self._on_its_way[stream] = (held, now.mono_ms)
-            return True
-        if now.mono_ms - since[1] < limits.THIRD_PARTY_GRACE_MS:
-            return True
-        del self._on_its_way[stream]
-        return False
-
-    def measure(self, peer: PeerState, now: Now) -> None:
-        """Ask this peer for its clock in the next turn, unless it was measured just now."""
-        if (
-            peer.link.replied_ms is not None
-            and now.mono_ms - peer.link.replied_ms >= _MEASURE_EVERY_MS
-        ):
-            peer.sync.probed_ms = None
-
-    def link(self, peer_id: str, fault: str | None, *, is_new: bool = False) -> None:
-        """Why there is no connection to a peer; None where there is, and whether it was just made.
-
-        A peer that started anew is not always missed: it may be back before it counts as silent.
-        """
-        peer = self.states.get(peer_id)
-        if peer is not None:
-            peer.link.fault = fault
-            if is_new:
-                peer.sync.refusals.peer_is_back()
-
-    def probe(self, peer_id: str) -> None:
-        """Ask this peer at once, whatever it was asked or answered before."""
-        peer = self.states.get(peer_id)
-        if peer is not None:
-            peer.sync.probed_ms = None
-            peer.sync.rest_until_ms = 0
-
-    def not_sent(self, peer_id: str) -> None:
-        """The request could not be sent: the peer is not there, and another one waits for it."""
-        peer = self.states.get(peer_id)
-        if peer is not None and peer.sync.probed_ms is not None:
-            peer.sync.asked = None
-            peer.sync.probed_ms += _RETRY_MS - _PROBE_EVERY_MS
+    def connected(self, peer: PeerState, mono_ms: int) -> bool:
+        """Whether the peer was heard lately, and hears us."""
+        return self.fresh(peer, mono_ms) and peer.link.hears_us
 
     def out_of_touch(self, mono_ms: int, changing: Collection[str] = ()) -> list[str]:
         """The peers to connect to anew, as nothing came on one of the two ways for long.
@@ -355,22 +208,6 @@ class Peers:
                 found.append(peer.id)
         return found
 
-    def _reachable(self, peer: PeerState, mono_ms: int) -> bool:
-        replied_ms = peer.link.replied_ms
-        return self.fresh(peer, mono_ms) or (
-            replied_ms is not None and mono_ms - replied_ms <= self.timeout_ms
-        )
-
-    # --- what is known -----------------------------------------------------------------------
-
-    def fresh(self, peer: PeerState, mono_ms: int) -> bool:
-        """Whether the peer was heard lately."""
-        return peer.link.heard is not None and mono_ms - peer.link.heard.mono_ms <= self.timeout_ms
-
-    def connected(self, peer: PeerState, mono_ms: int) -> bool:
-        """Whether the peer was heard lately, and hears us."""
-        return self.fresh(peer, mono_ms) and peer.link.hears_us
-
     def fetchers(self, mono_ms: int) -> list[Fetcher]:
         """The connected peers that have the external API configured."""
         return [
@@ -383,6 +220,27 @@ class Peers:
         """The peers heard lately."""
         return [peer.id for peer in self.states.values() if self.fresh(peer, mono_ms)]
 
+    def answering(self, mono_ms: int) -> list[str]:
+        """The peers that answered a request lately."""
+        return [
+            peer.id
+            for peer in self.states.values()
+            if (at_ms := peer.link.replied_ms) is not None and mono_ms - at_ms <= self.timeout_ms
+        ]
+
+    def offset_ms(self, peer: PeerState, now: Now) -> int | None:
+        """How far the wall clock of a peer is ahead of ours; None where that is not known now."""
+        if peer.clock.offset_ms is None or not self.fresh(peer, now.mono_ms):
+            return None
+        return peer.clock.offset_ms + now.mono_ms - now.wall_ms
+
+    def offsets(self, now: Now) -> list[int]:
+        """How far the wall clocks of the peers heard now are from ours."""
+        offsets = (self.offset_ms(peer, now) for peer in self.states.values())
+        return [offset_ms for offset_ms in offsets if offset_ms is not None]
+
+    # --- what they hold ----------------------------------------------------------------------
+
     def behind(self, peer: PeerState, ours: Mapping[Stream, int]) -> int | None:
         """How many events the peer has that are not here.
 
@@ -390,25 +248,21 @@ class Peers:
         """
         if peer.sync.heads is None:
             return None
-        lacking = self._lacking(peer, ours)
+        lacking = self.lacking(peer, ours)
         return peer.sync.missing - sum(
-            lacking.get(stream, 0) for stream in peer.sync.refusals.forked
+            lacking.get(stream, 0) for stream in peer.requests.refusals.forked
         )
 
-    def to_be_had(self, peer: PeerState, ours: Mapping[Stream, int]) -> bool:
-        """Whether the peer has events that are not here, and that it did not fail to send."""
-        lacking = self._lacking(peer, ours)
-        return peer.sync.heads is None or any(
-            peer.sync.refusals.of(stream) is None for stream in lacking
-        )
+    def look(self, ours: Mapping[Stream, int]) -> None:
+        """Have all that is told of peers in order for `asking`: what each lacks or is ahead in."""
+        for peer in self.states.values():
+            self.lacking(peer, ours)
 
-    def stuck(self, peer: PeerState, ours: Mapping[Stream, int]) -> dict[Stream, Refused]:
-        """The streams that the peer has more of, and could not continue."""
-        lacking = self._lacking(peer, ours)
-        return {stream: refused for stream, refused in peer.sync.refusals if stream in lacking}
+    def lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> Mapping[Stream, int]:
+        """The streams that a peer has more of than we do, and by how many events.
 
-    def _lacking(self, peer: PeerState, ours: Mapping[Stream, int]) -> Mapping[Stream, int]:
-        """The streams that a peer has more of than we do. Our own of this run is never one."""
+        Our own of this run is never one.
+        """
         for stream in peer.sync.unjudged:
             self._judge(peer, stream, ours.get(stream, 0))
         peer.sync.unjudged.clear()
@@ -417,9 +271,16 @@ class Peers:
     def _judge(self, peer: PeerState, stream: Stream, held: int) -> None:
         """Look whether a peer has more of a stream than the `held` that we do."""
         theirs = peer.sync.heads.get(stream, 0) if peer.sync.heads is not None else 0
-        more = max(0, theirs - held) if stream != self.own else 0
-        if more and self.admission is not None and not self.admission.takes(stream.origin):
-            more = 0
+        wanted = theirs > held and stream != self.own
+        if wanted and self.admission is not None:
+            wanted = self.admission.takes(stream.origin)
+        self._count(peer, stream, held if wanted else theirs)
+
+    @staticmethod
+    def _count(peer: PeerState, stream: Stream, held: int) -> None:
+        """Count what a peer has of a stream beyond `held`."""
+        theirs = peer.sync.heads.get(stream, 0) if peer.sync.heads is not None else 0
+        more = max(0, theirs - held)
         peer.sync.missing += more - peer.sync.ahead.get(stream, 0)
         if more:
             peer.sync.ahead[stream] = more
@@ -439,7 +300,7 @@ class Peers:
         of ours from there on.
         """
         known = [
-            (peer.sync.heads, peer.sync.refusals)
+            (peer.sync.heads, peer.requests.refusals.forked)
             for peer in self.states.values()
             if peer.sync.heads
         ]
@@ -447,12 +308,25 @@ class Peers:
         for stream, seq in forks.items():
             head = ours.get(stream, 0)
             said, shared = 0, 0
-            for heads, refusals in known:
+            for heads, forked in known:
                 theirs = heads.get(stream, 0)
                 said = max(said, theirs)
-                shared = max(shared, min(theirs, seq - 1) if stream in refusals.forked else theirs)
+                shared = max(shared, min(theirs, seq - 1) if stream in forked else theirs)
             count += max(0, head - shared) - max(0, head - said)
         return count
+
+    def overtaken_by(self, ours: Mapping[Stream, int]) -> list[str]:
+        """The peers that hold more of the stream that only we write: nobody ever should.
+
+        A machine that is set back while it runs, memory and all, goes on in its stream from an
+        earlier position, which is the one way to use a position twice.
+        """
+        head = ours.get(self.own, 0)
+        return [
+            peer.id
+            for peer in self.states.values()
+            if peer.sync.heads is not None and peer.sync.heads.get(self.own, 0) > head
+        ]
 
     def incomplete(self, ours: Mapping[Stream, int], mono_ms: int) -> list[str]:
         """The peers that are unheard, or known to have events that are not here."""
@@ -461,17 +335,6 @@ class Peers:
             for peer in self.states.values()
             if not self.fresh(peer, mono_ms) or self.behind(peer, ours) != 0
         ]
-
-    def offset_ms(self, peer: PeerState, now: Now) -> int | None:
-        """How far the wall clock of a peer is ahead of ours; None where that is not known now."""
-        if peer.clock.offset_ms is None or not self.fresh(peer, now.mono_ms):
-            return None
-        return peer.clock.offset_ms + now.mono_ms - now.wall_ms
-
-    def offsets(self, now: Now) -> list[int]:
-        """How far the wall clocks of the peers heard now are from ours."""
-        offsets = (self.offset_ms(peer, now) for peer in self.states.values())
-        return [offset_ms for offset_ms in offsets if offset_ms is not None]
 
     def note_synced(self, ours: Mapping[Stream, int]) -> None:
         """Note the time up to which all of a peer's events are held here.

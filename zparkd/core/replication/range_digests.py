@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import msgspec
 
-from zparkd.core import limits
 from zparkd.core.events.event import Stream, digest, seal_of
 from zparkd.core.log import Log, SharedRow
+from zparkd.core.replication import limits
 from zparkd.core.replication.wire import Compare, Digests
 
 _encode = msgspec.json.Encoder().encode

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from zparkd.core import limits
 from zparkd.core.events.event import Stream
+from zparkd.core.replication import limits
 
 
 class Why(StrEnum):

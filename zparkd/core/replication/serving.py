@@ -1,11 +1,11 @@
 """Answering what peers ask: events, heads, digests of ranges. Reads only."""
 
-from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Stream
+from zparkd.core.limits import SEQ_MAX
 from zparkd.core.log import Log
-from zparkd.core.replication import range_digests, sync_pages, wire
+from zparkd.core.replication import encoding, limits, range_digests, sync_pages, wire
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.signatures import Signatures
 from zparkd.core.replication.wire import Ask, Compare, Digests, Page
@@ -57,14 +57,14 @@ class Serving:
         heads, more = sync_pages.vector_part(self._log.heads, self._signatures.unsigned, ask)
         page = sync_pages.contents(self._log, ask, signed=self._signatures.signer is not None)
         self._note_corrupt(page)
-        body, packed = wire.pack(wire.write_body(page.events))
+        body, packed = encoding.pack(encoding.write_body(page.events))
         data = Page(self._settings.site, ask.id, now.wall_ms, packed, heads, more)
         return self._signatures.page(data, ask, page, self._settings.id), body
 
     def _note_corrupt(self, page: sync_pages.Contents) -> None:
         """Remember what our own disk gave back otherwise than it was written, and what not."""
         for end in page.ends:
-            if end.seq >= self.corrupt.get(end.stream, limits.SEQ_MAX + 1):
+            if end.seq >= self.corrupt.get(end.stream, SEQ_MAX + 1):
                 del self.corrupt[end.stream]
         for position in page.corrupt:
             if len(self.corrupt) < limits.REFUSALS_OF_A_PEER:

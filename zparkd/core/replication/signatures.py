@@ -24,7 +24,7 @@ from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.signing import Certificate, Identity, is_certified
 from zparkd.core.keys import key_bytes
 from zparkd.core.log import Log
-from zparkd.core.replication import wire
+from zparkd.core.replication import encoding
 from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.replication.signer import Signer
 from zparkd.core.replication.sync_pages import Contents, own_certificates
@@ -134,8 +134,8 @@ class Signatures:
         signed = self._own_stream.take_signed()
         if self.signer is None:
             return Live(self._site)
-        certificates = wire.write_certificates([self.signer.certificate])
-        return Live(self._site, wire.write_signed(signed), certificates)
+        certificates = encoding.write_certificates([self.signer.certificate])
+        return Live(self._site, encoding.write_signed(signed), certificates)
 
     def page(self, data: Page, ask: Ask, contents: Contents, own: str) -> Page:
         """The `data` of a page with these contents, and our certificates where asked for."""
@@ -145,6 +145,6 @@ class Signatures:
             contents.certificates += own_certificates(self._log, own)
         return structs.replace(
             data,
-            signed=wire.write_signed(contents.signed),
-            certificates=wire.write_certificates(contents.certificates),
+            signed=encoding.write_signed(contents.signed),
+            certificates=encoding.write_certificates(contents.certificates),
         )

@@ -7,10 +7,10 @@ a plain past    recorded without keys: it gets a key now, is signed from end to 
                 and the key is forgotten
 """
 
-from zparkd.core import limits
 from zparkd.core.events.event import Event, Position, Stream, digest
 from zparkd.core.events.signing import Identity, SignedHead, StreamKey
 from zparkd.core.log import Log
+from zparkd.core.replication import limits
 
 
 class Signer:

@@ -12,11 +12,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
-from zparkd.core import limits
 from zparkd.core.events.event import Link, Position, Stream, link
 from zparkd.core.events.signing import Certificate, SignedHead
 from zparkd.core.log import Log, ServedLog
-from zparkd.core.replication import wire
+from zparkd.core.replication import encoding, limits, wire
 from zparkd.core.replication.wire import Ask
 
 
@@ -112,4 +111,4 @@ def vector_part(
     rest = (stream for stream in heads if stream > after and stream not in hidden)
     part = nsmallest(limits.HEADS_PER_PAGE + 1, rest)
     more = len(part) > limits.HEADS_PER_PAGE
-    return wire.write_heads((s, heads[s]) for s in part[: limits.HEADS_PER_PAGE]), more
+    return encoding.write_heads((s, heads[s]) for s in part[: limits.HEADS_PER_PAGE]), more

@@ -6,27 +6,29 @@
 A header is a JSON object with `v`, `type`, `source_central`, `timestamp` (ms) and `data`; a
 body is a JSON array of events, each as two elements: skeleton, personal part. The events in
 it are the bytes of their origin.
+
+The forms stand here, and how they are read; `encoding` writes them.
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from zparkd.core import limits
-from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Position, Stream
-from zparkd.core.events.heads import Heads, HeadVector
+from zparkd.core.errors import Misconfigured, ProtocolError
+from zparkd.core.events.event import Event, Position, Stream, link, read
+from zparkd.core.events.heads import Heads
 from zparkd.core.events.signing import Certificate, SignedHead
+from zparkd.core.limits import EPOCH_MAX, SEQ_MAX, TEXT_CHARACTERS
+from zparkd.core.replication import limits
 from zparkd.core.site import CENTRAL_ID
 
 VERSION = 1
 TOPIC_EVENTS = b"zparkd.1.events"
 TOPIC_HEARTBEAT = b"zparkd.1.heartbeat"
-_NONE = HeadVector()
 
 
 class MessageType(StrEnum):
@@ -45,30 +47,31 @@ _Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _Wall = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 _Head = tuple[
     _Id,
-    Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)],
-    Annotated[int, Meta(ge=0, le=limits.SEQ_MAX)],
+    Annotated[int, Meta(ge=1, le=EPOCH_MAX)],
+    Annotated[int, Meta(ge=0, le=SEQ_MAX)],
 ]
-_Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
-_Range = tuple[_Id, Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)], _Seq, _Seq]
-_Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
+_Seq = Annotated[int, Meta(ge=1, le=SEQ_MAX)]
+_Range = tuple[_Id, Annotated[int, Meta(ge=1, le=EPOCH_MAX)], _Seq, _Seq]
+Parts = tuple[bytes, bytes]
+_Text = Annotated[str, Meta(max_length=TEXT_CHARACTERS)]
 
 
 _Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 _Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 _Most = Meta(max_length=limits.SIGNATURES_PER_MESSAGE)
-_SignedHeads = Annotated[
+SignedHeads = Annotated[
     list[
         tuple[
             _Id,
-            Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)],
-            Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)],
+            Annotated[int, Meta(ge=1, le=EPOCH_MAX)],
+            Annotated[int, Meta(ge=1, le=SEQ_MAX)],
             _Signature,
         ]
     ],
     _Most,
 ]
-_Certificates = Annotated[
-    list[tuple[_Id, Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)], _Key, _Key, _Signature]],
+Certificates = Annotated[
+    list[tuple[_Id, Annotated[int, Meta(ge=1, le=EPOCH_MAX)], _Key, _Key, _Signature]],
     _Most,
 ]
 
@@ -91,8 +94,8 @@ class Live(Struct, frozen=True):
     """
 
     site: _Text
-    signed: _SignedHeads | UnsetType = UNSET
-    certificates: _Certificates | UnsetType = UNSET
+    signed: SignedHeads | UnsetType = UNSET
+    certificates: Certificates | UnsetType = UNSET
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):
@@ -144,8 +147,8 @@ class Page(Struct, frozen=True):
     heads: Annotated[list[_Head], Meta(max_length=limits.STREAMS_PER_VECTOR)] | None = None
     more: bool = False
     error: _Text | None = None
-    signed: _SignedHeads | UnsetType = UNSET
-    certificates: _Certificates | UnsetType = UNSET
+    signed: SignedHeads | UnsetType = UNSET
+    certificates: Certificates | UnsetType = UNSET
 
 
 class Compare(Struct, frozen=True):
@@ -173,25 +176,16 @@ class Digests(Struct, frozen=True):
     error: _Text | None = None
 
 
-_Data = Live | Beat | Ask | Page | Compare | Digests
-_encode = msgspec.json.Encoder().encode
+Data = Live | Beat | Ask | Page | Compare | Digests
 _read_header = msgspec.json.Decoder(Header).decode
 _read_array = msgspec.json.Decoder(list[Raw]).decode
-_read_data: dict[MessageType, Callable[[Raw], _Data]] = {
+_read_data: dict[MessageType, Callable[[Raw], Data]] = {
     MessageType.EVENTS: msgspec.json.Decoder(Live).decode,
     MessageType.HEARTBEAT: msgspec.json.Decoder(Beat).decode,
     MessageType.SYNC_REQUEST: msgspec.json.Decoder(Ask).decode,
     MessageType.SYNC_RESPONSE: msgspec.json.Decoder(Page).decode,
     MessageType.DIGEST_REQUEST: msgspec.json.Decoder(Compare).decode,
     MessageType.DIGEST_RESPONSE: msgspec.json.Decoder(Digests).decode,
-}
-_TYPE_OF: dict[type, MessageType] = {
-    Live: MessageType.EVENTS,
-    Beat: MessageType.HEARTBEAT,
-    Ask: MessageType.SYNC_REQUEST,
-    Page: MessageType.SYNC_RESPONSE,
-    Compare: MessageType.DIGEST_REQUEST,
-    Digests: MessageType.DIGEST_RESPONSE,
 }
 
 
@@ -200,15 +194,35 @@ class Message(Struct, frozen=True):
 
     source: str
     timestamp: int
-    data: _Data
+    data: Data
     body: bytes | None
 
 
-def write_header(source: str, timestamp: int, data: _Data) -> bytes:
-    """The header frame of a message."""
-    return _encode(
-        Header(VERSION, _TYPE_OF[type(data)].value, source, timestamp, Raw(_encode(data)))
-    )
+class Broken(NamedTuple):
+    """What stands in the place of an event and is none; `reason` follows the name of a peer.
+
+    `stream` is the one that it names, else that of the event before it; None for neither.
+    """
+
+    stream: Stream | None
+    reason: str
+
+
+class Told(Struct, frozen=True):
+    """All that a message of a peer says of events and heads, read once and not believed yet.
+
+    `signed` are heads and `certificates` who vouches for their keys. `heads` are those that a
+    heartbeat lists, or that a page was asked for. `unreadable` says why the events of a page can't
+    be told apart: then there are none.
+    """
+
+    data: Beat | Live | Page
+    timestamp: int
+    events: Sequence[Event | Broken] = ()
+    signed: Mapping[Stream, Sequence[SignedHead]] = {}
+    certificates: Mapping[Stream, Certificate] = {}
+    heads: Heads | None = None
+    unreadable: str | None = None
 
 
 def read_message(frames: Sequence[bytes]) -> Message:
@@ -228,16 +242,80 @@ def read_message(frames: Sequence[bytes]) -> Message:
     return Message(header.source_central, header.timestamp, data, body)
 
 
-def write_body(events: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The body frame that holds these skeletons and personal parts."""
-    return b"[" + b",".join(part for event in events for part in event) + b"]"
+def read_published(frames: Sequence[bytes], peer_id: str, site: str) -> Told:
+    """What a peer published, topic left out: a heartbeat, or events.
+
+    Raises ProtocolError where it is neither, Misconfigured where it is not this peer that speaks,
+    or one of another site.
+    """
+    message = _of_peer(frames, peer_id, site)
+    match message.data:
+        case Beat():
+            return Told(message.data, message.timestamp, heads=read_heads(message.data.heads))
+        case Live() if message.body is not None:
+            return with_events(message, message.data, split_body(message.body))
+    raise ProtocolError("published what is not for the bus")
 
 
-def pack(body: bytes) -> tuple[bytes, bool]:
-    """A body as it goes out for sync, and whether it was deflated."""
-    if len(body) < limits.COMPRESS_FROM_BYTES:
-        return body, False
-    return zlib.compress(body, 1), True
+def read_page(frames: Sequence[bytes], peer_id: str, site: str) -> Told:
+    """What a peer answered to a sync request of ours: a page. Raises as `read_published` does."""
+    message = _of_peer(frames, peer_id, site)
+    page = message.data
+    if not isinstance(page, Page):
+        raise ProtocolError("answered with what is no page")
+    if page.error is not None:
+        return Told(page, message.timestamp)
+    heads = read_heads(page.heads) if page.heads is not None else None
+    body = message.body or b"[]"
+    try:
+        parts = split_body(unpack(body) if page.packed else body)
+    except ProtocolError as fault:
+        return Told(page, message.timestamp, heads=heads, unreadable=f"sent {fault}")
+    return with_events(message, page, parts, heads)
+
+
+def _of_peer(frames: Sequence[bytes], peer_id: str, site: str) -> Message:
+    """The message of a peer that is who we think it is."""
+    message = read_message(frames)
+    if message.source != peer_id:
+        raise Misconfigured(f"answers as {message.source}")
+    if message.data.site != site:
+        raise Misconfigured(f"site {message.data.site}")
+    return message
+
+
+def with_events(
+    message: Message, data: Live | Page, parts: Sequence[Parts], heads: Heads | None = None
+) -> Told:
+    """All of a message whose body holds these parts.
+
+    No page has more events than one may, and what is left of what a peer published is asked for.
+    """
+    return Told(
+        data,
+        message.timestamp,
+        read_events(parts[: limits.PAGE_EVENTS]),
+        _read_signed(data),
+        _read_certificates(data),
+        heads,
+    )
+
+
+def read_events(parts: Iterable[Parts]) -> list[Event | Broken]:
+    """The events of a body, each read by itself."""
+    found: list[Event | Broken] = []
+    stream: Stream | None = None
+    for skeleton, sealed in parts:
+        try:
+            event = read(skeleton, sealed)
+        except ProtocolError as fault:
+            named = link(skeleton)
+            stream = named.position.stream if named is not None else stream
+            found.append(Broken(stream, f"sent {fault}"))
+        else:
+            stream = event.position.stream
+            found.append(event)
+    return found
 
 
 def unpack(body: bytes) -> bytes:
@@ -252,7 +330,7 @@ def unpack(body: bytes) -> bytes:
     return plain
 
 
-def split_body(body: bytes) -> list[tuple[bytes, bytes]]:
+def split_body(body: bytes) -> list[Parts]:
     """The skeletons and personal parts in a body, none of them judged: each is read by itself.
 
     Raises ProtocolError where they can't be told apart.
@@ -268,18 +346,7 @@ def split_body(body: bytes) -> list[tuple[bytes, bytes]]:
     return [(bytes(parts[i]), bytes(parts[i + 1])) for i in range(0, len(parts), 2)]
 
 
-def write_signed(heads: Iterable[SignedHead]) -> _SignedHeads:
-    """Signed heads as they stand in a message: a signature in base64."""
-    return [(*head.position, head.signature) for head in heads]
-
-
-def write_certificates(certificates: Iterable[Certificate]) -> _Certificates:
-    """Certificates as they stand in a message: keys and signature in base64."""
-    return [(*certificate.stream, *certificate[1:]) for certificate in certificates]
-
-
-def read_signed(data: Live | Page) -> dict[Stream, list[SignedHead]]:
-    """The signed heads in a message, by stream."""
+def _read_signed(data: Live | Page) -> dict[Stream, list[SignedHead]]:
     found: dict[Stream, list[SignedHead]] = {}
     for origin, epoch, seq, signature in data.signed or ():
         head = SignedHead(Position(origin, epoch, seq), signature)
@@ -287,28 +354,11 @@ def read_signed(data: Live | Page) -> dict[Stream, list[SignedHead]]:
     return found
 
 
-def read_certificates(data: Live | Page) -> dict[Stream, Certificate]:
-    """The certificates in a message, by stream."""
+def _read_certificates(data: Live | Page) -> dict[Stream, Certificate]:
     return {
         Stream(origin, epoch): Certificate(Stream(origin, epoch), *rest)
         for origin, epoch, *rest in data.certificates or ()
     }
-
-
-def write_heads(heads: Iterable[tuple[Stream, int]]) -> list[tuple[str, int, int]]:
-    """Heads as they stand in a message."""
-    return sorted((stream.origin, stream.epoch, head) for stream, head in heads)
-
-
-def beat_heads(
-    ours: HeadVector, first: Collection[str] = (), hidden: HeadVector = _NONE
-) -> tuple[list[tuple[str, int, int]], str]:
-    """What a heartbeat says of our own heads: the newest one by one, and a digest of the rest.
-
-    Nothing is said of the `hidden` ones.
-    """
-    listed = ours.newest(first, hidden)
-    return write_heads((stream, ours[stream]) for stream in listed), ours.digest(listed, hidden)
 
 
 def read_heads(heads: Iterable[tuple[str, int, int]]) -> Heads:

@@ -26,7 +26,7 @@ def peer_test(request: Request, central: Central, now: Now) -> Answer | Wants:
     if not isinstance(since_ms, int):
         return no("bad_request", "since_ms: must be what asked_ms was")
     answered = (
-        peer.sync.asked is None
+        peer.requests.under_way is None
         and peer.link.replied_ms is not None
         and peer.link.replied_ms >= since_ms
     )

@@ -13,9 +13,9 @@ from tests.cli.conftest import Central
 from tests.support.examples import examples
 from tests.support.tariffs import flat
 from tests.support.vehicles import BIKE, T0_MS, Book, event_sets
-from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Personal, Position, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
+from zparkd.core.replication import limits
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.store import Store
 from zparkd.verify import workers
