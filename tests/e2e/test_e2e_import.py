@@ -109,6 +109,7 @@ def test_the_same_database_again_records_nothing(
         again = moved(central, old, patience_s=900)
         assert (again["entries"], again["exits"]) == (0, 0)
         assert again["known"] == first["entries"] + first["exits"]
+        assert moved(central, old, "--dry-run")["known"] == again["known"]
     assert shared(pair[0]) == before
 
 
@@ -118,6 +119,7 @@ def test_a_dry_run_records_nothing_and_needs_no_daemon(tmp_path: Path) -> None:
     central = LoopbackCentral(tmp_path / "central-1", "central-1")
     report = moved(central, old, "--dry-run")
     assert (report["rows"], report["stays"], report["fees"]) == (50, 50, sums_of(old)[2])
+    assert report["known"] == 0
     assert not central.database.exists()
 
 

@@ -24,8 +24,9 @@ def way_back(path: Path) -> str:
     """What to do about a damaged database."""
     return (
         f"move {path.name}, {path.name}-wal and {path.name}-shm away and start zparkd: it fetches"
-        " the past from its peers; or put a backup in its place. What was on no other central"
-        " (only_here in status) is in the moved files alone: keep them"
+        " the past from its peers; where no peer has it, stop zparkd and put a backup in its place:"
+        " zparkctl restore FILE. What was on no other central (only_here in status) is in the moved"
+        " files alone: keep them"
     )
 
 
@@ -50,9 +51,4 @@ def code_of(fault: BaseException) -> int:
 
 def damaged(database: Path, reason: object) -> str:
     """What to say of a database that can't be trusted: what is wrong, and the way back."""
-    name = database.name
-    return (
-        f"{database}: is damaged: {reason}; stop zparkd, move {name}, {name}-wal and {name}-shm"
-        " away and start it again: it fetches the past from its peers. What was on no other"
-        " central is in the moved files alone: keep them"
-    )
+    return f"{database}: is damaged: {reason}; stop zparkd, {way_back(database)}"

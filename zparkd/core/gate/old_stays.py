@@ -8,6 +8,7 @@ they happened, and say nothing about what time it is now.
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -78,10 +79,19 @@ def read_stays(value: object) -> list[OldStay]:
 def name_of(vehicle: VehicleKey, entry_s: int, zone: tzinfo) -> str:
     """By which an old stay is known, at whatever central; what its acts are called begins so.
 
+    The plate is not in it, since what is erased some day must not stand in the name of an act.
     Vehicle by vehicle, as they are taken over, so that what belongs together lies side by side.
     """
+    named = blake2b(f"{vehicle.camera_type}/{vehicle.plate_id}".encode(), digest_size=12)
     when = site_time(entry_s * 1000, zone).replace(" ", "T")
-    return f"{vehicle.camera_type}/{vehicle.plate_id}/{when}"
+    return f"{named.hexdigest()}/{when}"
+
+
+def acts_of(stay: OldStay, zone: tzinfo) -> list[str]:
+    """What the acts of an old stay are called: its entry's, and its exit's where it has one."""
+    kinds = (Kind.ENTRY,) if stay.exit_s is None else (Kind.ENTRY, Kind.EXIT)
+    name = name_of(stay.vehicle, stay.entry_s, zone)
+    return [request_id(name, kind) for kind in kinds]
 
 
 def request_id(name: str, kind: Kind) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import orjson
+
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.events.heads import Heads
 from zparkd.storage.keys import key_of, number_of, seq_of
@@ -285,3 +287,13 @@ _REFERENCE = {
     " removed, place, timestamp",
     Reference.STAFF: "staff_id, at, name, removed, place, timestamp",
 }
+
+
+def acts_held(connection: sqlite3.Connection, edge_id: str, request_ids: Sequence[str]) -> int:
+    """How many of these requests of one edge have come to an event here."""
+    (count,) = connection.execute(
+        "SELECT count(DISTINCT request_id) FROM events WHERE edge_id = ? AND request_id IN"
+        " (SELECT value FROM json_each(?))",
+        (edge_id, orjson.dumps(request_ids).decode()),
+    ).fetchone()
+    return int(count)

@@ -269,6 +269,7 @@ def test_the_wheel_holds_all_modules_and_what_setup_places(wheel: Path) -> None:
     data = {f"zparkd/data/systemd/{path.name}" for path in (ROOT / "systemd").iterdir()}
     data |= {
         "zparkd/data/etc/zparkd.toml",
+        "zparkd/data/etc/policy.toml",
         "zparkd/data/etc/peers.d/central-2.toml.example",
         "zparkd/data/etc/edges.d/edge-1.toml.example",
         "zparkd/data/etc/camera.toml.example",

@@ -14,10 +14,12 @@ import click
 import msgspec
 
 from zparkd.cli.context import Exit, fail, find_control, load_config, refuse
+from zparkd.cli.database import reading
 from zparkd.cli.output import plural, print_json, table
 from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.core.clock import site_time
 from zparkd.core.gate import limits
+from zparkd.core.gate.old_stays import EDGE, acts_of
 from zparkd.core.site import CAMERA_TYPE
 from zparkd.storage.old_history import (
     DEFAULT_TYPE,
@@ -26,6 +28,7 @@ from zparkd.storage.old_history import (
     count_rows,
     old_history,
 )
+from zparkd.storage.readers.log import acts_held
 
 _PATIENCE_S = 30.0  # a batch is a few hundred milliseconds on the slowest disk
 _ROWS_NAMED = 5
@@ -65,12 +68,14 @@ def import_(file: Path, old: Path, dry_run: bool, camera_type: str, as_json: boo
         try:
             with _bar(count_rows(old), "reading", as_json=as_json) as bar:
                 update = bar.update if bar is not None else lambda _: None
-                reading = old_history(old, zone, int(time.time()), camera_type, update)
-                history = stack.enter_context(reading)
+                opened = old_history(old, zone, int(time.time()), camera_type, update)
+                history = stack.enter_context(opened)
         except NotReadable as fault:
             fail(Exit.NO, "not_readable", str(fault), as_json=as_json)
         report = _report(history)
-        if not dry_run:
+        if dry_run:
+            report |= _compared(file, history, zone, as_json=as_json)
+        else:
             report |= _recorded(file, history, as_json=as_json)
     if as_json:
         print_json({"success": True, "dry_run": dry_run, **report})
@@ -85,6 +90,25 @@ def _report(history: OldHistory) -> dict[str, Any]:
     ]
     counts = {"rows": history.rows, "doubles": history.doubles, **history.sums._asdict()}
     return {**counts, "skipped": skipped}
+
+
+def _compared(file: Path, history: OldHistory, zone: ZoneInfo, *, as_json: bool) -> dict[str, int]:
+    """How many events are held here already; nothing where there is no database yet."""
+    database = load_config(file, as_json=as_json).storage_path
+    if not database.exists():
+        return {"known": 0}
+    known = 0
+    with (
+        reading(database, as_json=as_json) as connection,
+        _bar(history.sums.stays, "comparing", as_json=as_json) as bar,
+    ):
+        stays = history.stays()
+        while batch := list(itertools.islice(stays, limits.OLD_STAYS_PER_TURN)):
+            acts = [act for stay in batch for act in acts_of(stay, zone)]
+            known += acts_held(connection, EDGE, acts)
+            if bar is not None:
+                bar.update(len(batch))
+    return {"known": known}
 
 
 def _recorded(file: Path, history: OldHistory, *, as_json: bool) -> dict[str, int]:
@@ -156,11 +180,8 @@ def _print(old: Path, report: dict[str, Any], zone: ZoneInfo) -> None:
         ("fees", report["fees"]),
     ]
     if "entries" in report:
-        lines += [
-            ("entries recorded", report["entries"]),
-            ("exits recorded", report["exits"]),
-            ("events that were here before", report["known"]),
-        ]
+        lines += [("entries recorded", report["entries"]), ("exits recorded", report["exits"])]
+    lines.append(("events that were here before", report["known"]))
     click.echo(f"{old}: {plural(report['stays'], 'stay')}{span}")
     rows = [(name, f"{number:,}") for name, number in lines]
     click.echo(table(("WHAT", "HOW MANY"), rows, right=("HOW MANY",)))
