@@ -19,6 +19,7 @@ from tests.support.harness import (
     leave,
     opens,
     problems,
+    promised,
     wait_connected,
     wait_equal,
     zparkctl,
@@ -218,7 +219,7 @@ def test_a_central_has_its_own_past_back_before_it_answers_edges(make_site, fold
     took_s = time.monotonic() - began
     assert first["success"] is True, first
     assert first["event_id"] == inside["event_id"]
-    assert took_s < 10, "2 s of catching up, and the start of a process on a busy machine"
+    assert took_s < promised(10), "2 s of catching up, and the start of a process on a busy machine"
     again = leave_refused(one, "29A00001")
     assert again == "not_inside", "its exit is known again"
     assert "incomplete" not in first

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.api_server import PASS, ApiServer, api_server, dripping, send, stuck
-from tests.support.harness import PATIENCE_S, QUICK, ask, enter, wait_connected
+from tests.support.harness import PATIENCE_S, QUICK, ask, enter, promised, wait_connected
 from tests.support.tariffs import AIRPORT, CENTRE, flat
 from zparkd.client.control import ControlClient
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
@@ -58,8 +58,13 @@ def test_one_of_them_fetches_what_counts_at_both(site: LoopbackSite, server: Api
     site.wait_equal()
     left = ask(one, "out", "BARRIER_OPEN", plate_id=PASS["plate_id"], direction="EXIT")
     assert (left["fee"], left["pass"]["holder"]) == (0, "A")
-    states = [central.status() for central in site.centrals]
-    assert [state["external_api"]["fetches"] for state in states] == [True, False]
+    states: list[Any] = []
+
+    def one_fetches() -> bool:
+        states[:] = [central.status() for central in site.centrals]
+        return [state["external_api"]["fetches"] for state in states] == [True, False]
+
+    wait_for("the first of them fetches", one_fetches, PATIENCE_S)
     for state in states:
         assert state["external_api"]["last_good"] is not None
         assert (state["reference"]["tariff_version"], state["reference"]["passes"]) == (1, 1)
@@ -84,7 +89,7 @@ def test_another_steps_in_for_one_that_gets_nothing(site: LoopbackSite, server: 
     wait_connected(one, other)
     wait_document(site, AIRPORT)
     wait_for("the one without a token says so", lambda: "token_file" in fault(one), PATIENCE_S)
-    assert fault(other) == ""
+    wait_for("the other is well", lambda: fault(other) == "", PATIENCE_S)
     wait_for(
         "it knows how old the data is",
         lambda: one.status()["external_api"]["age_s"] is not None,
@@ -144,7 +149,7 @@ def test_a_server_that_is_not_well_never_delays_a_gate_and_never_breaks_a_price(
                     assert told["success"], told
                     time.sleep(0.02)  # a camera may ask a hundred times a second
                 assert told["fee"] == 0  # the airport's first ten minutes
-        assert slowest < GATE_S
+        assert slowest < promised(GATE_S)
         assert document(central) == AIRPORT
         server.answer = None  # so that no pause grows from one of them to the next
         wait_for("it is well again", lambda: fault(central) == "", PATIENCE_S)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import PATIENCE_S, zparkctl
+from tests.support.harness import PATIENCE_S, promised, zparkctl
 from zparkd.client.control import ControlClient
 from zparkd.client.edge import EdgeClient
 from zparkd.config.load import SecurityMode
@@ -271,7 +271,7 @@ def test_a_central_that_was_away_during_ten_changes_is_right_within_5_s(
             [path.name for path in (third.folder / "edges.d").iterdir()] == ["cam-4.toml"]
             and 'address = "localhost"' in third.peer_file("central-2").read_text()
         ),
-        5.0,
+        promised(5.0),
     )
     for central in centrals:
         total(central, 2)

@@ -17,7 +17,7 @@ def test_every_acknowledged_open_is_in_all_histories_once_after_power_cuts(make_
     chance = random.Random(1)
     with Traffic(cameras(site.centrals)) as traffic:
         for victim in (*site.centrals, chance.choice(site.centrals)):
-            traffic.progress(100)
+            traffic.progress(60)
             victim.kill()
             traffic.progress(30)
             victim.start()

@@ -191,6 +191,7 @@ def test_the_camera_in_python_opens_a_barrier() -> None:
         assert (stay["status"], stay["confirmed"], stay["confidence"]) == ("IN", 1, 0.97)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not find_spec("uvicorn"), reason="the gateway is not installed")
 def test_the_demo_can_be_kept_with_its_page_until_it_is_interrupted() -> None:
     kept = subprocess.Popen(

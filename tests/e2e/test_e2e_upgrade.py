@@ -30,7 +30,10 @@ def older(source: Path | None, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "source", [None, *releases.WHEELS], ids=lambda one: "before exits" if one is None else one.name
+    "source",
+    # What an older version keeps unread, tests/daemon/test_upgrade.py reads in one process.
+    [*releases.WHEELS, pytest.param(None, marks=pytest.mark.slow)],
+    ids=lambda one: "before exits" if one is None else one.name,
 )
 def test_a_mixed_site_that_is_upgraded_one_by_one_ends_equal(
     tmp_path: Path, source: Path | None

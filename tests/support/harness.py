@@ -22,9 +22,19 @@ PATIENCE_S = 30.0  # the machine may be busy; a test that fails waits this long,
 # Tests wait for heartbeats, and start many centrals whose cameras ask quicker than real ones.
 QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
 NO_LIMIT = f"{QUICK}\n[limits]\nedge_requests_per_s = 0\n"
+# For tests in which no peer may be missed: a busy machine holds a process up for seconds.
+STEADY = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 20.0\n"
 
 Row = dict[str, Any]
 Answer = dict[str, Any]
+
+
+def promised(seconds: float) -> float:
+    """How long a promise may take here and now: longer where others want the processors too.
+
+    On a machine with as much to do as it has processors, or less, the time itself.
+    """
+    return seconds * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1) - 1)
 
 
 # --- what a central shows ---------------------------------------------------------------------
@@ -214,7 +224,7 @@ def answered_meanwhile(central: LoopbackCentral, within_s: float = 5.0) -> Itera
     finally:
         edge.end()
     assert edge.faults == []
-    assert edge.slowest_s < within_s
+    assert edge.slowest_s < promised(within_s)
 
 
 # --- processes --------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from zparkd.client.edge import EdgeClient
 from zparkd.config.load import SecurityMode
 
 SITE = "lot-a"
+_PATIENCE_S = 10.0  # this machine may do other work, and starve a process for seconds
+_ATTEMPTS = 5  # of two seconds each
 _PORTS = (12_000, 32_000)
 _MOST_HELD = 200  # sockets of ports given out; those of older sites are let go
 _held: list[socket.socket] = []
@@ -168,7 +170,7 @@ class LoopbackCentral:
 
     def status(self) -> dict[str, Any]:
         """What `zparkctl status --json` is told."""
-        with ControlClient(self.folder / "control.sock") as daemon:
+        with ControlClient(self.folder / "control.sock", _PATIENCE_S) as daemon:
             return daemon.call("status")
 
     def history(self) -> list[dict[str, Any]]:
@@ -180,7 +182,11 @@ class LoopbackCentral:
         return sorted(shared, key=lambda row: str(row["event_id"]))
 
     def edge(self, edge_id: str, **options: Any) -> EdgeClient:
-        """A camera of this central; where it uses keys, one that it `admits`."""
+        """A camera of this central; where it uses keys, one that it `admits`.
+
+        It waits as long as a busy machine may take, and repeats itself as any camera does.
+        """
+        options.setdefault("attempts", _ATTEMPTS)
         if self.public_key is not None:
             options.setdefault("secret_key_file", self.key_of(edge_id))
             options.setdefault("public_keys", [self.public_key])
