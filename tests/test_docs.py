@@ -37,6 +37,7 @@ from zparkd.core.events.event import (
 )
 from zparkd.core.events.heads import HeadVector, digest, newest
 from zparkd.core.gate.requests import Code, Refusal, read_request
+from zparkd.core.gate.responses import duration_text
 from zparkd.core.members.votes import Words
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
@@ -262,7 +263,7 @@ def test_fees(vector: Vector) -> None:
 
 @vectors("durations", "duration_s")
 def test_durations(vector: Vector) -> None:
-    assert pricing.duration_text(vector["duration_s"]) == vector["duration"]
+    assert duration_text(vector["duration_s"]) == vector["duration"]
 
 
 @vectors("edge_requests")

@@ -15,8 +15,8 @@ from zparkd.core.members.admission import Admission
 from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.members.words import Cut, MemberDisowned
+from zparkd.core.replication.own_stream import Signer
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.signer import Signer
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
 

@@ -40,7 +40,7 @@ from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Beat, Digests, Live, Page, Told
+from zparkd.core.replication.wire import Ask, Beat, Digests, Page, Told
 from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
@@ -338,12 +338,13 @@ class Central:
             output.asks.append((peer_id, [self._header(now, ask)]))
 
     def _publish(self, now: Now, output: Output) -> None:
-        self._own_stream.sign()
-        output.recorded = self._own_stream.take_unsent()
+        """Tell peers what was recorded, all of the turn in one message."""
+        output.recorded, signed, certificate = self._own_stream.take_recorded()
         if output.recorded:
-            body = encoding.write_body((event.skeleton, event.sealed) for event in output.recorded)
-            live = self._header(now, self.signatures.live())
-            output.published.append([wire.TOPIC_EVENTS, live, body])
+            id, site, stamp = self.settings.id, self.settings.site, self.clock.read(now)
+            events = [(event.skeleton, event.sealed) for event in output.recorded]
+            message = encoding.write_live(id, stamp.ms, site, events, signed, certificate)
+            output.published.append(message)
 
     def heartbeat(self, now: Now) -> Frames | None:
         """What tells peers that we live, and what is committed here; None where none is due.
@@ -369,7 +370,7 @@ class Central:
         self.counters.messages_sent += 1
         return [wire.TOPIC_HEARTBEAT, self._header(now, beat)]
 
-    def _header(self, now: Now, data: Live | Beat | Ask | Page | Digests) -> bytes:
+    def _header(self, now: Now, data: Beat | Ask | Page | Digests) -> bytes:
         return encoding.write_header(self.settings.id, self.clock.read(now).ms, data)
 
     def _peers_due(self, now: Now) -> bool:

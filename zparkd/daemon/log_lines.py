@@ -6,7 +6,7 @@ They come by the thousand where a queue is worked off, so loguru is passed by.
 from collections.abc import Iterable, Iterator
 
 from zparkd.core.audit import act_of
-from zparkd.core.events.event import Event, Facts, Kind, named_id
+from zparkd.core.events.event import Event, Facts, Kind
 from zparkd.core.events.payloads import (
     PassChanged,
     PolicySet,
@@ -116,4 +116,4 @@ def _id_of_stay(event: Event) -> str | None:
     """The id by which people know the stay: that of the entry which a confirm or exit names."""
     if event.kind == Kind.ENTRY or event.facts is None or event.personal is None:
         return event.event_id
-    return named_id(event.facts, event.personal) or event.event_id
+    return event.named_id or event.event_id

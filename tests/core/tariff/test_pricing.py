@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT, tariff
 from zparkd.core import limits
-from zparkd.core.tariff.pricing import BUILT_IN, Price, duration_text, fee, price
+from zparkd.core.tariff.pricing import BUILT_IN, Price, fee, price
 from zparkd.core.tariff.time_windows import Window, first_touches
 
 MINUTE = 60_000
@@ -384,23 +384,3 @@ def test_a_window_is_touched_where_a_clock_on_the_wall_shows_it(
     for ms in touched:
         wall = f"{datetime.fromtimestamp(ms / 1000, zone):%H:%M}"
         assert since <= wall < to if since < to else wall >= since or wall < to
-
-
-# --- durations -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 phút"),
-        (59, "0 phút"),
-        (60, "1 phút"),
-        (5 * 60, "5 phút"),
-        (3599, "59 phút"),
-        (3600, "1 giờ 0 phút"),
-        (3659, "1 giờ 0 phút"),
-        (25 * 3600 + 3 * 60 + 59, "25 giờ 3 phút"),
-    ],
-)
-def test_a_duration_is_whole_minutes_rounded_down_in_vietnamese(seconds: int, text: str) -> None:
-    assert duration_text(seconds) == text

@@ -257,18 +257,21 @@ class Event(Struct, frozen=True):
             return None
         return event_id(self.position.origin, self.timestamp, self.personal.plate_id)
 
+    @property
+    def named_id(self) -> str | None:
+        """The readable id of the entry that it names, by this event alone; None where unsaid."""
+        facts, personal = self.facts, self.personal
+        if facts is None or personal is None:
+            return None
+        plate_id = personal.entry_plate or personal.plate_id
+        if facts.names is None or facts.entry_ms is None or plate_id is None:
+            return None
+        return event_id(facts.names[0], facts.entry_ms, plate_id)
+
 
 def event_id(origin: str, timestamp: int, plate_id: str) -> str:
     """The readable id of an entry or of an exit that no entry was known for."""
     return f"{origin}_{timestamp}_{plate_id}"
-
-
-def named_id(facts: Facts, personal: Personal) -> str | None:
-    """The readable id of the entry that an event names, by the event alone; None where unsaid."""
-    plate_id = personal.entry_plate or personal.plate_id
-    if facts.names is None or facts.entry_ms is None or plate_id is None:
-        return None
-    return event_id(facts.names[0], facts.entry_ms, plate_id)
 
 
 def digest(data: bytes) -> str:

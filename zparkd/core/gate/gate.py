@@ -24,11 +24,17 @@ class Refuse(NamedTuple):
     refusal: Refusal
     seen: bool = False
 
+    @property
+    def rests_on_what_is_inside(self) -> bool:
+        """Whether it may be another one for somebody who knows of more events."""
+        return self.refusal.code in _ON_WHAT_IS_INSIDE
+
 
 class Answer(NamedTuple):
     """Nothing is recorded: the answer is that of `event`, else what was looked up."""
 
     event: Event | None = None
+    rests_on_what_is_inside: bool = False
 
 
 class Record(NamedTuple):
@@ -37,6 +43,11 @@ class Record(NamedTuple):
     kind: Kind
     stay: Stay | None = None
     forced: bool = False
+
+    @property
+    def rests_on_what_is_inside(self) -> bool:
+        """What is recorded stands, whoever knows of more."""
+        return False
 
 
 Decision = Refuse | Answer | Record
@@ -53,23 +64,13 @@ def decide(found: Resolved) -> Decision:
                 return Answer()
             case RequestType.DETECTION:
                 _check_lane(found)
-                return Answer()
+                return Answer(rests_on_what_is_inside=True)
             case RequestType.BARRIER_OPEN:
                 return _open(found)
             case RequestType.BARRIER_CLOSE:
                 return _close(found)
     except Refusal as no:
         return Refuse(no)
-
-
-def rests_on_what_is_inside(found: Resolved, decision: Decision) -> bool:
-    """Whether it may be another one for somebody who knows of more events."""
-    match decision:
-        case Refuse(refusal):
-            return refusal.code in _ON_WHAT_IS_INSIDE
-        case Answer():
-            return found.request.type is RequestType.DETECTION
-    return False
 
 
 def _check_speaker(found: Resolved) -> None:

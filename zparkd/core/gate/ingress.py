@@ -2,7 +2,7 @@
 
 from zparkd.core.clock import Clock, Now
 from zparkd.core.gate.edge_state import EdgeStates
-from zparkd.core.gate.gate import decide, rests_on_what_is_inside
+from zparkd.core.gate.gate import decide
 from zparkd.core.gate.recording import Recorder
 from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
 from zparkd.core.gate.resolve import Resolver
@@ -40,7 +40,7 @@ class Ingress:
         decision = decide(found)
         event = self.recorder.record(now, found, decision)
         incomplete: list[str] = []
-        if rests_on_what_is_inside(found, decision):
+        if decision.rests_on_what_is_inside:
             incomplete = self._peers.incomplete(self._log.heads, now.mono_ms)
         return response(found, decision, event, incomplete, self._log)
 

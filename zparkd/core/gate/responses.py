@@ -9,13 +9,12 @@ from typing import Any
 import orjson
 
 from zparkd.core.clock import site_time
-from zparkd.core.events.event import Event, Facts, Kind, Personal, named_id
+from zparkd.core.events.event import Event, Facts, Kind, Personal
 from zparkd.core.gate.charges import charge
 from zparkd.core.gate.gate import Decision, Refuse
 from zparkd.core.gate.requests import Refusal, RequestType
 from zparkd.core.gate.resolve import Resolved
 from zparkd.core.log import Log
-from zparkd.core.tariff.pricing import duration_text
 
 _Fields = dict[str, Any]
 
@@ -96,7 +95,7 @@ def _of_event(event: Event, log: Log) -> _Fields:
         case Kind.EXIT:
             return _answer_of_exit(event, facts, personal)
         case Kind.CONFIRM:
-            return {"action": "ENTRY_CONFIRMED", "event_id": named_id(facts, personal)}
+            return {"action": "ENTRY_CONFIRMED", "event_id": event.named_id}
     return {"action": "MANUAL"}
 
 
@@ -114,7 +113,7 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
     duration_s = facts.duration_s or 0
     answer: _Fields = {
         "action": "EXIT",
-        "event_id": named_id(facts, personal) if facts.names else event.event_id,
+        "event_id": event.named_id if facts.names else event.event_id,
         "fee": facts.fee,
         "currency": facts.currency,
         "duration": duration_text(duration_s),
@@ -129,3 +128,9 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
 
 def _pass(holder: str | None, valid_until: str) -> _Fields:
     return {"holder": holder, "valid_until": valid_until}
+
+
+def duration_text(duration_s: int) -> str:
+    """A duration in Vietnamese, whole minutes rounded down: `5 phút`, `1 giờ 0 phút`."""
+    hours, minutes = divmod(duration_s // 60, 60)
+    return f"{hours} giờ {minutes} phút" if hours else f"{minutes} phút"

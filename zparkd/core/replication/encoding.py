@@ -11,6 +11,7 @@ from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.signing import Certificate, SignedHead
 from zparkd.core.replication import limits
 from zparkd.core.replication.wire import (
+    TOPIC_EVENTS,
     VERSION,
     Ask,
     Beat,
@@ -42,6 +43,24 @@ def write_header(source: str, timestamp: int, data: Data) -> bytes:
     return _encode(
         Header(VERSION, _TYPE_OF[type(data)].value, source, timestamp, Raw(_encode(data)))
     )
+
+
+def write_live(
+    source: str,
+    timestamp: int,
+    site: str,
+    events: Iterable[tuple[bytes, bytes]],
+    signed: Iterable[SignedHead],
+    certificate: Certificate | None,
+) -> list[bytes]:
+    """What was just recorded, to be published: skeletons and personal parts, and who signed them.
+
+    Without keys there is no `certificate`.
+    """
+    live = Live(site)
+    if certificate is not None:
+        live = Live(site, write_signed(signed), write_certificates([certificate]))
+    return [TOPIC_EVENTS, write_header(source, timestamp, live), write_body(events)]
 
 
 def write_body(events: Iterable[tuple[bytes, bytes]]) -> bytes:

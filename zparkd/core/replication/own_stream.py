@@ -1,29 +1,87 @@
-"""Our own stream: where this central's new events are written, and kept until they are sent.
+"""Our own stream: where this central's new events are written and signed, and kept until sent.
 
 One epoch per run: the first event after a start opens it at 1, so a position is never used
-twice, whatever became of the database in between.
+twice, whatever became of the database in between. With keys, what is ours is signed:
+
+this run        its stream key signs the last event of each commit
+earlier runs    their keys are gone: their certificates stand, and are made anew where our
+                identity is another one by now
+a plain past    recorded without keys: it gets a key now, is signed from end to end with it,
+                and the key is forgotten
 """
 
 import hashlib
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, write
+from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, digest, write
 from zparkd.core.events.payloads import Reference
-from zparkd.core.events.signing import SignedHead
+from zparkd.core.events.signing import Certificate, Identity, SignedHead, StreamKey
 from zparkd.core.log import Log
 from zparkd.core.replication import limits
-from zparkd.core.replication.signer import Signer
+
+
+class Signer:
+    """Signs for one central and one run of it."""
+
+    def __init__(self, site: str, stream: Stream, identity: Identity) -> None:
+        self._site = site
+        self._stream = stream
+        self._key = identity.new_stream_key()
+        self.identify(identity)
+
+    def identify(self, identity: Identity) -> None:
+        """Be certified by this identity from now on."""
+        self.identity = identity
+        self.certificate = identity.certify(self._site, self._stream, self._key.public)
+
+    def sign(self, log: Log, event: Event) -> SignedHead:
+        """Vouch for an event of this run, and all before it."""
+        log.signed.certify(self.certificate)
+        head = self._key.sign(self._site, event.position, event.hash)
+        log.signed.sign(head)
+        return head
+
+    def certify_past(self, log: Log) -> None:
+        """Have all of our own streams vouched for by our identity. In a transaction."""
+        for stream in [stream for stream in log.heads if stream.origin == self._stream.origin]:
+            known = log.signed.certificate(stream)
+            if stream == self._stream:
+                log.signed.certify(self.certificate)
+                self._sign_all(log, stream, self._key)
+            elif known is None:
+                key = self.identity.new_stream_key()
+                log.signed.certify(self.identity.certify(self._site, stream, key.public))
+                self._sign_all(log, stream, key)
+            elif known.identity_key != self.identity.public:
+                certify = self.identity.certify
+                log.signed.certify(certify(self._site, stream, known.stream_key))
+
+    def _sign_all(self, log: Log, stream: Stream, key: StreamKey) -> None:
+        """Sign from the last signature to the end, as often as a page needs it."""
+        signed = log.signed.signed_head(stream, 0, log.heads[stream])
+        seq = signed.position.seq if signed is not None else 0
+        while seq < log.heads[stream]:
+            events = list(log.page(stream, seq, limits.SIGNED_EVENTS, limits.SIGNED_BYTES))
+            seq += len(events)
+            hash = digest(events[-1][0])
+            log.signed.sign(key.sign(self._site, Position(*stream, seq), hash))
+
+
+class Recorded(NamedTuple):
+    """What was recorded, and who vouches for it; no `certificate` without keys."""
+
+    events: list[Event]
+    signed: list[SignedHead]
+    certificate: Certificate | None
 
 
 class OwnStream:
     """Appends the events of this central to its stream of this run."""
 
     def __init__(self, log: Log, stream: Stream, secret: bytes) -> None:
-        """`secret` (32 random bytes of this run) makes the salts of personal parts.
-
-        With a `signer` no event is committed without a signature at it or after it.
-        """
+        """`secret` (32 random bytes of this run) makes the salts of personal parts."""
         self.signer: Signer | None = None
         self.stream = stream
         self._log = log
@@ -32,6 +90,20 @@ class OwnStream:
         self._signed: list[SignedHead] = []
         self._unsigned: list[Event] = []
         self._unsigned_bytes = 0
+
+    def identify(self, site: str, identity: Identity | None) -> None:
+        """Sign as this identity from now on, our own past too; with None nothing is signed.
+
+        No event is committed then without a signature at it or after it. In a transaction.
+        """
+        if identity is None:
+            self.signer = None
+            return
+        if self.signer is None:
+            self.signer = Signer(site, self.stream, identity)
+        else:
+            self.signer.identify(identity)
+        self.signer.certify_past(self._log)
 
     def record(
         self,
@@ -83,15 +155,13 @@ class OwnStream:
         self._unsigned = []
         self._unsigned_bytes = 0
 
-    def take_unsent(self) -> list[Event]:
-        """The events recorded since this was last asked."""
-        unsent, self._unsent = self._unsent, []
-        return unsent
-
-    def take_signed(self) -> list[SignedHead]:
-        """The signatures made since this was last asked."""
-        signed, self._signed = self._signed, []
-        return signed
+    def take_recorded(self) -> Recorded:
+        """What was recorded since this was last asked, signed."""
+        self.sign()
+        certificate = self.signer.certificate if self.signer is not None else None
+        recorded = Recorded(self._unsent, self._signed, certificate)
+        self._unsent, self._signed = [], []
+        return recorded
 
     def _salt(self, seq: int) -> str:
         return hashlib.blake2b(str(seq).encode(), key=self._secret, digest_size=16).hexdigest()

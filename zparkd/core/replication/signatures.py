@@ -25,10 +25,9 @@ from zparkd.core.events.signing import Certificate, Identity, is_certified
 from zparkd.core.keys import key_bytes
 from zparkd.core.log import Log
 from zparkd.core.replication import encoding
-from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.replication.signer import Signer
+from zparkd.core.replication.own_stream import OwnStream, Signer
 from zparkd.core.replication.sync_pages import Contents, own_certificates
-from zparkd.core.replication.wire import Ask, Live, Page
+from zparkd.core.replication.wire import Ask, Page
 from zparkd.core.site import Settings
 
 
@@ -36,7 +35,6 @@ class Signatures:
     """Our signer, None without keys, and whom we believe."""
 
     def __init__(self, log: Log, own_stream: OwnStream, site: str) -> None:
-        self.signer: Signer | None = None
         self.unsigned = HeadVector()
         self._log = log
         self._own_stream = own_stream
@@ -45,22 +43,21 @@ class Signatures:
         self._believed: dict[Stream, Certificate] = {}
 
     @property
+    def signer(self) -> Signer | None:
+        """Who signs what is ours; None without keys."""
+        return self._own_stream.signer
+
+    @property
     def required(self) -> bool:
         """Whether nothing is taken in that nobody signed."""
         return self.signer is not None
 
     def identify(self, settings: Settings, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
+        self._own_stream.identify(self._site, identity)
         if identity is None:
-            self.signer = self._own_stream.signer = None
             self.unsigned = HeadVector()
             return
-        if self.signer is None:
-            self.signer = Signer(self._site, self._own_stream.stream, identity)
-            self._own_stream.signer = self.signer
-        else:
-            self.signer.identify(identity)
-        self.signer.certify_past(self._log)
         held = self._log.signed.certificate
         self.unsigned = HeadVector(
             (stream, head) for stream, head in self._log.heads.items() if held(stream) is None
@@ -128,14 +125,6 @@ class Signatures:
     def identity_key(self) -> bytes | UnsetType:
         """Our public key, as a heartbeat names it."""
         return self.signer.identity.public if self.signer is not None else UNSET
-
-    def live(self) -> Live:
-        """The `data` of what was just recorded."""
-        signed = self._own_stream.take_signed()
-        if self.signer is None:
-            return Live(self._site)
-        certificates = encoding.write_certificates([self.signer.certificate])
-        return Live(self._site, encoding.write_signed(signed), certificates)
 
     def page(self, data: Page, ask: Ask, contents: Contents, own: str) -> Page:
         """The `data` of a page with these contents, and our certificates where asked for."""

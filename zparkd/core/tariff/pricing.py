@@ -175,9 +175,3 @@ def _add_blocks(days: Counter[int], step: Step, since: int, blocks: int) -> None
         days[day] += here * step.amount
         at += here * step.every_minutes
         left -= here
-
-
-def duration_text(duration_s: int) -> str:
-    """A duration in Vietnamese, whole minutes rounded down: `5 phút`, `1 giờ 0 phút`."""
-    hours, minutes = divmod(duration_s // 60, 60)
-    return f"{hours} giờ {minutes} phút" if hours else f"{minutes} phút"
