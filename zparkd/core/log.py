@@ -172,6 +172,12 @@ class Log(ServedLog, Protocol):
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate."""
 
+    def alike(self, plate_id: str) -> list[HeldStay]:
+        """The open stays of vehicles of whose plates this one could be a misreading."""
+
+    def inside_of(self, camera_type: str) -> int:
+        """How many vehicles of a type are inside."""
+
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
 

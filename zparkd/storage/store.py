@@ -398,6 +398,16 @@ class Store:
             vehicles = self._projection.vehicles.of_plate(plate_id).values()
         return [vehicle.open for vehicle in vehicles if vehicle.open is not None]
 
+    def alike(self, plate_id: str) -> list[HeldStay]:
+        """The open stays of vehicles of whose plates this one could be a misreading."""
+        vehicles = self._projection.stays.inside.alike(plate_id)
+        found = {held for vehicle in vehicles for held in self.inside(vehicle.plate_id)}
+        return [held for held in found if held.stay.vehicle in vehicles]
+
+    def inside_of(self, camera_type: str) -> int:
+        """How many vehicles of a type are inside."""
+        return self._projection.stays.inside.count(camera_type)
+
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
         at = self._projection.entry_that_counts(entry)

@@ -8,6 +8,8 @@ CAPTURE_AGE_MS = 30_000  # an open for something seen longer ago is recorded, no
 RETRY_AGE_MS = 24 * 3600 * 1000  # a request_id met again later than this is a counter reset
 UNNAMED_RETRY_MS = 10_000  # an open without request_id repeated within this is a retry
 
+CANDIDATES_SHOWN = 5  # stays that a misread plate may be of
+
 # --- what is remembered of edges -------------------------------------------------------------
 EDGES_REMEMBERED = 1024  # edges whose detections, rate and last sight are kept
 RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests

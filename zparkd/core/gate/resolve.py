@@ -11,6 +11,7 @@ from zparkd.core.clock import Clock, Now, Stamp, site_time
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
 from zparkd.core.gate import limits
+from zparkd.core.gate.candidates import Candidate, candidates
 from zparkd.core.gate.charges import Quote
 from zparkd.core.gate.edge_state import EdgeStates, Remembered
 from zparkd.core.gate.requests import Request, RequestType
@@ -43,6 +44,8 @@ class Resolved(Struct, frozen=True):
     vehicle: VehicleKey | None = None
     held: HeldStay | None = None  # the open stay of the vehicle; of a close, the one it is about
     direction: Direction | None = None
+    # Of the exit of a plate that is not inside: the stays that it may be of, best first.
+    candidates: tuple[Candidate, ...] | None = None
     quote: Quote | None = None  # by which a detection is told a fee, or an exit is charged
 
     @property
@@ -135,7 +138,17 @@ class Resolver:
     def _of_detection(self, found: Resolved) -> Resolved:
         vehicle, held = self._vehicle(found)
         quote = self._quote(found, held.stay, found.time.ms) if held is not None else None
-        return replace(found, vehicle=vehicle, held=held, quote=quote)
+        alike = None
+        if held is None and _said(found) is Direction.EXIT:
+            alike = self._candidates(found)
+        return replace(found, vehicle=vehicle, held=held, candidates=alike, quote=quote)
+
+    def _candidates(self, found: Resolved) -> tuple[Candidate, ...]:
+        """The stays that the plate of an exit may be a misreading of."""
+        request = found.request
+        assert request.plate_id is not None
+        camera_type = request.camera_type or found.lane.camera_type
+        return candidates(request.plate_id, camera_type, self._log.alike(request.plate_id))
 
     def _of_open(self, found: Resolved, acts: list[Event]) -> Resolved:
         vehicle, held = self._vehicle(found)
@@ -224,9 +237,14 @@ def _camera_type(found: Resolved) -> str | None:
     return camera_type
 
 
+def _said(found: Resolved) -> Direction | None:
+    """Which way a vehicle goes, where the request or its lane says so."""
+    return found.request.direction or found.lane.direction
+
+
 def _direction(found: Resolved, held: HeldStay | None) -> Direction:
     """Which way a vehicle goes: as is said, as its camera saw, or as its open stay has it."""
-    direction, seen = found.request.direction or found.lane.direction, found.remembered
+    direction, seen = _said(found), found.remembered
     if direction is None and seen.detection is not None:
         direction = seen.detection.direction
     return direction or (Direction.ENTRY if held is None else Direction.EXIT)

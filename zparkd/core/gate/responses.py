@@ -4,12 +4,15 @@ Which answer a request gets, `gate` decides; nothing here records an event or ju
 """
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any
 
 import orjson
 
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Kind, Personal
+from zparkd.core.gate import limits
+from zparkd.core.gate.candidates import Candidate
 from zparkd.core.gate.charges import charge
 from zparkd.core.gate.gate import Decision, Refuse
 from zparkd.core.gate.requests import Refusal, RequestType
@@ -72,9 +75,25 @@ def _vehicle_info(found: Resolved, incomplete: Sequence[str]) -> _Fields:
         }
         if due.held_pass is not None:
             info["pass"] = _pass(due.held_pass.holder, due.held_pass.valid_until)
+    if found.candidates is not None:
+        shown = found.candidates[: limits.CANDIDATES_SHOWN]
+        info["candidates"] = [_candidate(it, found.settings.zone) for it in shown]
     if incomplete:
         info["incomplete"] = incomplete
     return info
+
+
+def _candidate(candidate: Candidate, zone: tzinfo) -> _Fields:
+    stay = candidate.held.stay
+    return {
+        "plate_id": stay.vehicle.plate_id,
+        "plate_view": stay.plate_view,
+        "camera_type": stay.vehicle.camera_type,
+        "event_id": stay.event_id,
+        "entry_time": site_time(stay.entry_ms, zone),
+        "match": candidate.match,
+        "strong": candidate.strong,
+    }
 
 
 def _of_event(event: Event, log: Log) -> _Fields:

@@ -46,6 +46,7 @@ class Projection:
 
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone."""
+        self.stays.reload()
         self.vehicles.forget()
         self._dirty: dict[int, int] = dict(self._run("SELECT vehicle, place FROM unsettled"))
         self._releases: dict[int, None] = dict.fromkeys(

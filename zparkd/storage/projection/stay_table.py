@@ -10,6 +10,7 @@ from typing import Any
 from zparkd.core import limits
 from zparkd.core.events.event import VehicleKey
 from zparkd.core.log import HeldStay
+from zparkd.core.plates_inside import PlatesInside
 from zparkd.core.stays import ClosedBy, Remark, Stay
 from zparkd.storage.stream_table import Streams
 
@@ -18,6 +19,10 @@ _SELECT = (
     " s.entry_forced, s.edge_id, s.plate_view, s.confidence, s.confirmed, s.closed_by, s.closer,"
     " s.exit_ms, s.exit_edge_id, s.fee, s.currency, s.duration_s, s.remarks"
     " FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE "
+)
+_INSIDE = (
+    "SELECT s.id, v.camera_type, v.plate_id FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
+    " WHERE s.closed_by IS NULL"
 )
 _INSERT = (
     "INSERT INTO sessions (entry, entry_order, entry_ms, entry_marked, entry_forced, edge_id,"
@@ -37,21 +42,45 @@ class Stays:
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
         self._run = connection.execute
         self._streams = streams
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget who is inside: a transaction was undone."""
+        self._inside: PlatesInside | None = None
+
+    @property
+    def inside(self) -> PlatesInside:
+        """The plates of the open stays: read once, then kept by what is told of each stay."""
+        if self._inside is None:
+            rows = self._run(_INSIDE)
+            self._inside = PlatesInside((id, VehicleKey(*vehicle)) for id, *vehicle in rows)
+        return self._inside
+
+    def _tell(self, held: HeldStay) -> HeldStay:
+        """A stay is open, or is no more: so its plate is inside, or is not."""
+        if self._inside is not None:
+            if held.stay.closed_by is None:
+                self._inside.opened(held.id, held.stay.vehicle)
+            else:
+                self._inside.closed(held.id)
+        return held
 
     def insert(self, stay: Stay, vehicle: int) -> HeldStay:
         """Add a stay under a new id."""
         cursor = self._run(_INSERT, (*self._row(stay), vehicle))
         assert cursor.lastrowid is not None
-        return HeldStay(cursor.lastrowid, stay)
+        return self._tell(HeldStay(cursor.lastrowid, stay))
 
     def update(self, id: int, stay: Stay) -> HeldStay:
         """Make the stay with this id this one."""
         self._run(_UPDATE, (*self._row(stay), id))
-        return HeldStay(id, stay)
+        return self._tell(HeldStay(id, stay))
 
     def delete(self, id: int) -> None:
         """Take the stay with this id away; the id is never used again."""
         self._run("DELETE FROM sessions WHERE id=?", (id,))
+        if self._inside is not None:
+            self._inside.closed(id)
 
     def of_entry(self, at: int | None) -> HeldStay | None:
         """The stay for which the event at `at` counts."""
