@@ -253,6 +253,39 @@ def a_pass_is_for_ever() -> Planted:
     return patch.object(ReferenceTables, "pass_of", any_day)
 
 
+def misreads_are_taken_whatever_is_missing() -> Planted:
+    right = Resolver._misread
+
+    def misread(self: Any, now: Any, found: Resolved) -> Any:
+        with patch.object(Peers, "incomplete", lambda *_: []):
+            return right(self, now, found)
+
+    return patch.object(Resolver, "_misread", misread)
+
+
+def of_two_that_look_alike_any_leaves() -> Planted:
+    def any_of(found: Any) -> Any:
+        return next((it.held for it in found if it.strong), None)
+
+    return patch.object(zparkd.core.gate.resolve, "the_strong_one", any_of)
+
+
+def what_was_read_is_forgotten() -> Planted:
+    return patch.object(zparkd.core.gate.recording, "_plate_read", lambda found, kind: None)
+
+
+def a_stay_that_ended_can_be_named() -> Planted:
+    right = Resolver._of_exit_by_name
+
+    def by_name(self: Any, found: Resolved, acts: Any) -> Resolved:
+        resolved = right(self, found, acts)
+        entry = self._log.find(*found.request.event)
+        held = self._log.stay_of(entry.position) if entry is not None else None
+        return resolved if held is None else replace(resolved, held=held)
+
+    return patch.object(Resolver, "_of_exit_by_name", by_name)
+
+
 def always_the_built_in_tariff() -> Planted:
     return patch.object(Resolver, "_tariff", lambda self: BUILT_IN)
 
@@ -347,6 +380,10 @@ GATE_MUTANTS = (
     Mutant(fee_lost_when_an_exit_names_another_entry, "stays differ|histories differ"),
     Mutant(passes_are_ignored, "gate: ", office),
     Mutant(a_pass_is_for_ever, "gate: ", office),
+    Mutant(misreads_are_taken_whatever_is_missing, "gate: ", office),
+    Mutant(of_two_that_look_alike_any_leaves, "gate: ", office),
+    Mutant(what_was_read_is_forgotten, "gate: ", office),
+    Mutant(a_stay_that_ended_can_be_named, "gate: ", office),
     Mutant(always_the_built_in_tariff, "gate: ", office),
     Mutant(what_was_quoted_is_forgotten, "gate: recorded"),
     Mutant(lost_tickets_are_free, "gate: ", office),

@@ -234,14 +234,13 @@ class Judge:
         """Have it answer, and judge that."""
         if not self._ready:
             self.breaks("answers an edge before it asked its peers what it missed")
-        expected = self.gate.expect(body, speaker, now)
+        missing = self._missing(now.mono_ms)
+        expected = self.gate.expect(body, speaker, now, missing[0])
         before = len(self._new)
         answered = answer()
         recorded = self._new[before:]
         told = orjson.loads(answered)
-        wrong = self.gate.verdict(
-            expected, body, told, recorded, self._missing(now.mono_ms), now.mono_ms
-        )
+        wrong = self.gate.verdict(expected, body, told, recorded, missing, now.mono_ms)
         if wrong is not None:
             self.breaks(f"gate: {wrong} when asked {body[:300].decode(errors='replace')}")
         self._approved[answered] = (recorded or [expected.repeats])[0]

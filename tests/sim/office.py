@@ -29,6 +29,10 @@ POLICIES: tuple[dict[str, Any], ...] = (
 )
 
 
+_KINDS = ("tariff.set", "policy.set", "pass.import", "staff.import")
+_MISREAD = {"0": "ODQ", "1": "IL", "2": "Z3", "3": "8", "4": "A"}
+
+
 class Office:
     """Changes of reference data, drawn from the seed."""
 
@@ -45,7 +49,7 @@ class Office:
     def _change(self) -> None:
         draw = self._draw
         machine = draw.choice(self._world.centrals)
-        kind = draw.choice(["tariff.set", "policy.set", "pass.import", "staff.import", "exit"])
+        kind = draw.choice([*_KINDS, "exit", "misread", "misread"])
         match kind:
             case "tariff.set":
                 tell(machine, kind, document=draw.choice(TARIFFS))
@@ -70,6 +74,32 @@ class Office:
                     draw.randint(1, 3_000),
                     lambda: machine.ask(FromEdge((b"-1",), orjson.dumps(opened))),
                 )
+
+            case "misread":
+                self._misread(machine)
+
+    def _misread(self, machine: "Machine") -> None:
+        """An exit whose camera read the plate wrong; half of them name the stay that is meant."""
+        draw = self._draw
+        plate = list(draw.choice(self._plates))
+        for at in draw.sample(range(3, len(plate)), draw.randint(1, 4)):
+            plate[at] = draw.choice(_MISREAD.get(plate[at], plate[at]))
+        fields: dict[str, Any] = {"plate_id": "".join(plate), "edge_id": "office"}
+        fields |= draw.choice([{}, {"direction": "EXIT"}, {"direction": "EXIT"}])
+        fields |= draw.choice([{}, {}, {"camera_type": "motorbike"}, {"lost_ticket": True}])
+        if draw.random() < 0.7:
+            fields["request_id"] = f"o{draw.randrange(20)}"
+        machine.ask(FromEdge((b"-1",), orjson.dumps({"type": "DETECTION", **fields})))
+        opened = {"type": "BARRIER_OPEN", **fields}
+        told = [it for act in self._world.cameras.acts[-30:] for _, it in act.answers]
+        ids = [it["event_id"] for it in told if it.get("action") == "ENTRY"]
+        if ids and draw.random() < 0.5:
+            opened["event_id"] = draw.choice(ids)
+        for _ in range(draw.randint(1, 2)):
+            self._world.after(
+                draw.randint(1, 3_000),
+                lambda: machine.ask(FromEdge((b"-1",), orjson.dumps(opened))),
+            )
 
     def _pass(self, plate: str) -> dict[str, Any]:
         day = self._draw.choice(["2027-01-15", "2027-01-16", "2027-12-31"])

@@ -5,7 +5,7 @@ The time that a central stamps with is given: whether it is right is judged else
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from tests.sim.oracle.events import (
     Vehicle,
 )
 from tests.sim.oracle.held import Held
+from tests.sim.oracle.plates import surely_meant
 from tests.sim.oracle.prices import price, rate_of
 from tests.sim.oracle.stays import Stay, duration_words, site_time
 
@@ -95,11 +96,13 @@ class Expected:
     """What must come of a request. `recorded` is the kind of the event that it makes.
 
     `says` are members that the answer or the event must have; `near` marks a refusal that also
-    says what may be missing. `repeats` are events of which one is what is answered again.
+    says what may be missing. `repeats` are events of which one is what is answered again. `guess`
+    marks what may be refused as `not_inside` all the same, where something may be missing.
     """
 
     code: str | None = None
     near: bool = False
+    guess: bool = False
     answer: dict[str, Any] = field(default_factory=dict)
     recorded: str | None = None
     event: dict[str, Any] = field(default_factory=dict)
@@ -130,8 +133,10 @@ class Gate:
 
     # --- what must come --------------------------------------------------------------------------
 
-    def expect(self, body: bytes, speaker: str | None, now: Time) -> Expected:
-        """What must come of this request."""
+    def expect(
+        self, body: bytes, speaker: str | None, now: Time, missing: Collection[str] = ()
+    ) -> Expected:
+        """What must come of this request; `missing` are peers that surely know more."""
         if len(body) > REQUEST_BYTES:
             return Expected(code="too_large")
         try:
@@ -161,7 +166,7 @@ class Gate:
             case "DETECTION":
                 return self._detected(request, edge, now)
             case "BARRIER_OPEN":
-                return self._open(request, edge, now)
+                return self._open(request, edge, now, bool(missing))
             case "BARRIER_CLOSE":
                 return self._close(request, edge, now, last)
         return Expected(code="unsupported_type")
@@ -185,9 +190,10 @@ class Gate:
         kind = "BARRIER_CLOSE" if event.kind == CONFIRM else "BARRIER_OPEN"
         same = kind == request["type"]
         plate = request.get("plate_id")
-        if request.get("event_id") is not None:
+        if event.kind == CONFIRM and request.get("event_id") is not None:
             plate = request["event_id"].rsplit("_", 1)[1]
-        same &= event.plate == plate or (event.kind == CONFIRM and plate is None)
+        read = event.personal.get("plate_read", event.plate)
+        same &= read == plate or (event.kind == CONFIRM and plate is None)
         asked, had = request.get("camera_type"), event.data.get("camera_type")
         same &= None in (asked, had) or asked == had
         way = {ENTRY: "ENTRY", EXIT: "EXIT"}.get(event.kind, event.data.get("direction"))
@@ -244,7 +250,7 @@ class Gate:
 
     # --- open ------------------------------------------------------------------------------------
 
-    def _open(self, request: dict[str, Any], edge: Edge, now: Time) -> Expected:
+    def _open(self, request: dict[str, Any], edge: Edge, now: Time, is_missing: bool) -> Expected:
         force = bool(request.get("force"))
         staff = {it.personal["staff_id"] for it in self.held.staff()}
         if force and staff and request.get("staff_id") not in staff:
@@ -262,21 +268,50 @@ class Gate:
             if repeated is not None:
                 return Expected(repeats=repeated)
         vehicle = self._vehicle(request, edge, now)
+        stay, guess, read = self.held.inside(vehicle), False, None
+        way = self._said(request, edge, now, "direction") or ("EXIT" if stay else "ENTRY")
+        if request.get("event_id") is not None:
+            way, read = request.get("direction", "EXIT"), request["plate_id"]
+            stay = self._by_id(request["event_id"])
+            if stay is not None and stay.closer is not None:
+                stay = None
+            if way == "ENTRY":
+                return Expected(code="bad_request")
+            if stay is not None and request.get("camera_type") not in (None, stay.vehicle[0]):
+                return Expected(code="bad_request")
+            vehicle = stay.vehicle if stay is not None else vehicle
+        elif way == "EXIT" and stay is None and not is_missing:
+            meant = self._surely_meant(request, edge, now)
+            if meant is not None:
+                vehicle, read, guess = meant, request["plate_id"], True
+                stay = self.held.inside(vehicle)
         if late:
             return self._too_late(request, edge, now, vehicle)
-        stay = self.held.inside(vehicle)
-        way = self._said(request, edge, now, "direction") or ("EXIT" if stay else "ENTRY")
         if way == "ENTRY" and stay is not None and not force:
             return Expected(code="already_inside", near=True)
         if way == "EXIT" and stay is None and not force:
             return Expected(code="not_inside", near=True)
         event = self._event(request, edge, now, vehicle)
         event["names"] = stay.entry.at if stay is not None else None
+        event["plate_read"] = read
         event["forced"] = force
         if way == "EXIT":
             self._charged(event, request, edge, now, vehicle, stay)
         kind = ENTRY if way == "ENTRY" else EXIT
-        return Expected(recorded=kind, event=event, unnamed=vehicle if unnamed else None)
+        by = (vehicle[0], request["plate_id"]) if unnamed else None
+        return Expected(recorded=kind, event=event, unnamed=by, guess=guess)
+
+    def _surely_meant(
+        self, request: dict[str, Any], edge: Edge, now: Time
+    ) -> tuple[str, str] | None:
+        """The vehicle for which a misread one is taken, where the policy says so."""
+        policy = self.held.policy
+        document = policy.data["document"] if policy is not None else {}
+        if document.get("exit", {}).get("misread") != "accept":
+            return None
+        inside = [it for it in self.held.vehicles() if self.held.inside(it) is not None]
+        said = self._said(request, edge, now, "camera_type")
+        return surely_meant(request["plate_id"], inside, said)
 
     def _opened_lately(self, request: dict[str, Any], edge: Edge, now: Time) -> Said | None:
         said = self._said(request, edge, now, "camera_type")
@@ -436,6 +471,8 @@ class Gate:
             request_id = None
         if answer.get("request_id") != request_id:
             return f"answers another request: {answer}"
+        if expected.guess and not answer["success"] and _incomplete(answer):
+            expected = Expected(code="not_inside", near=True)
         kinds = [event.kind for event in recorded]
         if kinds != [expected.recorded] * bool(expected.recorded):
             return f"recorded {kinds}, not {expected.recorded}: {answer}"
@@ -460,7 +497,8 @@ class Gate:
         if expected.code is None:
             info = said.get("vehicle_info")
             if info is not None:
-                said["vehicle_info"] = {k: v for k, v in info.items() if k != "incomplete"}
+                beside = ("incomplete", "candidates")
+                said["vehicle_info"] = {k: v for k, v in info.items() if k not in beside}
             if said != wanted:
                 return f"says {said}, not {wanted}"
         if expected.near:
@@ -536,6 +574,9 @@ def answer_of(event: Said) -> dict[str, Any]:
                 "duration": duration_words(seconds),
                 "duration_s": seconds,
             }
+            if "plate_read" in event.personal:
+                answer["plate_id"] = event.plate
+                answer["plate_read"] = event.personal["plate_read"]
             if data.get("pass_until") is not None:
                 holder = event.personal.get("holder")
                 answer["pass"] = {"holder": holder, "valid_until": data["pass_until"]}

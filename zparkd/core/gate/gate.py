@@ -8,9 +8,9 @@ gets the same answer.
 from typing import NamedTuple
 
 from zparkd.core.clock import RELEASE_MS, site_time
-from zparkd.core.events.event import Event, Kind
+from zparkd.core.events.event import Event, Kind, Personal
 from zparkd.core.gate import limits
-from zparkd.core.gate.requests import Code, Refusal, RequestType, bad
+from zparkd.core.gate.requests import Code, Refusal, Request, RequestType, bad
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.site import Direction
 from zparkd.core.stays import Stay
@@ -104,8 +104,7 @@ def _repeat(found: Resolved, event: Event) -> Decision:
     was_open = event.kind in OPENS
     if request.type is not (RequestType.BARRIER_OPEN if was_open else RequestType.BARRIER_CLOSE):
         raise bad("request_id: was used for another type of request")
-    asked = request.event.plate_id if request.event is not None else request.plate_id
-    if event.personal.plate_id != asked and (was_open or asked is not None):
+    if not _is_of_plate(request, event.personal, was_open=was_open):
         raise bad("request_id: was used for another plate")
     if request.camera_type and event.facts.camera_type not in (None, request.camera_type):
         raise bad("request_id: was used for another vehicle")
@@ -114,6 +113,16 @@ def _repeat(found: Resolved, event: Event) -> Decision:
     if found.time.ms - event.timestamp > limits.RETRY_AGE_MS:
         raise bad("request_id: was used more than a day ago; use a new one for each request")
     return Answer(event)
+
+
+def _is_of_plate(request: Request, was: Personal, *, was_open: bool) -> bool:
+    """Whether a request says the plate that it said before: of an open, the one that was read."""
+    if was_open:
+        if request.plate_id is None and request.event is not None:
+            return was.plate_read is None and was.plate_id is not None
+        return request.plate_id == (was.plate_read or was.plate_id)
+    asked = request.event.plate_id if request.event is not None else request.plate_id
+    return asked in (None, was.entry_plate or was.plate_id)
 
 
 def _way(opened: Event) -> Direction | None:
@@ -131,6 +140,7 @@ def _way(opened: Event) -> Direction | None:
 
 def _open(found: Resolved) -> Decision:
     _check_lane(found)
+    _check_named(found)
     _check_staff(found)
     if found.recorded is not None:
         return Answer(found.recorded)
@@ -151,6 +161,19 @@ def _check_lane(found: Resolved) -> None:
         raise bad(
             f"camera_type: lane {lane.id} is for {lane.camera_type}, not {request.camera_type}"
         )
+
+
+def _check_named(found: Resolved) -> None:
+    """Refuse an open that names a stay, and says what does not end that."""
+    request, held = found.request, found.held
+    if request.event is None or found.recorded is not None:
+        return
+    if found.direction is Direction.ENTRY:
+        raise bad("event_id: names the stay to be ended, so direction must be EXIT, not ENTRY")
+    camera_type = request.camera_type or found.lane.camera_type
+    if held is not None and camera_type not in (None, held.stay.vehicle.camera_type):
+        its = held.stay.vehicle.camera_type
+        raise bad(f"event_id: is the stay of a {its}; request and lane are for {camera_type}")
 
 
 def _check_staff(found: Resolved) -> None:
@@ -203,10 +226,15 @@ def _leave(found: Resolved) -> Decision:
     if request.force:
         return Record(Kind.EXIT, forced=True)
     assert vehicle is not None
+    if request.event is not None:
+        raise Refusal(
+            Code.NOT_INSIDE,
+            f"event_id: {request.event} is no open stay; force with a reason opens anyway",
+        )
     raise Refusal(
         Code.NOT_INSIDE,
         f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) is not inside;"
-        " force with a reason opens anyway",
+        " force with a reason opens anyway, event_id names the stay of a misread plate",
     )
 
 

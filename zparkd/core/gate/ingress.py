@@ -24,7 +24,7 @@ class Ingress:
         self.recorder = Recorder(log, own_stream, clock, self.edges)
         self._log = log
         self._peers = peers
-        self._resolver = Resolver(settings, log, clock, self.edges)
+        self._resolver = Resolver(settings, log, clock, self.edges, peers)
 
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""

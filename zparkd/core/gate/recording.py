@@ -12,6 +12,7 @@ from zparkd.core.gate.requests import RequestType
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.log import Log
 from zparkd.core.replication.own_stream import OwnStream
+from zparkd.core.stays import Stay
 
 
 class Recorder:
@@ -48,7 +49,9 @@ class Recorder:
         if event.kind in OPENS:
             self._edges.barrier_opened(edge_id, event.position, now.mono_ms)
         if found.request.is_unnamed_open and found.vehicle is not None:
-            self._edges.opened(edge_id, found.vehicle, event.position, now.mono_ms)
+            assert found.request.plate_id is not None
+            read = found.vehicle._replace(plate_id=found.request.plate_id)
+            self._edges.opened(edge_id, read, event.position, now.mono_ms)
 
     def _detected(self, now: Now, found: Resolved) -> None:
         request = found.request
@@ -101,6 +104,8 @@ class Recorder:
             reason=request.reason,
             image=request.image,
             holder=holder,
+            plate_read=_plate_read(found, kind),
+            entry_plate=_entry_plate(stay),
         )
         return self._own_stream.record(
             kind, stamp.ms, order, facts, personal, new_act=found.new_act
@@ -125,6 +130,22 @@ class Recorder:
         by = self._log.beyond(vehicle, limits.ORDER_RAISED_MAX)
         if by is not None:
             self.outranked[by.position.origin] = by.position
+
+
+def _plate_read(found: Resolved, kind: Kind) -> str | None:
+    """What was read, where the vehicle of an exit is not known by that."""
+    read, vehicle = found.request.plate_id, found.vehicle
+    if kind is not Kind.EXIT or vehicle is None:
+        return None
+    return read if found.request.event is not None or read != vehicle.plate_id else None
+
+
+def _entry_plate(stay: Stay | None) -> str | None:
+    """The plate in the readable id of a stay, where that of its vehicle is another by now."""
+    if stay is None:
+        return None
+    plate_id = stay.event_id.rpartition("_")[2]
+    return plate_id if plate_id != stay.vehicle.plate_id else None
 
 
 def _as_seen(found: Resolved) -> tuple[str | None, float | None]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from zparkd.core.events.event import event_id
 from zparkd.core.gate import limits
 from zparkd.core.limits import TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
 from zparkd.core.plates import PLATE_ID, normalise_plate
@@ -61,6 +62,9 @@ class EntryRef(NamedTuple):
     origin: str
     timestamp: int
     plate_id: str
+
+    def __str__(self) -> str:
+        return event_id(*self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
         force=_flag(fields, "force"),
         lost_ticket=_flag(fields, "lost_ticket"),
         reason=_text(fields, "reason"),
-        event=_event_ref(fields) if kind is RequestType.BARRIER_CLOSE else None,
+        event=_event_ref(fields) if kind is not RequestType.DETECTION else None,
         speaker=speaker,
         by=by,
     )
@@ -182,7 +186,7 @@ def _check_whole(request: Request) -> None:
     if request.plate_id is None:
         if request.type is RequestType.DETECTION:
             raise bad("plate_id: is missing")
-        if opens and not request.force:
+        if opens and not request.force and request.event is None:
             raise bad("plate_id: is missing; only force with a reason opens without a plate")
 
 

@@ -11,11 +11,13 @@ from zparkd.core.clock import Clock, Now, Stamp, site_time
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
 from zparkd.core.gate import limits
-from zparkd.core.gate.candidates import Candidate, candidates
+from zparkd.core.gate.candidates import Candidate, candidates, the_strong_one
 from zparkd.core.gate.charges import Quote
 from zparkd.core.gate.edge_state import EdgeStates, Remembered
 from zparkd.core.gate.requests import Request, RequestType
 from zparkd.core.log import HeldStay, Log
+from zparkd.core.policy import Misread
+from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction, Lane, Settings
 from zparkd.core.stays import Stay
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
@@ -67,8 +69,11 @@ class Resolved(Struct, frozen=True):
 class Resolver:
     """Looks up what bears on requests, in the settings, the log and the state of edges."""
 
-    def __init__(self, settings: Settings, log: Log, clock: Clock, edges: EdgeStates) -> None:
+    def __init__(
+        self, settings: Settings, log: Log, clock: Clock, edges: EdgeStates, peers: Peers
+    ) -> None:
         self._log = log
+        self._peers = peers
         self._clock = clock
         self._edges = edges
         self.configure(settings)
@@ -99,8 +104,10 @@ class Resolver:
         match request.type:
             case RequestType.DETECTION:
                 return self._of_detection(found)
+            case RequestType.BARRIER_OPEN if request.event is not None:
+                return self._of_exit_by_name(found, acts)
             case RequestType.BARRIER_OPEN if request.plate_id is not None:
-                return self._of_open(found, acts)
+                return self._of_open(now, found, acts)
             case RequestType.BARRIER_CLOSE:
                 return self._of_close(found)
         return found
@@ -140,18 +147,51 @@ class Resolver:
         quote = self._quote(found, held.stay, found.time.ms) if held is not None else None
         alike = None
         if held is None and _said(found) is Direction.EXIT:
-            alike = self._candidates(found)
+            alike = self._candidates(found, found.request.camera_type or found.lane.camera_type)
         return replace(found, vehicle=vehicle, held=held, candidates=alike, quote=quote)
 
-    def _candidates(self, found: Resolved) -> tuple[Candidate, ...]:
+    def _candidates(self, found: Resolved, camera_type: str | None) -> tuple[Candidate, ...]:
         """The stays that the plate of an exit may be a misreading of."""
-        request = found.request
-        assert request.plate_id is not None
-        camera_type = request.camera_type or found.lane.camera_type
-        return candidates(request.plate_id, camera_type, self._log.alike(request.plate_id))
+        plate_id = found.request.plate_id
+        assert plate_id is not None
+        return candidates(plate_id, camera_type, self._log.alike(plate_id))
 
-    def _of_open(self, found: Resolved, acts: list[Event]) -> Resolved:
+    def _of_exit_by_name(self, found: Resolved, acts: list[Event]) -> Resolved:
+        """An open that names the stay it ends: what it says of a plate is only what was read."""
+        request = found.request
+        assert request.event is not None
+        entry = self._log.find(*request.event)
+        held = self._log.stay_of(entry.position) if entry is not None else None
+        if held is None or held.stay.closed_by is not None:
+            camera_type = _camera_type(found) or DEFAULT_CAMERA_TYPE
+            plate_id = request.plate_id or request.event.plate_id
+            return self._way_of(found, acts, VehicleKey(camera_type, plate_id), None)
+        return self._way_of(found, acts, held.stay.vehicle, held)
+
+    def _of_open(self, now: Now, found: Resolved, acts: list[Event]) -> Resolved:
         vehicle, held = self._vehicle(found)
+        if held is None and _direction(found, held) is Direction.EXIT:
+            misread = self._misread(now, found)
+            if misread is not None:
+                return self._way_of(found, acts, misread.stay.vehicle, misread)
+        return self._way_of(found, acts, vehicle, held)
+
+    def _misread(self, now: Now, found: Resolved) -> HeldStay | None:
+        """The stay for which the exit of a plate that is not inside is taken, where the site says.
+
+        While a peer may know of a vehicle with just this plate, none is.
+        """
+        policy = self._log.reference.policy()
+        if policy is None or policy.policy.misread is not Misread.ACCEPT:
+            return None
+        held = the_strong_one(self._candidates(found, _camera_type(found)))
+        if held is None or self._peers.incomplete(self._log.heads, now.mono_ms):
+            return None
+        return held
+
+    def _way_of(
+        self, found: Resolved, acts: list[Event], vehicle: VehicleKey, held: HeldStay | None
+    ) -> Resolved:
         seen_before = any(it.kind == Kind.SEEN and it.vehicle == vehicle for it in acts)
         direction = _direction(found, held)
         quote = None
@@ -243,8 +283,13 @@ def _said(found: Resolved) -> Direction | None:
 
 
 def _direction(found: Resolved, held: HeldStay | None) -> Direction:
-    """Which way a vehicle goes: as is said, as its camera saw, or as its open stay has it."""
+    """Which way a vehicle goes: as is said, as its camera saw, or as its open stay has it.
+
+    Who names the stay that it ends leaves.
+    """
     direction, seen = _said(found), found.remembered
+    if direction is None and found.request.event is not None:
+        return Direction.EXIT
     if direction is None and seen.detection is not None:
         direction = seen.detection.direction
     return direction or (Direction.ENTRY if held is None else Direction.EXIT)

@@ -138,6 +138,8 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
         "duration": duration_text(duration_s),
         "duration_s": duration_s,
     }
+    if personal.plate_read is not None:
+        answer["plate_id"], answer["plate_read"] = personal.plate_id, personal.plate_read
     if facts.pass_until is not None:
         answer["pass"] = _pass(personal.holder, facts.pass_until)
     if facts.names is None:

@@ -85,6 +85,9 @@ def detect(
 @click.option("--reason", metavar="R", help="Why it is forced; kept.")
 @click.option("--staff", "staff_id", metavar="ID", help="Who forces it, where there is a list.")
 @click.option("--lost-ticket", is_flag=True, help="Add what the tariff asks for a lost ticket.")
+@click.option(
+    "--event", "event_id", metavar="ID", help="The stay that ends, where its plate was misread."
+)
 @_REQUEST_ID
 @_KEY
 @_AS_JSON
