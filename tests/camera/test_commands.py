@@ -1,13 +1,17 @@
 """`zparkd-camera test` and `status`, and what is sent that no camera sends."""
 
+import asyncio
 import json
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import CAPTURED, Bridge, hikvision, now_ms
+from zparkd.camera.intake.server import Server
+from zparkd.camera.lane.album import Album
 from zparkd.camera.read import MESSAGE_BYTES
 
 CENTRALS = ["tcp://127.0.0.1:1"]
@@ -122,25 +126,26 @@ def test_who_holds_connections_open_keeps_no_camera_out(bridge: Bridge) -> None:
         one.close()
 
 
-@pytest.mark.programs
-def test_status_and_pictures_are_for_this_machine_alone(bridge: Bridge, tmp_path: Path) -> None:
-    own = _own_address()
-    if own is None:
-        pytest.skip("this machine has no address but loopback")
-    bridge.config.write_text(f'listen = "0.0.0.0:{bridge.port}"\noutbox = "outbox.db"\n')
-    bridge.lane("in-1", CENTRALS)
-    bridge.start()
-    for path in ("/-/status", "/-/pictures/x"):
-        with socket.create_connection((own, bridge.port)) as asked:
-            asked.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-            assert asked.recv(64).startswith(b"HTTP/1.1 403")
+@pytest.mark.parametrize(
+    ("asker", "asked", "status"),
+    [
+        ("192.0.2.7", "192.0.2.2", 403),
+        ("2001:db8::7", "2001:db8::2", 403),
+        ("192.0.2.2", "192.0.2.2", 200),
+        ("127.0.0.1", "127.0.0.1", 200),
+        ("::1", "::1", 200),
+    ],
+)
+def test_status_and_pictures_are_for_this_machine_alone(
+    tmp_path: Path, asker: str, asked: str, status: int
+) -> None:
+    server = Server([], Album(tmp_path / "pictures", 1, 1), {})
+    transport = httpx.ASGITransport(server.app(), client=(asker, 50_000))
 
+    async def ask(path: str) -> int:
+        host = f"[{asked}]" if ":" in asked else asked
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            return (await client.get(path)).status_code
 
-def _own_address() -> str | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            address = str(probe.getsockname()[0])
-        except OSError:
-            return None
-    return None if address.startswith("127.") else address
+    assert asyncio.run(ask("/-/status")) == status
+    assert asyncio.run(ask("/-/pictures/x")) == (404 if status == 200 else status)
