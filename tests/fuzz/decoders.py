@@ -11,21 +11,28 @@ import tempfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from tests.fuzz.mutate import broken, hostile
 from tests.support.centrals import PLATE, Driven
+from tests.support.invited import pair, said_by
 from zparkd.camera.read import At, Unreadable
 from zparkd.camera.sources import DECODERS as SOURCES
 from zparkd.camera.sources.frigate import of_camera
 from zparkd.camera.sources.mapped import Mapping, place_of
 from zparkd.config.load import ConfigError, load
 from zparkd.core import limits
+from zparkd.core.central import Central
+from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import read
+from zparkd.core.events.event import Stream, read
 from zparkd.core.gate import limits as gate_limits
+from zparkd.core.keys import key_bytes
+from zparkd.core.members.roster_acts import Here, Invite, Join
+from zparkd.core.members.roster_words import Role
 from zparkd.core.replication.bundles import (
     BadBundle,
     Label,
@@ -38,11 +45,13 @@ from zparkd.core.replication.bundles import (
     write_label,
 )
 from zparkd.core.replication.limits import STREAMS_PER_VECTOR
+from zparkd.core.site import Settings
 from zparkd.core.tariff import fields
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.line_map import Form
 from zparkd.core.turn import FromBus, Incoming, Output, SyncAnswer, SyncRequest, TakePage
 from zparkd.daemon.control.commands import Commands
+from zparkd.storage.store import Store
 from zparkd.transport.bus import Asker
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -268,6 +277,53 @@ def bundles() -> Feed:
     return feed
 
 
+def joins() -> Feed:
+    """What comes with the key of an invitation: who joins is who signed it, for this invitation.
+
+    Among them are good JOINs of other invitations.
+    """
+    zone = ZoneInfo("Asia/Ho_Chi_Minh")
+    own, who = pair("central-1"), pair("whoever comes")
+    store = Store(Path(":memory:"), "central-1", "lot-a", zone.key)
+    settings = Settings("central-1", "lot-a", zone.key, zone, (), (), 1_000, 3_000, 0, keyed=True)
+    clock = [1_795_000_000_000, 1_000]
+    begun = Stream("central-1", 5)
+    central = Central(settings, store, begun, b"s" * 32, 0, Now(*clock))
+    store.commit()
+
+    def act(change: Invite | Join) -> Any:
+        clock[1] += 12_001  # five a minute are answered
+        (outcome,) = central.step(Now(*clock), [change]).outcomes
+        store.commit()
+        return outcome
+
+    here = Here(own[0], "10.0.0.1", 9000, 9001, 9002)
+    made = []
+    for role, id in ((Role.CENTRAL, "central-2"), (Role.EDGE, "cam-1"), (Role.EDGE, "cam-2")):
+        onetime = pair(f"one-time {id}")
+        act(Invite(here, role, id, onetime[0], 3_600_000))
+        body = said_by(who, role, id, inviter_key=own[0], onetime=onetime)
+        made.append((onetime, body))
+    good = [body for _, body in made]
+
+    def feed(chance: random.Random) -> None:
+        for _ in range(BATCH):
+            onetime, _ = chance.choice(made)
+            data = hostile(chance, good)
+            said = orjson.loads(act(Join(key_bytes(onetime[0]), data, "10.0.0.3", own[0])))
+            if not said["success"]:
+                assert said["error"]["code"]
+                assert said["error"]["message"]
+        for member in central.roster.state.members.values():
+            if member.id != "central-1":  # what got in is what was signed, and nothing else
+                assert (member.public_key, member.address) in ((who[0], "10.0.0.3"), (who[0], None))
+                assert member.id in ("central-2", "cam-1", "cam-2")
+        recorded = list(store.page(begun, 0, 10_000, 2**30))
+        assert len(recorded) <= 20 + len(made) * limits.JOINS_REFUSED_RECORDED
+
+    return feed
+
+
 # --- people and tools ----------------------------------------------------------------------------
 
 
@@ -378,6 +434,7 @@ DECODERS: dict[str, tuple[Callable[[], Feed], int, int]] = {
     "events": (events, BATCH, 8),
     "bundles": (bundles, BATCH, 2),
     "control": (control, BATCH, 4),
+    "joins": (joins, BATCH, 2),
     "tariffs": (tariffs, BATCH, 2),
     "configuration": (configuration, 5, 1),
     "cameras": (cameras, BATCH, 1),

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 from zmq.utils import z85
 
 from tests.sim.office import tell
-from zparkd.core.events import xeddsa
-from zparkd.core.events.signing import Identity
+from tests.support.invited import PORTS, Pair, pair, said_by
 from zparkd.core.keys import key_bytes
-from zparkd.core.members.joining import write_join
 from zparkd.core.members.roster import Invitation
 from zparkd.core.members.roster_acts import Amend, Here, Invite, Join, Remove
 from zparkd.core.members.roster_words import Role
-from zparkd.core.members.token import join_text
 from zparkd.core.site import Direction
 from zparkd.daemon.transactions import Committed
 
@@ -28,10 +25,6 @@ if TYPE_CHECKING:
 
 NEWCOMERS = ("central-8", "central-9")  # are invited, and never run
 CAMERAS = ("cam-1", "cam-2", "cam-3")
-PORTS = (9000, 9001, 9002)
-_CHANCE = b"c" * xeddsa.CHANCE_BYTES
-
-Pair = tuple[str, bytes]  # a public key as Z85, and the secret one
 
 
 class Registrar:
@@ -104,12 +97,6 @@ def restarted(machine: "Machine") -> None:
         machine.start()
 
 
-def pair(name: str) -> Pair:
-    """The key pair that goes by a name."""
-    secret = Random(name).randbytes(32)
-    return z85.encode(Identity(secret, bytes).public).decode(), secret
-
-
 def here(machine: "Machine") -> Here:
     """How a machine is known."""
     own = machine._identity()
@@ -121,19 +108,16 @@ def here(machine: "Machine") -> Here:
 def joining(machine: "Machine", made: Invitation, onetime: Pair, who: Pair, address: str) -> Join:
     """What somebody says who has a token."""
     said, own = made.said, here(machine).public_key
-    is_central = said.role is Role.CENTRAL
-    where = (address, PORTS) if is_central else (None, (None, None, None))
-    text = join_text(
-        site=machine.world.site,
-        role=said.role,
-        member=said.member,
+    body = said_by(
+        who,
+        said.role,
+        said.member,
+        inviter_key=own,
+        onetime=onetime,
         number=said.number,
-        inviter_key=key_bytes(own),
-        onetime_key=key_bytes(onetime[0]),
-        address=where[0],
-        ports=where[1],
+        address=address,
+        site=machine.world.site,
     )
-    body = write_join(who[0], xeddsa.sign(who[1], text, _CHANCE), *where)
     return Join(key_bytes(onetime[0]), body, address, own)
 
 

@@ -7,8 +7,9 @@ import pytest
 from tests.sim.checkers import check
 from tests.sim.machine import Machine
 from tests.sim.plans import Plan
-from tests.sim.registrar import Pair, act, here, joining, pair
+from tests.sim.registrar import act, here, joining
 from tests.sim.world import World
+from tests.support.invited import Pair, pair
 from zparkd.core.members.roster import Invitation, RosterState
 from zparkd.core.members.roster_acts import Amend, Invite, Remove
 from zparkd.core.members.roster_words import Role

@@ -43,6 +43,22 @@ def files_in(folder: Path) -> Iterator[File]:
             yield File(path, id, says, text.startswith(MARK))
 
 
+class Written(NamedTuple):
+    """Who wrote the files of a folder: the ids in those of the roster, and in those by hand."""
+
+    roster: frozenset[str]
+    hand: frozenset[str]
+
+
+def written_in(folder: Path) -> Written:
+    """Who wrote the files of a folder."""
+    files = list(files_in(folder))
+    return Written(
+        frozenset(file.id for file in files if file.of_roster),
+        frozenset(file.id for file in files if not file.of_roster),
+    )
+
+
 def values(row: Row, folder: str) -> dict[str, Any]:
     """What the file of a member says; `row` has the members of an answer to JOIN."""
     keys = _PEER_KEYS if folder == PEERS else _EDGE_KEYS

@@ -35,6 +35,8 @@ def test_check_with_json_prints_the_faults_on_output_too(central: Central) -> No
         "success": True,
         "path": str(central.file),
         "faults": [],
+        "of_roster": {"peers": [], "edges": []},
+        "by_hand": {"peers": [], "edges": []},
     }
     central.file.write_text("[central\n")
     result = central.run("config", "check", "--json")
@@ -42,6 +44,19 @@ def test_check_with_json_prints_the_faults_on_output_too(central: Central) -> No
     printed = orjson.loads(result.stdout)
     assert printed["success"] is False
     assert printed["faults"] == result.stderr.splitlines()
+
+
+def test_check_tells_the_files_of_the_roster_from_those_by_hand(central: Central) -> None:
+    central.add("peers.d/central-2.toml", PEER)
+    mark = "# zparkd roster: kept up to date by the daemon\n"
+    other = PEER.replace("central-2", "central-3").replace("9200", "9300")
+    central.add("peers.d/central-3.toml", mark + other)
+    central.add("edges.d/edge-1.toml", EDGE)
+    said = central.run("config", "check").stdout
+    assert "2 peers (1 of 2 of the roster), 1 edge\n" in said
+    printed = orjson.loads(central.run("config", "check", "--json").stdout)
+    assert printed["of_roster"] == {"peers": ["central-3"], "edges": []}
+    assert printed["by_hand"] == {"peers": ["central-2"], "edges": ["edge-1"]}
 
 
 def test_a_missing_file_exits_78_with_line_0(central: Central) -> None:

@@ -56,6 +56,16 @@ def test_a_sound_machine_has_no_fault_but_that_the_daemon_does_not_run(sound: Ce
     assert "systemctl start zparkd" in faults[0]["mend"]
 
 
+@pytest.mark.programs
+def test_files_of_the_roster_are_told_from_those_by_hand(sound: Central) -> None:
+    peer = 'address = "127.0.0.1"\nbus_port = 9{}00\n'
+    sound.add("peers.d/central-2.toml", 'id = "central-2"\n' + peer.format(2))
+    mark = "# zparkd roster: kept up to date by the daemon\n"
+    sound.add("peers.d/central-3.toml", f'{mark}id = "central-3"\n' + peer.format(3))
+    [files] = [one for one in looks(sound) if one["part"] == "files"]
+    assert files["text"].endswith("peers.d: 1 peers by the roster, by hand central-2")
+
+
 def test_every_fault_of_the_configuration_is_listed_with_its_line(central: Central) -> None:
     central.file.write_text('[central]\nid = "A"\nsite = "lot-a"\n[bus]\nheartbeat = 1\n')
     found = worse(central, "configuration")

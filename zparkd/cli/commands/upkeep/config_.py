@@ -12,6 +12,7 @@ from zparkd.cli.commands.upkeep.config_import import import_
 from zparkd.cli.context import fail_config, load_config
 from zparkd.cli.output import NONE, plural, print_json, table
 from zparkd.config.load import Config, ConfigError, secret_key
+from zparkd.config.roster_files import EDGES, PEERS, Written, written_in
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -31,12 +32,22 @@ def check(file: Path, as_json: bool) -> None:
         secret_key(loaded)
     except ConfigError as error:
         fail_config([str(fault) for fault in error.faults], as_json=as_json)
+    peers, edges = (written_in(file.parent / folder) for folder in (PEERS, EDGES))
     if as_json:
-        print_json({"success": True, "path": str(file), "faults": []})
+        print_json(
+            {
+                "success": True,
+                "path": str(file),
+                "faults": [],
+                "of_roster": {"peers": sorted(peers.roster), "edges": sorted(edges.roster)},
+                "by_hand": {"peers": sorted(peers.hand), "edges": sorted(edges.hand)},
+            }
+        )
         return
     click.echo(
         f"{file}: good: {loaded.central_id} of site {loaded.site},"
-        f" {plural(len(loaded.peers), 'peer')}, {plural(len(loaded.lanes), 'edge')}"
+        f" {plural(len(loaded.peers), 'peer')}{_of_roster(peers)},"
+        f" {plural(len(loaded.lanes), 'edge')}{_of_roster(edges)}"
     )
 
 
@@ -68,6 +79,12 @@ def show(file: Path, as_json: bool) -> None:
 
 
 config.add_command(import_)
+
+
+def _of_roster(written: Written) -> str:
+    """How many of the files in a folder the daemon keeps; nothing where that is none."""
+    count, all_ = len(written.roster), len(written.roster | written.hand)
+    return f" ({count} of {all_} of the roster)" if count else ""
 
 
 def _settings(loaded: Config) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from zparkd.cli.context import Exit, call, find_control
 from zparkd.cli.output import bad, good, paragraph, print_json
 from zparkd.client.control import DaemonUnreachable
 from zparkd.config.load import Config, ConfigError, SecurityMode, load
+from zparkd.config.roster_files import EDGES, PEERS, written_in
 from zparkd.core import limits
 from zparkd.core.clock import RELEASE_MS
 from zparkd.core.keys import fingerprint
@@ -161,6 +162,15 @@ def _daemon(_: Config, state: State) -> Iterator[Finding]:
     for problem in state.get("problems") or ():
         text = f"{problem.get('code')}: {problem.get('message')}"
         yield _warning("daemon", text, str(problem.get("hint") or "zparkctl status"))
+
+
+def _files(config: Config, _: State) -> Iterator[Finding]:
+    """Which files the daemon keeps by the roster; where it can't, it is a problem of its own."""
+    for noun, name in (("peers", PEERS), ("edges", EDGES)):
+        written = written_in(config.path.parent / name)
+        if written.roster or written.hand:
+            said = f"{config.path.parent / name}: {len(written.roster)} {noun} by the roster"
+            yield _good("files", f"{said}, by hand {', '.join(sorted(written.hand)) or 'none'}")
 
 
 def _keys(config: Config, _: State) -> Iterator[Finding]:
@@ -472,6 +482,7 @@ def _output(*command: str) -> str | None:
 
 _LOOKS: tuple[Callable[[Config, State], Iterator[Finding]], ...] = (
     _daemon,
+    _files,
     _keys,
     _modes,
     _ports,
