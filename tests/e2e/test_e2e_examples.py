@@ -7,6 +7,7 @@ examples of what needs that.
 """
 
 import inspect
+import json
 import os
 import pty
 import re
@@ -23,9 +24,10 @@ from typing import NamedTuple
 import click
 import pytest
 
-from tests.support.harness import PATIENCE_S, ROOT
+from tests.support.harness import PATIENCE_S, QUICK, ROOT
 from tests.support.old_database import old_rows, write_old
 from zparkd.cli.main import main as zparkctl_main
+from zparkd.config.load import SecurityMode
 from zparkd.daemon.main import main as zparkd_main
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, free_ports, wait_for, zparkctl
 
@@ -34,18 +36,16 @@ PROGRAMS = {"zparkctl": zparkctl_main, "zparkd": zparkd_main}
 # What is not run, and why. Each is the beginning of an example.
 SKIPPED = {
     "zparkctl setup": "makes a user and writes to /etc; test_setup_command.py runs it elsewhere",
-    **dict.fromkeys(
-        (
-            "zparkctl invite",
-            "zparkctl join",
-            "zparkctl member address",
-            "zparkctl member remove",
-            "zparkctl member rotate-key",
-            "sudo zparkctl member rotate-key",
-        ),
-        "needs keys and a roster; test_e2e_join.py types it",
-    ),
     "zparkctl tariff explain": "names a stay of another site; test_explain_command.py has its own",
+}
+
+# Examples about the roster are typed at a central with keys, that is alone but for these members.
+KEYED: dict[str, tuple[str, ...]] = {
+    "zparkctl invite": (),
+    "zparkctl join": (),
+    "zparkctl member address": ("central-2",),
+    "zparkctl member remove": ("central-9",),
+    "zparkctl member rotate-key": ("central-2",),
 }
 
 
@@ -128,6 +128,7 @@ FILES = {
     ' "api_port": 8000}, "peer_centrals": []}',
     "passes.json": '[{"plate_id": "29A12345", "camera_type": "car", "valid_from": "2025-12-01",'
     ' "valid_until": "2025-12-31", "holder": "a tenant"}]',
+    "policy.toml": "[capacity]\ncar = 200\n",
     "staff.json": '[{"staff_id": "nv01", "name": "An"}]',
     "tariff.toml": '[[rate]]\ncamera_type = "car"\ncurrency = "VND"\n'
     "[[rate.step]]\nevery_minutes = 60\namount = 15000\n",
@@ -143,6 +144,18 @@ MODULES = {
 }
 
 
+def shims(folder: Path) -> None:
+    """The programs that examples name, in a folder for PATH."""
+    (folder / "programs").mkdir()
+    for program, module in MODULES.items():
+        shim = folder / "programs" / program
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+        shim.chmod(0o755)
+    if shutil.which("jq") is None:
+        (folder / "programs/jq").write_text(f"#!{sys.executable}\n{JQ}")
+        (folder / "programs/jq").chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     with (
@@ -150,14 +163,7 @@ def place() -> Iterator[Place]:
         LoopbackSite(Path(name), 2, more="allow_insecure = true\n") as site,
     ):
         folder = Path(name)
-        (folder / "programs").mkdir()
-        for program, module in MODULES.items():
-            shim = folder / "programs" / program
-            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
-            shim.chmod(0o755)
-        if shutil.which("jq") is None:
-            (folder / "programs/jq").write_text(f"#!{sys.executable}\n{JQ}")
-            (folder / "programs/jq").chmod(0o755)
+        shims(folder)
         site.start()
         site.wait_connected()
         stopped = LoopbackCentral(folder / "stopped", "central-9")
@@ -241,7 +247,12 @@ def skip(example: str) -> None:
 
 
 def ending() -> list[str]:
-    return sorted({one for one in IN_HELP if not any(endless(one) for endless in ENDLESS)})
+    elsewhere = (*ENDLESS, is_keyed)
+    return sorted({one for one in IN_HELP if not any(other(one) for other in elsewhere)})
+
+
+def is_keyed(example: str) -> bool:
+    return example.startswith(tuple(KEYED))
 
 
 def is_tail(example: str) -> bool:
@@ -309,3 +320,87 @@ def test_an_example_that_serves_runs_until_it_is_interrupted(place: Place, examp
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+# --- the roster -----------------------------------------------------------------------------------
+
+
+class Keyed:
+    """A central with keys, and members that joined it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = Place(folder, *(self._made(folder, id) for id in ("central-1", "x", "y")))
+        self._folder = folder
+        self.members: dict[str, LoopbackCentral] = {}
+        shims(folder)
+
+    def _made(self, folder: Path, id: str) -> LoopbackCentral:
+        return LoopbackCentral(folder / id, id, more=QUICK, mode=SecurityMode.CURVE)
+
+    def invited(self, id: str) -> str:
+        """The token for somebody new, whose files are there."""
+        self.members[id] = self._made(self._folder, id)
+        return zparkctl(self.place.central.config, "invite", id).decode().strip()
+
+    def joins(self, id: str) -> None:
+        """Somebody becomes a member, and is connected."""
+        token = self.invited(id)
+        zparkctl(self.members[id].config, "join", token)
+        self.members[id].start()
+        wait_for(f"{id} is connected", lambda: self.connected(1), PATIENCE_S)
+
+    def connected(self, count: int) -> bool:
+        state = self.place.central.status()
+        return (state["total_peers"], state["connected_peers"]) == (count, count)
+
+    def end(self) -> None:
+        for central in (self.place.central, *self.members.values()):
+            if central.process is not None:
+                central.stop()
+
+
+def own_key(central: LoopbackCentral) -> bytes:
+    return zparkctl(central.config, "keygen", "--public", str(central.folder / "central.key"))
+
+
+@pytest.fixture
+def keyed() -> Iterator[Keyed]:
+    with tempfile.TemporaryDirectory(prefix="zp-") as name:
+        made = Keyed(Path(name))
+        try:
+            made.place.central.start()
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.mark.parametrize("example", sorted({one for one in IN_HELP if is_keyed(one)}))
+def test_an_example_about_the_roster_works(keyed: Keyed, example: str) -> None:
+    place, first = keyed.place, keyed.place.central
+    [members] = [some for beginning, some in KEYED.items() if example.startswith(beginning)]
+    for id in members:
+        keyed.joins(id)
+    typed, before = example, own_key(first)
+    if example.startswith("zparkctl join"):
+        typed = example.replace("TOKEN", keyed.invited("central-2"))
+        place = place._replace(central=keyed.members["central-2"])
+    process = place.typed(typed)
+    told, faults = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, f"{typed}\n{told}{faults}"
+    listed = json.loads(zparkctl(first.config, "member", "list", "--json"))
+    members_now = {row["member"]: row for row in listed}
+    match example.split()[1:3]:
+        case ["invite", id]:
+            assert told.startswith("zparkd1.")
+            assert id not in members_now
+        case ["join", _]:
+            keyed.members["central-2"].start()
+            wait_for("it is connected", lambda: keyed.connected(1), PATIENCE_S)
+        case ["member", "remove"]:
+            wait_for("it is gone", lambda: keyed.connected(0), PATIENCE_S)
+        case ["member", "address"]:
+            membership = members_now["central-2"]["membership"]
+            assert membership["address"] == example.rsplit(maxsplit=1)[-1]
+        case ["member", "rotate-key"]:
+            assert own_key(first) != before
+            wait_for("both are connected", lambda: keyed.connected(1), PATIENCE_S)

@@ -6,6 +6,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -246,6 +247,33 @@ def test_a_key_is_changed_while_all_stay_connected(centrals: list[LoopbackCentra
             PATIENCE_S,
         )
         total(central, 2)
+
+
+def test_a_change_of_key_goes_on_by_itself_when_the_member_it_waits_for_is_back(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first, second, _ = centrals
+    become_member(second, invite(first, "central-2"))
+    total(first, 1)
+    second.stop()
+    done = zparkctl(first.config, "member", "rotate-key", "--wait", "0")
+    assert (done.returncode, "central-2" in done.stderr) == (1, True)
+    key = first.folder / "central.key"
+    before, mode = key.read_bytes(), key.stat().st_mode
+    second.start()
+    wait_for("the key is another", lambda: key.read_bytes() != before, PATIENCE_S)
+    assert key.stat().st_mode == mode
+    public = zparkctl(first.config, "keygen", "--public", str(key)).stdout.strip()
+    wait_for(
+        "the other has the new key alone",
+        lambda: (
+            tomllib.loads(second.peer_file("central-1").read_text()).get("public_key") == public
+            and "next_public_key" not in second.peer_file("central-1").read_text()
+        ),
+        PATIENCE_S,
+    )
+    total(first, 1)
+    assert "KEY_AWAITED" not in problems(first)
 
 
 def test_a_central_that_was_away_during_ten_changes_is_right_within_5_s(

@@ -118,12 +118,27 @@ def test_a_key_is_changed_by_root_and_stays_the_daemon_s_own(machine: Booted) ->
     wait_for("both are connected", lambda: status(machine)["connected_peers"] == 1, PATIENCE_S)
 
 
+def test_a_key_that_waited_is_changed_by_the_daemon_within_its_unit(machine: Booted) -> None:
+    key = ("zparkctl", "keygen", "--public", "/etc/zparkd/central.key")
+    before = machine.run(*key)
+    machine.run("systemctl", "stop", "central-2")
+    wait_for("it is away", lambda: status(machine)["connected_peers"] == 0, PATIENCE_S)
+    said = machine.run("zparkctl", "member", "rotate-key", "--wait", "0", fails=True)
+    assert "central-2" in said
+    config = "/srv/central-2/zparkd.toml"
+    machine.run("systemd-run", "--unit=central-2b", "/opt/bin/zparkd", "-c", config)
+    wait_for("the key is another", lambda: machine.run(*key) != before, PATIENCE_S)
+    assert machine.owner_and_mode("/etc/zparkd/central.key") == "zparkd:zparkd 600"
+    wait_for("both are connected", lambda: status(machine)["connected_peers"] == 1, PATIENCE_S)
+    wait_for("nothing is wrong", lambda: status(machine)["problems"] == [], PATIENCE_S)
+
+
 def test_the_cameras_process_may_not_read_the_key_nor_write_the_configuration(
     machine: Booted,
 ) -> None:
     show = ("systemctl", "show", "--property=MainPID", "--value", "zparkd-camera")
     leader = machine.run(*show).strip()
-    who = ("setpriv", "--reuid=zparkd-camera", "--regid=zparkd", "--clear-groups")
+    who = ("setpriv", "--reuid=zparkd-camera", "--regid=zparkd", "--groups=zparkd-camera")
     inside = ("nsenter", f"--target={leader}", "--mount", *who)
     key = machine.run(*inside, "cat", "/etc/zparkd/central.key", fails=True)
     assert "Permission denied" in key

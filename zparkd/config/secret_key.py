@@ -22,6 +22,11 @@ def key_file(written: Path | None) -> Path | None:
     return written
 
 
+def next_key_file(file: Path) -> Path:
+    """Where the key stands that is to follow the one in a file."""
+    return file.with_name(f"{file.name}.next")
+
+
 def read_secret_key(file: Path, *, private: bool = True) -> bytes:
     """The secret key in a file, as Z85; where it must be `private`, only if nobody else reads it.
 

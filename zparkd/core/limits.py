@@ -61,6 +61,7 @@ JOINS_A_MINUTE = 5  # with one invitation; more get no answer
 JOINS_REFUSED_RECORDED = 32  # attempts that failed, of one invitation, for the audit
 ROSTER_DROPPED_MS = 1_000  # a key is let go so long after that is known: who is removed hears it
 ROSTER_TOLD_MS = 4_000  # the same of a key that lost to an older join
+KEY_LEFT_ALONE_MS = 3_000  # a change of the own key, to the command that waits for it
 ROSTER_RETRY_MS = 5_000  # after files of the roster could not be written
 
 # --- the loop --------------------------------------------------------------------------------

@@ -117,6 +117,7 @@ class Reactor:
         self._edges_answered = False
         self._file_due_ms = 0
         self._uplink = UplinkReport(self._clocks)
+        self._roster = RosterAtWork(central, bus, config)
         self._commands = Commands(
             {
                 "status": self._status,
@@ -129,11 +130,10 @@ class Reactor:
             | import_commands(central, self._clocks)
             | bundle_commands(bus)
             | self._uplink.commands()
-            | roster_commands(central, bus, lambda: self._config)
+            | roster_commands(central, bus, lambda: self._config, self._roster.key_change)
         )
         self._external = ExternalData(central, bus)
         self._external.configure(config.external_api)
-        self._roster = RosterAtWork(central, bus, config)
         self._handed = Handed()  # the command `edge`, whose answers are the gate's
 
     def stop(self) -> None:

@@ -18,12 +18,10 @@ from zparkd.core.members.joining import as_row
 from zparkd.core.members.roster import EMPTY, RosterState
 from zparkd.core.members.roster_acts import Join
 from zparkd.core.members.roster_words import Role
-from zparkd.core.turn import Incoming, Output
+from zparkd.daemon.key_change import KeyChange, Step, awaited
 from zparkd.daemon.problems import Problem, ProblemCode, problem
-from zparkd.daemon.transactions import Committed, Undone
+from zparkd.daemon.transactions import Committed
 from zparkd.transport.bus import Bus, Joins
-
-Step = Callable[[Now, Sequence[Incoming]], Committed[Output] | Undone]
 
 
 class RosterAtWork:
@@ -38,6 +36,7 @@ class RosterAtWork:
         self._due_ms = 0
         self._keys_due_ms = 0
         self._unwritten: str | None = None
+        self.key_change = KeyChange(central, lambda: self._config)
 
     @property
     def own_key(self) -> str | None:
@@ -78,6 +77,7 @@ class RosterAtWork:
             done = step(now, [Join(asked.key, asked.body, asked.came_from, own_key)])
             if isinstance(done, Committed) and isinstance(done.result.outcomes[0], bytes):
                 self._bus.answer_join(asked, done.result.outcomes[0])
+        self.key_change.turn(now, lambda: self.own_key, step, reload)
         state = self._central.roster.state
         if state is EMPTY:
             return
@@ -176,7 +176,14 @@ class RosterAtWork:
             yield problem(
                 ProblemCode.KEY_AWAITED,
                 f"the next key of {own} waits for {', '.join(waits_for)} to know it",
-                "zparkctl member rotate-key goes on once they do; with --now it does not wait",
+                "it is in use once they do; zparkctl member rotate-key --now does not wait",
+            )
+        elif self.key_change.fault is not None:
+            yield problem(
+                ProblemCode.KEY_AWAITED,
+                f"all know the next key of {own}, and it can't be put in its place:"
+                f" {self.key_change.fault}",
+                "sudo zparkctl member rotate-key",
             )
 
     def _differing(self, state: RosterState) -> Iterator[Problem]:
@@ -200,22 +207,3 @@ class RosterAtWork:
                         "remove the file, and the daemon writes what the roster says; or change the"
                         " roster: zparkctl member",
                     )
-
-
-def awaited(central: Central, id: str) -> list[str]:
-    """The centrals that are not known to hold the announced key of one."""
-    state = central.roster.state
-    member = state.members.get((Role.CENTRAL, id))
-    if member is None or member.next_public_key is None:
-        return []
-    announced = state.announced.get((Role.CENTRAL, id))
-    if announced is None:
-        return []
-    peers = central.peers.states
-
-    def knows_it(other: str) -> bool:
-        heads = peers[other].sync.heads if other in peers else None
-        return heads is not None and heads.get(announced.stream, 0) >= announced.seq
-
-    others = (other.id for other in state.active(Role.CENTRAL) if other.id != id)
-    return [other for other in others if not knows_it(other)]

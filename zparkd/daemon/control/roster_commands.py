@@ -28,16 +28,18 @@ from zparkd.core.members.token import MAX_ADDRESSES, Token, encode
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 from zparkd.daemon.control.member_commands import member_row
-from zparkd.daemon.roster import awaited
+from zparkd.daemon.key_change import KeyChange, awaited
 from zparkd.transport.addresses import own_addresses
 from zparkd.transport.bus import Bus
 
 _ANYWHERE = ("0.0.0.0", "::")
 
 
-def roster_commands(central: Central, bus: Bus, config: Callable[[], Config]) -> dict[str, Command]:
+def roster_commands(
+    central: Central, bus: Bus, config: Callable[[], Config], key_change: KeyChange
+) -> dict[str, Command]:
     """The table of them, for one central."""
-    commands = _RosterCommands(central, bus, config)
+    commands = _RosterCommands(central, bus, config, key_change)
     table: dict[str, Command] = {
         "invite": commands.invite,
         "member.remove": commands.remove,
@@ -49,11 +51,14 @@ def roster_commands(central: Central, bus: Bus, config: Callable[[], Config]) ->
 
 
 class _RosterCommands:
-    def __init__(self, central: Central, bus: Bus, config: Callable[[], Config]) -> None:
+    def __init__(
+        self, central: Central, bus: Bus, config: Callable[[], Config], key_change: KeyChange
+    ) -> None:
         self._central = central
         self._roster = central.roster
         self._bus = bus
         self._config = config
+        self._key_change = key_change
 
     def refusing(self, command: Command) -> Command:
         """A command whose faults are answers, and which needs keys."""
@@ -150,6 +155,7 @@ class _RosterCommands:
         if not isinstance(key, str):
             raise ValueError("public_key: must be a key")
         key_bytes(key)
+        self._key_change.asked()
         own = self._central.settings.id
         changed: dict[str, Any] = {what: key}
         amend = Amend(self._anywhere(), Role.CENTRAL, own, by=request["by"], **changed)

@@ -171,8 +171,8 @@ def rotate_key(file: Path, at_once: bool, wait_s: float, as_json: bool) -> None:
     """Change the key of this central, without an outage.
 
     A new key is made beside the old and announced; once every other member knows it, it takes the
-    place of the old one. If some are away this ends with exit 1 and names them; the same command
-    goes on later, and with --now it does not wait. Needs write access to the key file.
+    place of the old one. If some are away this ends with exit 1 and names them; the daemon goes on
+    when they are back, and with --now nobody waits. Needs write access to the key file.
     """
     rotate(file, at_once=at_once, wait_s=wait_s, as_json=as_json)
 

@@ -1,5 +1,7 @@
 """Changing the key of this central, in steps that a repetition of the command goes on with.
 
+Where a member is away for longer than somebody waits, the daemon goes on with it.
+
 a new key beside the old        FILE.next, made if it is not there
 announced                       the others let in both keys
 known to all, or --now          the new one takes the place of FILE, the old one is dropped
@@ -18,7 +20,7 @@ from zparkd.cli.commands.upkeep.reload import PATIENCE_S
 from zparkd.cli.context import Exit, ask_daemon, fail, load_config, refuse
 from zparkd.cli.output import print_json
 from zparkd.config.load import read_secret_key
-from zparkd.config.secret_key import key_file
+from zparkd.config.secret_key import key_file, next_key_file
 from zparkd.core.keys import fingerprint
 
 _PAUSE_S = 0.2
@@ -29,9 +31,12 @@ def rotate(file: Path, *, at_once: bool, wait_s: float, as_json: bool) -> None:
     place = key_file(load_config(file, as_json=as_json).security.secret_key_file)
     if place is None:
         fail(Exit.NO, "no_key", f"{file}: no secret_key_file in [security]", as_json=as_json)
-    following = place.with_name(f"{place.name}.next")
+    following = next_key_file(place)
     try:
         secret = read_secret_key(following) if following.exists() else new_key(following)
+        if secret == read_secret_key(place):  # the daemon changed over, and could not remove it
+            following.unlink()
+            secret = new_key(following)
     except (OSError, ValueError) as fault:
         fail(Exit.NO, "unwritable", f"{following}: {fault}; try as root", as_json=as_json)
     public = zmq.curve_public(secret).decode()
@@ -62,7 +67,7 @@ def _announced(file: Path, public: str, *, at_once: bool, wait_s: float, as_json
             waiting = ", ".join(answer["awaited"])
             message = (
                 f"the next key is announced, and {waiting} not known to have heard it; the old one"
-                " is in use: the same command goes on when they are back, --now does not wait"
+                " is in use until they are back, then the daemon changes over; --now does not wait"
             )
             fail(Exit.NO, "awaited", message, as_json=as_json, awaited=answer["awaited"])
         time.sleep(_PAUSE_S)
