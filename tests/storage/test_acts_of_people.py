@@ -22,7 +22,10 @@ from zparkd.storage.readers.connection import read_only
 from zparkd.storage.store import Store
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-PASSAGES = ("VEHICLE_ENTRY_PENDING", "VEHICLE_ENTRY_CONFIRMED", "VEHICLE_EXIT", "VEHICLE_SEEN")
+PASSAGES = (
+    *("VEHICLE_ENTRY_PENDING", "VEHICLE_ENTRY_CONFIRMED", "VEHICLE_EXIT", "VEHICLE_SEEN"),
+    "VEHICLE_ENTRY_NOT_TAKEN",
+)
 
 
 def kept(file: Path, events: list[Event]) -> Path:
@@ -102,7 +105,9 @@ def test_passages_are_not_gone_through(tmp_path: Path) -> None:
 def a_persons(event: Event) -> bool:
     """By its own words, read as plain JSON."""
     data = orjson.loads(event.skeleton)["data"]
-    return event.is_read and (event.kind not in PASSAGES or bool(data.get("forced")))
+    return event.is_read and (
+        event.kind not in PASSAGES or bool(data.get("forced") or data.get("by_hand"))
+    )
 
 
 @examples(40)

@@ -81,6 +81,9 @@ COMMANDS = {
     "reload": _Where(
         "zparkd.cli.commands.upkeep.reload", "reload", "Have the daemon read its configuration."
     ),
+    "report": _Where(
+        "zparkd.cli.commands.look.report", "report", "What a time came to: traffic, money, a shift."
+    ),
     "restore": _Where(
         "zparkd.cli.commands.upkeep.restore", "restore", "Make a backup the database again."
     ),

@@ -30,6 +30,9 @@ to act, `staff_id` whom they said to be.
 """
 
 
+_BY_HAND = frozenset((Kind.MANUAL, Kind.CORRECTED, Kind.CLOSED, Kind.VOIDED, Kind.CHARGED))
+
+
 class Act(NamedTuple):
     """What a person did: `who` is for people, and so is `about`."""
 
@@ -45,17 +48,27 @@ def act_of(event: Event) -> Act | None:
     """What a person did with this event; None where no person did anything."""
     facts, said = event.facts, event.reference
     if facts is not None:
-        if not facts.forced and event.kind != Kind.MANUAL:
+        if not (facts.forced or facts.by_hand or event.kind in _BY_HAND):
             return None
-        personal = event.personal or Personal("")
-        who = _who(facts.by, personal.staff_id) or f"edge {facts.edge_id}"
-        about = personal.plate_id
-        return Act(who, personal.reason, about, facts.by, personal.staff_id, facts.forced)
+        return _act_at_gate(event, facts, event.personal or Personal(""))
     if said is None:
         return None
     if isinstance(said, JoinRefused):
         return Act(said.came_from, said.why, said.member, None, None, forced=False)
     return Act(_who_changed(said), None, _about(event, said), said.by, None, forced=False)
+
+
+def _act_at_gate(event: Event, facts: Facts, personal: Personal) -> Act:
+    """What a person did at a gate, or said of an event of one."""
+    staff_id = facts.staff_id or personal.staff_id
+    who = _who(facts.by, staff_id) or f"edge {facts.edge_id}"
+    about = personal.plate_id
+    money = facts.amount if event.kind == Kind.CHARGED else None
+    if event.kind == Kind.CLOSED:
+        money = facts.fee
+    if money is not None:
+        about = f"{about}, {money:,} {facts.currency}"
+    return Act(who, facts.reason or personal.reason, about, facts.by, staff_id, facts.forced)
 
 
 def row(event: Event, act: Act, *, time: str | None, counts: bool) -> Mapping[str, Any]:

@@ -149,6 +149,9 @@ API_LIST_BYTES = 4 * 1024 * 1024
 API_BACK_OFF = 8  # intervals between two looks at an API that fails, at most
 DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 
+# --- reports ---------------------------------------------------------------------------------
+REPORT_DAYS = 400  # of one report: by the hour that is 9,600 rows
+
 # --- time ------------------------------------------------------------------------------------
 CLOCK_BOUND_MS = 10_000  # off by more than this from the median of the centrals is wrong
 CLOCK_STEP_MS = 1_000  # a wall clock that moves by more against the monotonic one was set

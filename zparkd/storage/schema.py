@@ -356,6 +356,16 @@ FROM policies p JOIN streams o ON o.no = p.at >> 40
 ORDER BY p.version DESC, p.place DESC, o.origin DESC, o.epoch DESC, p.at DESC LIMIT 1;
 """
 
+# Who left in a time. And an entry that no camera saw is an act of a person too.
+_REPORTS = """
+CREATE INDEX sessions_by_exit ON sessions (exit_ms, entry_ms) WHERE exit_ms IS NOT NULL;
+DROP INDEX acts_of_people;
+CREATE INDEX acts_of_people ON events (timestamp)
+    WHERE kind NOT IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_ENTRY_CONFIRMED', 'VEHICLE_EXIT',
+                       'VEHICLE_SEEN') OR instr(skeleton, x'22666f7263656422')
+       OR instr(skeleton, x'2262795f68616e6422');
+"""
+
 MIGRATIONS = (
     FIRST,
     _ARRIVALS,
@@ -374,6 +384,7 @@ MIGRATIONS = (
     _ADMISSION,
     _ACTS_OF_PEOPLE,
     _POLICY,
+    _REPORTS,
 )
 
 

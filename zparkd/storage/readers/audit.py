@@ -14,6 +14,7 @@ from zparkd.core.events.event import read
 MAYBE = (
     "kind NOT IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_ENTRY_CONFIRMED', 'VEHICLE_EXIT',"
     " 'VEHICLE_SEEN') OR instr(skeleton, x'22666f7263656422')"
+    " OR instr(skeleton, x'2262795f68616e6422')"
 )
 SELECT_ACTS = f"""
 SELECT e.skeleton, e.sealed, c.up_to IS NULL OR (e.at & ((1 << 40) - 1)) <= c.up_to AS counts

@@ -25,6 +25,15 @@ def conflicts(connection: sqlite3.Connection, limit: int | None = None) -> list[
     return [dict(row) for row in connection.execute(query, (-1 if limit is None else limit,))]
 
 
+def conflicts_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[Row]:
+    """The conflicts of a time, with what COLUMNS names and `time_ms`."""
+    query = (
+        f"SELECT {', '.join(COLUMNS)}, time_ms FROM conflicts WHERE time_ms >= ? AND time_ms < ?"
+        " ORDER BY time_ms, event_id, kind"
+    )
+    return [dict(row) for row in connection.execute(query, (since_ms, until_ms))]
+
+
 def stay_of(connection: sqlite3.Connection, stay: str | None, camera_type: str) -> Row | None:
     """All that is said of the stay with a readable id; None where there is none."""
     named = _EVENT_ID.fullmatch(stay or "")

@@ -3,9 +3,7 @@
 What a stay is has been decided where it was recorded; here rows are only picked and shown.
 """
 
-import csv
 import functools
-import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import tzinfo
@@ -14,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from zparkd.core import limits
+from zparkd.core import limits, sheet
 from zparkd.core.plates import normalise_plate
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.stays import COLUMNS, StayFilter, count_stays, stays
@@ -24,7 +22,6 @@ from zparkd.web.http.answers import answer, bad
 
 _ROWS = 50
 _PART = 1000  # rows of a CSV file read at a time
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 
 def wanted(request: Request, zone: tzinfo) -> StayFilter:
@@ -86,7 +83,7 @@ async def history(request: Request) -> Response:
 
 async def _csv(database: Database, which: StayFilter) -> AsyncIterator[bytes]:
     """All the stays, a part at a time. Begins with the mark by which a spreadsheet sees UTF-8."""
-    yield _lines([COLUMNS], mark="\ufeff")
+    yield sheet.lines([COLUMNS], mark=sheet.MARK)
     rows: list[dict[str, Any]] = []
     for _ in range(limits.WEB_CSV_PARTS):
         part = which
@@ -94,20 +91,6 @@ async def _csv(database: Database, which: StayFilter) -> AsyncIterator[bytes]:
             part = replace(which, after=(rows[-1]["entry_ms"], rows[-1]["id"]))
         rows = await database.read(functools.partial(stays, which=part, limit=_PART))
         if rows:
-            yield _lines([tuple(row[column] for column in COLUMNS) for row in rows])
+            yield sheet.lines([tuple(row[column] for column in COLUMNS) for row in rows])
         if len(rows) < _PART:
             return
-
-
-def _lines(rows: list[tuple[object, ...]], mark: str = "") -> bytes:
-    out = io.StringIO()
-    out.write(mark)
-    csv.writer(out).writerows([_cell(value) for value in row] for row in rows)
-    return out.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    """A value as a spreadsheet shows it, and never computes it."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.gate.requests import Code
+from zparkd.core.reports.records import By, Name
 from zparkd.web.api.openapi_schemas import SCHEMAS
 from zparkd.web.http.answers import PROBLEM, answer
 
@@ -267,6 +268,29 @@ PATHS: dict[str, dict[str, _Operation]] = {
             "What a stay would cost.", _ref("Quote"), body=_ref("QuoteRequest"), no=(413, 422)
         )
     },
+    "/api/reports/{name}": {
+        "get": _operation(
+            "What the car park came to in a time: today up to now, where nothing is said.",
+            _says(
+                report={"type": "string"},
+                rows={"type": "array", "items": {"type": "object"}},
+                totals={"type": "array", "items": {"type": "object"}},
+                complete_until={"type": ["string", "null"]},
+                missing={"type": "array", "items": {"type": "string"}},
+            ),
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "enum": [name.value for name in Name]},
+            },
+            _query("from", _MOMENT, "From this on: site time, a day, a minute or a second."),
+            _query("to", _MOMENT, "Before this; of a day, its end."),
+            _query("by", {"type": "string", "enum": [by.value for by in By]}, "What a row is of."),
+            _query("format", {"type": "string", "enum": ["json", "csv"]}, "csv: as a file."),
+            no=(404,),
+        )
+    },
     "/api/events": {
         "get": _operation(
             "The events that arrived here last, newest first, as the stream tells them.",
@@ -310,6 +334,7 @@ for _path in ("/api/tariff", "/api/policy"):
         "schema": {"type": "string"}
     }
 PATHS["/api/parking/history"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
+PATHS["/api/reports/{name}"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
 
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",

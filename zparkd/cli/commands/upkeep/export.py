@@ -3,8 +3,6 @@
 Read over a read-only connection, as they are in one moment, whatever the daemon does meanwhile.
 """
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,11 +17,11 @@ from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import plural, print_json
 from zparkd.config.atomic_file import new_file
+from zparkd.core import sheet
 from zparkd.storage.readers import exports
 from zparkd.storage.readers.connection import Connection
 
 _WHAT = [what.value for what in exports.What]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Row = tuple[Any, ...]
 
@@ -125,25 +123,11 @@ Write = Callable[[IO[bytes], Sequence[str], Iterable[list[Row]]], None]
 
 def _csv() -> Write:
     def write(target: IO[bytes], columns: Sequence[str], chunks: Iterable[list[Row]]) -> None:
-        target.write(_lines([tuple(columns)], mark="\ufeff"))
+        target.write(sheet.lines([tuple(columns)], mark=sheet.MARK))
         for rows in chunks:
-            target.write(_lines(rows))
+            target.write(sheet.lines(rows))
 
     return write
-
-
-def _lines(rows: Iterable[Row], mark: str = "") -> bytes:
-    out = io.StringIO(mark)
-    out.seek(len(mark))
-    csv.writer(out, lineterminator="\r\n").writerows(
-        [_cell(value) for value in row] for row in rows
-    )
-    return out.getvalue().encode("utf-8", "replace")
-
-
-def _cell(value: object) -> object:
-    """A value as a spreadsheet may have it: what it would take for a formula is text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _jsonl() -> Write:

@@ -1,0 +1,1 @@
+"""What a car park came to in a time: reports, calculated from the stays that count."""
