@@ -5,12 +5,13 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from zparkd.core import limits
+from zparkd.core.replication.limits import SYNC_STATE_FLUSH_MS, SYNC_STATE_IDLE_MS
 from zparkd.core.reports.records import Asked, Table
 
 _FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M")
 _DAY_MS = 86_400_000
 # How late it is written down how far a peer was heard, where nothing happens.
-_LATE_MS = limits.SYNC_STATE_IDLE_MS + 3 * limits.SYNC_STATE_FLUSH_MS
+_LATE_MS = SYNC_STATE_IDLE_MS + 3 * SYNC_STATE_FLUSH_MS
 
 
 class BadPeriod(ValueError):
