@@ -5,7 +5,6 @@ plate or a name, stands behind an apostrophe.
 """
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 
 MARK = "\ufeff"
@@ -19,7 +18,12 @@ def cell(value: object) -> object:
 
 def lines(rows: Iterable[Sequence[object]], mark: str = "") -> bytes:
     """Rows as lines of CSV; `mark` is MARK where they are the first of a file."""
-    out = io.StringIO(mark)
-    out.seek(len(mark))
+    out = _Lines([mark])
     csv.writer(out, lineterminator="\r\n").writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue().encode("utf-8", "replace")
+    return "".join(out).encode("utf-8", "replace")
+
+
+class _Lines(list[str]):
+    """What is written, line by line."""
+
+    write = list.append
