@@ -57,9 +57,10 @@ class Rig:
 
     def central(self, id: str, site: str = "lot-a", **uplink: str) -> LoopbackCentral:
         """A running central with an uplink configured."""
+        servers = uplink.pop("servers", self.nats.url)
         keys = "".join(f'{key} = "{value}"\n' for key, value in uplink.items())
         limits = "\n[limits]\nedge_requests_per_s = 0\n"
-        more = f'{limits}\n[uplink]\nservers = ["{self.nats.url}"]\n{keys}'
+        more = f'{limits}\n[uplink]\nservers = ["{servers}"]\n{keys}'
         made = LoopbackCentral(self.folder / site / id, id, site=site, more=more)
         made.start()
         self.centrals.append(made)
@@ -69,8 +70,8 @@ class Rig:
         config = str(central.config)
         return self._run("zparkd.uplink.command", "-c", config, "--every", str(every_s))
 
-    def fleet(self, *more: str) -> Program:
-        servers = ("--nats", self.nats.url, "--postgres", self.database)
+    def fleet(self, *more: str, url: str | None = None) -> Program:
+        servers = ("--nats", url or self.nats.url, "--postgres", self.database)
         return self._run("zparkd.fleet.command", *servers, *more)
 
     def _run(self, module: str, *arguments: str) -> Program:

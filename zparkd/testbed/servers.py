@@ -70,9 +70,11 @@ class _Server:
 class NatsServer(_Server):
     """`nats-server` with JetStream."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Path | None = None) -> None:
+        """One with its files in `folder`; `config` is what it is to know beyond its port."""
         super().__init__()
         self.folder = folder
+        self._more = ["-c", str(config)] if config is not None else []
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -88,7 +90,7 @@ class NatsServer(_Server):
         command = [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", store]
         log = self.folder / "log.txt"
         begun = log.stat().st_size if log.exists() else 0
-        self._launch(command, log)
+        self._launch(command + self._more, log)
         self._await("nats-server", lambda: b"is ready" in log.read_bytes()[begun:])
         return self
 
