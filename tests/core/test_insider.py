@@ -128,7 +128,7 @@ def test_a_vehicle_put_at_the_end_of_time_is_named_and_healed_also_of_what_came_
             assert driven.open(direction=direction, **force)["success"]
             driven.wait(HOUR_S)
             assert codes(driven) == ["OUTRANKED"]
-            [said] = [it for it in problems_of_events(driven.central) if it["code"] == "OUTRANKED"]
+            [said] = [it for it in problems_of_events(driven.view) if it["code"] == "OUTRANKED"]
             assert "central-9/1/1" in said["message"]
             assert "member disown central-9" in said["hint"]
             meet(one, two)
@@ -242,8 +242,8 @@ def origins(driven: Driven) -> set[str]:
 
 
 def codes(driven: Driven) -> list[str]:
-    problems = [*problems_of_events(driven.central)]
-    return [it["code"] for it in (*problems, *problems_of_quotas(driven.central, driven.now))]
+    problems = [*problems_of_events(driven.view)]
+    return [it["code"] for it in (*problems, *problems_of_quotas(driven.view))]
 
 
 @pytest.mark.parametrize("key", [None, "central-1"])

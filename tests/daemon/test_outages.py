@@ -17,7 +17,7 @@ class Noting:
 
     def __init__(self) -> None:
         self.one, self.two = pair()
-        self.outages = Outages(self.one.central, self.one.store)
+        self.outages = Outages(self.one.store)
 
     def talk(self) -> None:
         """Let them meet, until each knows that the other hears it."""
@@ -29,7 +29,7 @@ class Noting:
         raise AssertionError("they are not connected")
 
     def note(self) -> None:
-        self.outages.note(self.one.now)
+        self.outages.note(self.one.view)
         self.one.store.commit()
 
     def cut(self, seconds: float = 60) -> None:
@@ -95,7 +95,7 @@ def test_an_outage_is_over_when_all_that_the_peer_has_is_here(site) -> None:
 def test_what_was_undone_is_noted_again(site) -> None:
     site.one.wait(5)
     site.one.step()
-    site.outages.note(site.one.now)
+    site.outages.note(site.one.view)
     site.one.store.rollback()
     site.outages.forget()
     assert site.rows() == []
@@ -120,7 +120,7 @@ def restarted(site: Noting, away_s: float) -> None:
     site.two.wait(away_s)
     site.one.start()
     peer_notes.restore(site.one.central.peers.states, site.one.store.peer_notes())
-    site.outages = Outages(site.one.central, site.one.store)
+    site.outages = Outages(site.one.store)
     site.note()
 
 

@@ -26,9 +26,8 @@ from zparkd.storage import edges_seen
 
 def peer_of(central: Driven, catching_up: dict[str, int]) -> dict[str, object]:
     told = status(
-        central.central,
+        central.view,
         central.store,
-        central.now,
         central.now,
         Faults(),
         catching_up=catching_up,
@@ -38,7 +37,7 @@ def peer_of(central: Driven, catching_up: dict[str, int]) -> dict[str, object]:
 
 
 def state_of_peer(central: Driven) -> tuple[str, bool]:
-    told = status(central.central, central.store, central.now, central.now, Faults())
+    told = status(central.view, central.store, central.now, Faults())
     return told["peers"][0]["state"], told["peers"][0]["connected"]
 
 
@@ -77,7 +76,7 @@ def test_how_far_catching_up_has_come_is_told_while_events_are_missing() -> None
 
 
 def told(central: Driven) -> dict[str, Any]:
-    return status(central.central, central.store, central.now, central.now, Faults())
+    return status(central.view, central.store, central.now, Faults())
 
 
 def test_of_a_peer_that_is_cut_off_nothing_is_said_to_be_known() -> None:

@@ -33,6 +33,7 @@ from zparkd.core.events.event import Event, Kind, Position, Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
 from zparkd.core.turn import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
+from zparkd.core.view import View
 from zparkd.daemon.reactor import Reactor
 from zparkd.daemon.status import status
 from zparkd.daemon.transactions import StorageFailed
@@ -705,7 +706,7 @@ class Machine:
         assert reactor is not None
         assert self.disk is not None
         now = self.clocks()
-        told = status(reactor._central, self.disk, now, reactor._started, reactor._faults)
+        told = status(View(reactor._central, now), self.disk, reactor._started, reactor._faults)
         return {problem["code"] for problem in told["problems"]}
 
     def says_yes(self, act: int, answer: dict[str, Any], edge_id: str, request_id: str) -> None:

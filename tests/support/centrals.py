@@ -21,6 +21,7 @@ from zparkd.core.events.event import Event, Kind, Position, Stream, read
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Lane, Peer, Settings
 from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, Output, SyncAnswer, SyncRequest
+from zparkd.core.view import View
 from zparkd.storage.store import Store
 
 T0_MS = 1_764_646_200_000  # 2025-12-02 10:30:00 at the site
@@ -121,6 +122,11 @@ class Driven:
     @property
     def now(self) -> Now:
         return Now(self.wall_ms, self.mono_ms)
+
+    @property
+    def view(self) -> View:
+        """How it is now."""
+        return View(self.central, self.now)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, on both clocks."""

@@ -9,7 +9,7 @@ Besides, `heartbeat` and `serve` say what is sent after a commit; `forget` undoe
 No socket, clock, thread or randomness is known here.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zparkd import __version__
@@ -35,7 +35,7 @@ from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.ingest import Intake, Taken
 from zparkd.core.replication.limits import SYNC_STATE_FLUSH_MS
 from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.replication.peer_state import PeerState
+from zparkd.core.replication.peer_state import PeerNote, PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
@@ -167,6 +167,11 @@ class Central:
     def identify(self, identity: Identity | None) -> None:
         """Sign as this identity from now on, our own past too; with None nothing is signed."""
         self.signatures.identify(self.settings, identity)
+
+    def restore(self, peers: Iterable[PeerNote], edges: Iterable[tuple[str, int]]) -> None:
+        """Take up what an earlier run wrote down: of peers, and when which edge was heard."""
+        peer_notes.restore(self.peers.states, peers)
+        self.ingress.edges.restore(edges)
 
     # --- one turn ----------------------------------------------------------------------------
 

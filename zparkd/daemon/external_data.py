@@ -29,6 +29,7 @@ from zparkd.core.turn import (
     Outcome,
     SetTariff,
 )
+from zparkd.core.view import View
 from zparkd.daemon.control.reference_commands import remedy
 from zparkd.logs.messages import Message, say
 from zparkd.transport.bus import Bus
@@ -120,12 +121,12 @@ class ExternalData:
 
     def _is_our_turn(self, now: Now) -> bool:
         assert self.api is not None
-        central = self.central
-        if central.peers.states and central.up_ms(now) < central.settings.peer_timeout_ms:
+        view = View(self.central, now)
+        if view.peers and view.is_settling_in:
             return False  # too early to say who is there
-        others = central.peers.fetchers(now.mono_ms)
+        others = view.fetchers
         interval_ms = round(self.api.interval_s * 1000)
-        return is_our_turn(central.settings.id, others, interval_ms, now.mono_ms)
+        return is_our_turn(view.settings.id, others, interval_ms, now.mono_ms)
 
     def _begin(self, api: ExternalApi) -> None:
         """Look, off the loop."""
@@ -182,7 +183,7 @@ class ExternalData:
         if self.api is None:
             return None
         zone = self.central.settings.zone
-        last_ms = self._last_good_ms(now)
+        last_ms = View(self.central, now).fetched_ms
         age_ms = max(0, self.central.clock.read(now).ms - last_ms) if last_ms else None
         good = datetime.fromtimestamp(last_ms / 1000, zone) if last_ms else None
         return {
@@ -192,17 +193,3 @@ class ExternalData:
             "age_s": age_ms // 1000 if age_ms is not None else None,
             "last_fault": "; ".join(self.faults) or None,
         }
-
-    def _last_good_ms(self, now: Now) -> int:
-        """When any connected central last got all documents; 0 for never.
-
-        What a peer says of it may be anything; later than now it can't have been.
-        """
-        peers = self.central.peers
-        now_ms = self.central.clock.read(now).ms
-        told = [
-            min(peer.fetched_ms or 0, now_ms)
-            for peer in peers.states.values()
-            if peers.connected(peer, now.mono_ms)
-        ]
-        return max([self.central.fetched_ms or 0, *told])

@@ -107,11 +107,5 @@ def awaited(central: Central, id: str) -> list[str]:
     announced = state.announced.get((Role.CENTRAL, id))
     if announced is None:
         return []
-    peers = central.peers.states
-
-    def knows_it(other: str) -> bool:
-        heads = peers[other].sync.heads if other in peers else None
-        return heads is not None and heads.get(announced.stream, 0) >= announced.seq
-
     others = (other.id for other in state.active(Role.CENTRAL) if other.id != id)
-    return [other for other in others if not knows_it(other)]
+    return [other for other in others if not central.peers.hold(other, announced)]

@@ -23,7 +23,6 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.replication import peer_notes
 from zparkd.daemon.reactor import Reactor, read_clocks, security_keys, settings_of
 from zparkd.daemon.transactions import StorageFailed
 from zparkd.daemon.watch import Watch
@@ -168,9 +167,8 @@ def central_of(
         identity=identity,
     )
     store.commit()
-    peer_notes.restore(central.peers.states, store.peer_notes())
     lanes = (lane.id for lane in config.lanes)
-    central.edges.restore(edges_seen.read(store.connection, lanes))
+    central.restore(store.peer_notes(), edges_seen.read(store.connection, lanes))
     return central
 
 

@@ -9,9 +9,7 @@ this central off from all peers that it was connected to.
 from collections.abc import Iterable
 
 from zparkd.core import limits
-from zparkd.core.central import Central
-from zparkd.core.clock import Now
-from zparkd.core.replication.peer_state import PeerState
+from zparkd.core.view import PeerView, View
 from zparkd.storage.outage_table import OpenOutage, OutageTable, Why
 from zparkd.storage.store import Store
 
@@ -19,8 +17,7 @@ from zparkd.storage.store import Store
 class Outages:
     """The outages of one central's peers. All within the caller's transaction."""
 
-    def __init__(self, central: Central, store: Store) -> None:
-        self._central = central
+    def __init__(self, store: Store) -> None:
         self._table = OutageTable(store.connection, store.writing)
         self._connected: set[str] = set()
         self._open: dict[str, OpenOutage] | None = None  # None: to be read again
@@ -35,30 +32,30 @@ class Outages:
             self._connected, self._first = self._before
             self._due_ms += limits.OUTAGES_RETRY_MS
 
-    def note(self, now: Now) -> None:
+    def note(self, view: View) -> None:
         """Write down what changed since the last time."""
-        if now.mono_ms < self._due_ms:
+        if view.now.mono_ms < self._due_ms:
             return
-        self._due_ms = now.mono_ms + limits.OUTAGES_LOOKED_AT_MS
+        self._due_ms = view.now.mono_ms + limits.OUTAGES_LOOKED_AT_MS
         open = self._table.not_over() if self._open is None else dict(self._open)
-        peers = self._central.peers
-        connected = {id for id, peer in peers.states.items() if peers.connected(peer, now.mono_ms)}
+        peers = view.peers
+        connected = {id for id, peer in peers.items() if peer.connected}
         if self._first:
-            open |= self._down_here(set(peers.states) - set(open))
+            open |= self._down_here(set(peers) - set(open))
         for id in self._connected - connected:
-            if id not in peers.states:
+            if id not in peers:
                 continue
             if id in open:
                 if open[id].back:
                     self._table.lost_again(open[id])
                 open[id] = open[id]._replace(back=False)
             else:
-                open[id] = self._lost(peers.states[id], now)
+                open[id] = self._lost(peers[id], view.time_ms)
         for id, outage in list(open.items()):
-            if id not in peers.states:
-                self._table.end(outage, self._ms(now))
+            if id not in peers:
+                self._table.end(outage, view.time_ms)
                 del open[id]
-            elif id in connected and self._goes_on(id, outage, now):
+            elif id in connected and self._goes_on(peers[id], outage, view.time_ms):
                 open[id] = outage._replace(back=True)
             elif id in connected:
                 del open[id]
@@ -76,23 +73,17 @@ class Outages:
             for id in sorted(before.keys() & set(ids))
         }
 
-    def _lost(self, peer: PeerState, now: Now) -> OpenOutage:
-        heard = peer.link.heard
-        if heard is None or self._central.peers.fresh(peer, now.mono_ms):
-            return self._table.begin(peer.id, Why.DEAF, self._ms(now))
-        ago_ms = now.mono_ms - heard.mono_ms
-        return self._table.begin(peer.id, Why.NOT_HEARD, self._ms(now) - ago_ms)
+    def _lost(self, peer: PeerView, now_ms: int) -> OpenOutage:
+        if peer.heard_ms is None or peer.fresh:
+            return self._table.begin(peer.id, Why.DEAF, now_ms)
+        return self._table.begin(peer.id, Why.NOT_HEARD, peer.heard_ms)
 
-    def _goes_on(self, id: str, outage: OpenOutage, now: Now) -> bool:
+    def _goes_on(self, peer: PeerView, outage: OpenOutage, now_ms: int) -> bool:
         """Note that a peer is back; whether something that it has is still missing here."""
         if not outage.back:
-            self._table.back(outage, self._ms(now))
-        peer = self._central.peers.states[id]
-        if peer.sync.wants_vector or self._central.peers.behind(peer, self._central.log.heads) != 0:
+            self._table.back(outage, now_ms)
+        if peer.says_more or peer.behind != 0:
             return True
-        self._table.end(outage, self._ms(now))
+        self._table.end(outage, now_ms)
         self._table.forget_if_uneventful(outage)
         return False
-
-    def _ms(self, now: Now) -> int:
-        return self._central.clock.read(now).ms

@@ -14,13 +14,12 @@ from typing import Any
 
 from zparkd import __version__
 from zparkd.core import limits
-from zparkd.core.central import Central
-from zparkd.core.clock import Now, site_time
+from zparkd.core.clock import site_time
 from zparkd.core.events.event import Stream
 from zparkd.core.keys import fingerprint
-from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.site import Peer
+from zparkd.core.view import PeerView, View
 from zparkd.daemon.control.uplink_report import SILENT_INTERVALS
 from zparkd.storage.store import Store
 from zparkd.transport.floods import Flood
@@ -106,9 +105,8 @@ def problem(code: ProblemCode, message: str, hint: str) -> Problem:
 
 
 def problems(
-    central: Central,
+    view: View,
     store: Store,
-    now: Now,
     faults: Faults,
     *,
     security: SecurityState,
@@ -121,7 +119,7 @@ def problems(
     yield from problems_of_disk(store.path)
     yield from _problems_of_api(external_api)
     yield from _problems_of_uplink(uplink)
-    yield from _problems_of_this_central(central, now, faults)
+    yield from _problems_of_this_central(view, faults)
 
 
 def problems_of_disk(database: Path) -> Iterator[Problem]:
@@ -150,12 +148,9 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def problems_of_events(central: Central) -> Iterator[Problem]:
+def problems_of_events(view: View) -> Iterator[Problem]:
     """What is wrong with events that are held here, or with streams of others."""
-    forks = sorted(
-        fork for fork in central.log.signed.forks().items() if _divides(central, fork[0])
-    )
-    for origin, found in itertools.groupby(forks, key=lambda fork: fork[0].origin):
+    for origin, found in itertools.groupby(view.dividing_forks, key=lambda fork: fork[0].origin):
         streams = [f"{_named(stream)}/{seq}" for stream, seq in found]
         yield problem(
             ProblemCode.FORKED,
@@ -166,7 +161,7 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
             " start it, and its peers give it theirs; keep what was moved, since what only_here"
             " counts is in it alone",
         )
-    for stream, seq in sorted(central.serving.corrupt.items()):
+    for stream, seq in view.corrupt:
         yield problem(
             ProblemCode.EVENT_CORRUPT,
             f"event {_named(stream)}/{seq} is not as it was written on this disk: neither it nor"
@@ -174,8 +169,8 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
             "see what zparkctl verify says, check the disk, then stop zparkd, move its database"
             " away and start: its peers give back what they have; keep what was moved",
         )
-    yield from _problems_of_members(central)
-    unprojected = central.log.unprojected()
+    yield from _problems_of_members(view)
+    unprojected = view.unprojected
     if unprojected:
         yield problem(
             ProblemCode.EVENTS_FAILED,
@@ -185,18 +180,8 @@ def problems_of_events(central: Central) -> Iterator[Problem]:
         )
 
 
-def _divides(central: Central, forked: Stream) -> bool:
-    """Whether a fork still is at work: its origin goes on in it, or a peer has another branch.
-
-    After that the proof stays, and there is nothing left to do.
-    """
-    others = central.peers.states.values()
-    goes_on = central.log.heads.newest_epoch(forked.origin) == forked.epoch
-    return goes_on or any(forked in peer.requests.refusals.forked for peer in others)
-
-
-def _problems_of_members(central: Central) -> Iterator[Problem]:
-    own, verdicts = central.settings.id, central.log.members.verdicts
+def _problems_of_members(view: View) -> Iterator[Problem]:
+    own, verdicts = view.settings.id, view.verdicts
     if own in verdicts.disowned:
         yield problem(
             ProblemCode.DISOWNED,
@@ -204,12 +189,7 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
             " records means nothing, here too",
             f"zparkctl member restore {own} at other centrals denies it",
         )
-    outranked = {
-        origin: at
-        for origin, at in central.ingress.recorder.outranked.items()
-        if verdicts.counts(at)
-    }
-    if outranked:
+    if outranked := view.outranked:
         shown = [f"{_named(at.stream)}/{at.seq}" for _, at in sorted(outranked.items())]
         yield problem(
             ProblemCode.OUTRANKED,
@@ -219,7 +199,7 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
             f"zparkctl member disown {min(outranked)} --since TIME: what it recorded from then on"
             " means nothing; until then staff let the vehicle through with force",
         )
-    if waiting := central.admission.waiting:
+    if waiting := view.waiting:
         yield problem(
             ProblemCode.NOT_TAKEN_IN,
             f"{_some(waiting)} recorded events that are not taken in: in no peer file here, and"
@@ -227,7 +207,7 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
             "if it belongs here: zparkctl peer add, or zparkctl member admit ID; else find out who"
             " invented it",
         )
-    if removed := central.admission.removed:
+    if removed := view.removed:
         yield problem(
             ProblemCode.NOT_TAKEN_IN,
             f"{_some(removed)} was removed here, and others have more of it than was held then",
@@ -235,9 +215,9 @@ def _problems_of_members(central: Central) -> Iterator[Problem]:
         )
 
 
-def problems_of_quotas(central: Central, now: Now) -> Iterator[Problem]:
+def problems_of_quotas(view: View) -> Iterator[Problem]:
     """Who records more than is taken in."""
-    if over := central.over_quota(now):
+    if over := view.over_quota:
         yield problem(
             ProblemCode.QUOTA,
             f"{_some(over)} records more than is taken in in an hour; what is over waits",
@@ -260,12 +240,10 @@ def _first(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and in {len(names) - 1} more streams"
 
 
-def _problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
+def _problems_of_streams(peer: PeerView) -> Iterator[Problem]:
     """The streams that a peer could not continue, by what is wrong with them."""
-    state = central.peers.states[peer.id]
-    stuck = sorted(central.asking.stuck(state, central.log.heads).items())
     by_reason: dict[Refusal, list[str]] = {}
-    for stream, refused in stuck:
+    for stream, refused in sorted(peer.stuck.items()):
         if refused.refusal.why not in (Why.FORKED, Why.WAITS):
             place = f"{_named(stream)} from event {refused.held + 1} on"
             by_reason.setdefault(refused.refusal, []).append(place)
@@ -276,13 +254,6 @@ def _problems_of_streams(central: Central, peer: Peer) -> Iterator[Problem]:
             " and any other peer that has it is asked",
             _STUCK[refusal.why].format(peer=peer.id),
         )
-
-
-def heard_ms(central: Central, state: PeerState, now: Now) -> int | None:
-    """When a peer was last heard in this run, by the time as it is known now."""
-    if state.link.heard is None:
-        return None
-    return central.clock.read(now).ms - (now.mono_ms - state.link.heard.mono_ms)
 
 
 def _problems_of_api(state: dict[str, Any] | None) -> Iterator[Problem]:
@@ -352,11 +323,11 @@ def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
         )
 
 
-def _problems_of_this_central(central: Central, now: Now, faults: Faults) -> Iterator[Problem]:
-    if central.log.rereading:
+def _problems_of_this_central(view: View, faults: Faults) -> Iterator[Problem]:
+    if view.rereading:
         yield problem(
             ProblemCode.REREADING,
-            f"{central.log.rereading:,} events that an older version kept unread are being read",
+            f"{view.rereading:,} events that an older version kept unread are being read",
             "edges are answered once that is done; it goes on after a restart",
         )
     if faults.storage is not None:
@@ -371,54 +342,52 @@ def _problems_of_this_central(central: Central, now: Now, faults: Faults) -> Ite
             faults.config,
             "correct the file: it is read again by itself; the last good one runs",
         )
-    if central.clock.corrected:
+    if view.clock_corrected:
         yield problem(
             ProblemCode.CLOCK_SKEW,
             "this central's wall clock is off from the others; events are stamped with theirs",
             "set the clock (timedatectl)",
         )
-    elif central.clock.read(now).marked:
+    elif view.clock_marked:
         yield problem(
             ProblemCode.CLOCK_SKEW,
             "this central's wall clock can't be right; events are marked",
             "set the clock (timedatectl)",
         )
-    yield from _problems_of_identity(central, now)
-    if central.counters.unreadable:
+    yield from _problems_of_identity(view)
+    if view.counters.unreadable:
         yield problem(
             ProblemCode.UNREADABLE_EVENTS,
-            f"{central.counters.unreadable} events since the start mean nothing here; they are"
+            f"{view.counters.unreadable} events since the start mean nothing here; they are"
             " kept and relayed",
             "install the newest zparkd on all centrals",
         )
-    yield from problems_of_events(central)
-    yield from problems_of_quotas(central, now)
+    yield from problems_of_events(view)
+    yield from problems_of_quotas(view)
     if faults.set_aside:
         yield problem(
             ProblemCode.SET_ASIDE,
             f"{faults.set_aside} messages since the start could not be handled",
             "they are in the table set_aside; report them with the log",
         )
-    if central.signatures.unsigned:
-        origins = ", ".join(sorted({stream.origin for stream in central.signatures.unsigned}))
+    if unsigned := view.unsigned_origins:
         yield problem(
             ProblemCode.UNSIGNED_PAST,
-            f"what {origins} recorded without keys is here, and can't be handed on",
+            f"what {', '.join(unsigned)} recorded without keys is here, and can't be handed on",
             "start them once with keys: each signs its own past, and hands it on itself",
         )
-    for peer in central.settings.peers:
-        yield from _problems_of_peer(central, peer, now)
+    for peer in view.settings.peers:
+        yield from _problems_of_peer(view, peer)
 
 
-def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
-    if central.duplicate_id.is_there(now):
+def _problems_of_identity(view: View) -> Iterator[Problem]:
+    if view.has_twin:
         yield problem(
             ProblemCode.DUPLICATE_ID,
-            f"another process records events as {central.settings.id}, since this one started",
+            f"another process records events as {view.settings.id}, since this one started",
             "stop one of the two, or give it an id and a database of its own",
         )
-    overtaken = central.peers.overtaken_by(central.log.heads)
-    if overtaken:
+    if overtaken := view.overtaken_by:
         yield problem(
             ProblemCode.STREAM_OVERTAKEN,
             f"{', '.join(overtaken)} has events of this run that are not here: this machine was set"
@@ -428,69 +397,65 @@ def _problems_of_identity(central: Central, now: Now) -> Iterator[Problem]:
         )
 
 
-def _problems_of_peer(central: Central, peer: Peer, now: Now) -> Iterator[Problem]:
-    state = central.peers.states[peer.id]
-    yield from _problems_of_streams(central, peer)
+def _problems_of_peer(view: View, peer: Peer) -> Iterator[Problem]:
+    seen = view.peers[peer.id]
+    yield from _problems_of_streams(seen)
     where = f"{peer.id} at {peer.address}"
-    if (
-        state.keys.forged is not None
-        and now.mono_ms - state.keys.forged_ms <= limits.FORGED_SHOWN_MS
-    ):
+    if forged := seen.forged(limits.FORGED_SHOWN_MS):
         yield problem(
             ProblemCode.FORGED,
-            f"{where} {state.keys.forged}; that was refused, all else is taken, and peers that have"
+            f"{where} {forged}; that was refused, all else is taken, and peers that have"
             " it are asked for it",
             f"who has been at {peer.id}? If a central changed its key, does every peers.d have it?",
         )
-    if state.error is not None:
-        yield problem(ProblemCode.PEER_ERROR, f"{where}: {state.error}", _hint(state, peer))
-    elif central.up_ms(now) < central.settings.peer_timeout_ms:
+    if seen.error is not None:
+        yield problem(ProblemCode.PEER_ERROR, f"{where}: {seen.error}", _hint(seen, peer))
+    elif view.is_settling_in:
         pass  # too early to say who hears whom
-    elif not central.peers.fresh(state, now.mono_ms):
-        heard_at_ms = heard_ms(central, state, now)
+    elif not seen.fresh:
         since = "this central started"
-        if heard_at_ms is not None:
-            since = site_time(heard_at_ms, central.settings.zone)
+        if seen.heard_ms is not None:
+            since = site_time(seen.heard_ms, view.settings.zone)
         yield problem(
             ProblemCode.PEER_DOWN,
             f"{where} is not heard since {since}; what it has recorded since then is not known",
             f"is zparkd running there, and port {peer.bus_port} reachable?",
         )
-    elif not state.link.hears_us:
+    elif not seen.hears_us:
         yield problem(
             ProblemCode.PEER_DEAF,
             f"{where} does not hear this central",
-            f"does its peers.d name {central.settings.id} with the right address?",
+            f"does its peers.d name {view.settings.id} with the right address?",
         )
-    offset_ms = central.peers.offset_ms(state, now)
+    offset_ms = seen.offset_ms
     if offset_ms is not None and abs(offset_ms) > limits.CLOCK_BOUND_MS:
         yield problem(
             ProblemCode.CLOCK_SKEW,
             f"the clocks of {peer.id} and this central differ by {abs(offset_ms) // 1000:,} s",
             "set the one that is wrong (timedatectl)",
         )
-    if state.version not in (None, __version__):
+    if seen.version not in (None, __version__):
         yield problem(
             ProblemCode.VERSION_DIFFERS,
-            f"{peer.id} runs zparkd {state.version}, this central {__version__}",
+            f"{peer.id} runs zparkd {seen.version}, this central {__version__}",
             "install the newer one on all centrals, one after the other; until then events that"
             " only it knows are kept, and read after the upgrade",
         )
-    if state.clock.timezone not in (None, central.settings.timezone):
+    if seen.timezone not in (None, view.settings.timezone):
         yield problem(
             ProblemCode.TIMEZONE_DIFFERS,
-            f"{peer.id} shows times in {state.clock.timezone}",
-            f"write central.timezone = {central.settings.timezone!r} there, or change it here",
+            f"{peer.id} shows times in {seen.timezone}",
+            f"write central.timezone = {view.settings.timezone!r} there, or change it here",
         )
 
 
-def _hint(state: PeerState, peer: Peer) -> str:
-    if state.link.fault is not None and peer.public_key is not None:
+def _hint(seen: PeerView, peer: Peer) -> str:
+    if seen.unlinked and peer.public_key is not None:
         return (
             f"compare fingerprints: is the key of {peer.id}"
             f" {', '.join(map(fingerprint, peer.public_keys))} there, and is this central's key the"
             " one in its peers.d"
         )
-    if state.link.misconfigured:
+    if seen.misconfigured:
         return f"compare peers.d here and on {peer.id}"
     return f"see which zparkd runs on {peer.id}, and its log; what can be read is taken"

@@ -22,6 +22,7 @@ from zparkd.core.keys import fingerprint
 from zparkd.core.replication import limits as sync_limits
 from zparkd.core.site import Settings
 from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, TakePage, Token, WriteNotes
+from zparkd.core.view import View
 from zparkd.daemon.control.bundle_commands import bundle_commands
 from zparkd.daemon.control.commands import FAILED, Answer, Commands, Request, Wants
 from zparkd.daemon.control.edge_requests import Handed
@@ -110,8 +111,8 @@ class Reactor:
         self._to_serve = Waiting()
         self._left: list[Incoming] = []  # of peers, beyond what a turn does
         self._not_sent: list[Incoming] = []
-        self._changes = Changes(central)
-        self._outages = Outages(central, store)
+        self._changes = Changes(central.log.rereading)
+        self._outages = Outages(store)
         self._transactions = Transactions(config.storage_path, store, central, self._outages)
         self._notify = Notifier()
         self._edges_answered = False
@@ -202,9 +203,9 @@ class Reactor:
                         self._alone(message)
                     self._beat()  # each of them may take its time
         self._beat()
-        self._transactions.run(lambda: self._outages.note(now))
+        self._transactions.run(lambda: self._outages.note(View(self._central, now)))
         self._serve(now)
-        self._changes.look(now)
+        self._changes.look(View(self._central, now))
         self._look_at_file(now)
 
     def _step(
@@ -291,8 +292,8 @@ class Reactor:
 
     def _state(self) -> str | None:
         """How it is, in a line."""
-        faults, now = self._told_faults(), self._clocks()
-        done = self._transactions.run(lambda: status_text(self._central, self._store, faults, now))
+        faults, view = self._told_faults(), View(self._central, self._clocks())
+        done = self._transactions.run(lambda: status_text(view, self._store, faults))
         return done.result if isinstance(done, Committed) else None
 
     # --- control --------------------------------------------------------------------------------
@@ -326,9 +327,8 @@ class Reactor:
         )
         external_api = self._external.state(now)
         answer = status(
-            self._central,
+            View(self._central, now),
             self._store,
-            now,
             self._started,
             self._told_faults(),
             security=security,

@@ -10,11 +10,10 @@ from typing import Any
 
 from zparkd import __version__
 from zparkd.core import limits
-from zparkd.core.central import Central
 from zparkd.core.clock import Now
-from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.site import Peer
-from zparkd.daemon.problems import Faults, SecurityState, heard_ms, problems
+from zparkd.core.view import PeerView, View
+from zparkd.daemon.problems import Faults, SecurityState, problems
 from zparkd.storage.store import Store
 
 _PLAIN = SecurityState()
@@ -22,9 +21,8 @@ SCHEMA = "zparkctl.status/1"
 
 
 def status(
-    central: Central,
+    view: View,
     store: Store,
-    now: Now,
     started: Now,
     faults: Faults,
     *,
@@ -37,10 +35,9 @@ def status(
 
     `catching_up` are the peers that came back, and how many events they had beyond us then.
     """
-    settings = central.settings
-    peers = central.peers
+    settings = view.settings
     rows = [
-        _peer(central, peer, peers.states[peer.id], now, catching_up.get(peer.id, 0))
+        _peer(view, peer, view.peers[peer.id], catching_up.get(peer.id, 0))
         for peer in settings.peers
     ]
     return {
@@ -50,24 +47,23 @@ def status(
         "site": settings.site,
         "version": __version__,
         "running": True,
-        "uptime_s": (now.mono_ms - started.mono_ms) // 1000,
+        "uptime_s": (view.now.mono_ms - started.mono_ms) // 1000,
         "standalone_mode": not rows,
         "total_peers": len(rows),
         "connected_peers": sum(row["connected"] for row in rows),
-        "messages_sent": central.counters.messages_sent,
-        "messages_received": central.counters.messages_received,
+        "messages_sent": view.counters.messages_sent,
+        "messages_received": view.counters.messages_received,
         "vehicles_inside": store.vehicles_inside(),
         "events": sum(store.heads.values()),
-        "only_here": peers.only_here(store.heads, store.signed.forks()),
+        "only_here": view.only_here,
         "open_conflicts": store.open_conflicts(),
         "config_error": faults.config,
         "security_mode": security.mode,
         "fingerprint": security.fingerprint,
         "problems": [
             *problems(
-                central,
+                view,
                 store,
-                now,
                 faults,
                 security=security,
                 external_api=external_api,
@@ -77,17 +73,17 @@ def status(
         "reference": _reference(store),
         "external_api": external_api,
         "uplink": uplink,
-        "edges": _edges(central, now),
+        "edges": _edges(view),
         "peers": rows,
     }
 
 
-def _edges(central: Central, now: Now) -> list[dict[str, Any]]:
+def _edges(view: View) -> list[dict[str, Any]]:
     """Each configured edge, heard or not, and each other one that was heard in the last month."""
-    settings = central.settings
+    settings = view.settings
     configured = {lane.id for lane in settings.lanes}
-    seen = dict(central.edges.seen())
-    since_ms = central.clock.read(now).ms - limits.EDGE_SHOWN_MS
+    seen = view.edges_seen
+    since_ms = view.time_ms - limits.EDGE_SHOWN_MS
     shown = configured | {edge_id for edge_id, seen_ms in seen.items() if seen_ms > since_ms}
     return [
         {
@@ -116,30 +112,24 @@ def iso(ms: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
 
 
-def _peer(
-    central: Central, peer: Peer, state: PeerState, now: Now, had_more: int
-) -> dict[str, Any]:
-    peers, heads = central.peers, central.log.heads
-    behind, lag = peers.behind(state, heads), peers.lag(state, heads)
-    now_known = peers.fresh(state, now.mono_ms) and not (state.sync.wants_vector and behind == 0)
-    catching_up = had_more > 0 and bool(behind) and peers.connected(state, now.mono_ms)
-    heard_at_ms = heard_ms(central, state, now)
+def _peer(view: View, peer: Peer, seen: PeerView, had_more: int) -> dict[str, Any]:
+    behind, lag, heard_ms = seen.behind, seen.lag, seen.heard_ms
+    now_known = seen.fresh and not (seen.says_more and behind == 0)
+    catching_up = had_more > 0 and bool(behind) and seen.connected
     return {
         "peer_id": peer.id,
         "peer_ip": peer.address,
         "peer_port": peer.bus_port,
-        "connected": peers.connected(state, now.mono_ms),
-        "last_ping_time": iso(heard_at_ms, central.settings.zone)
-        if heard_at_ms is not None
-        else None,
+        "connected": seen.connected,
+        "last_ping_time": iso(heard_ms, view.settings.zone) if heard_ms is not None else None,
         "behind": behind if now_known else None,
         "lag": lag if now_known else None,
         "behind_when_heard": behind,
         "lag_when_heard": lag,
-        "clock_offset_ms": peers.offset_ms(state, now),
-        "version": state.version,
-        "error": state.error,
-        "state": _progress(had_more, behind) if catching_up else _state(central, state, now),
+        "clock_offset_ms": seen.offset_ms,
+        "version": seen.version,
+        "error": seen.error,
+        "state": _progress(had_more, behind) if catching_up else _state(seen),
         "catching_up": {"missing": behind, "of": had_more} if catching_up else None,
     }
 
@@ -149,12 +139,12 @@ def _progress(had_more: int, behind: int | None) -> str:
     return f"catching up, {100 * (had_more - (behind or 0)) // had_more} %"
 
 
-def _state(central: Central, state: PeerState, now: Now) -> str:
+def _state(seen: PeerView) -> str:
     """How it is with a peer, in words."""
-    if central.peers.connected(state, now.mono_ms):
+    if seen.connected:
         return "connected"
-    if central.peers.fresh(state, now.mono_ms):
+    if seen.fresh:
         return "does not hear us"
-    if state.link.heard is None and state.sync.heads is None:
-        return "never heard"
-    return "not heard" if state.link.heard is not None else "not heard yet"
+    if seen.heard_ms is not None:
+        return "not heard"
+    return "not heard yet" if seen.is_known else "never heard"

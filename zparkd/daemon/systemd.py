@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from zparkd.core.central import Central
-from zparkd.core.clock import Now
+from zparkd.core.view import View
 from zparkd.daemon.problems import Faults
 from zparkd.storage.store import Store
 
@@ -79,21 +78,15 @@ def _watchdog_ms(environment: Mapping[str, str]) -> int:
     return max(1, int(usec) // 3000) if usec.isdecimal() else 0
 
 
-def status_text(central: Central, store: Store, faults: Faults, now: Now) -> str:
+def status_text(view: View, store: Store, faults: Faults) -> str:
     """How it is, in the one line that `systemctl status` shows."""
-    peers = central.peers
-    states = list(peers.states.values())
-    connected = sum(peers.connected(peer, now.mono_ms) for peer in states)
-    known = [
-        n
-        for peer in states
-        if peers.fresh(peer, now.mono_ms)
-        and (n := peers.behind(peer, central.log.heads)) is not None
-    ]
+    peers = view.peers.values()
+    connected = sum(peer.connected for peer in peers)
+    known = [n for peer in peers if peer.fresh and (n := peer.behind) is not None]
     parts = ["no peers"]
-    if states:
-        behind = max(known) if len(known) == len(states) else "?"
-        parts = [f"{connected}/{len(states)} peers", f"{behind} behind"]
+    if peers:
+        behind = max(known) if len(known) == len(peers) else "?"
+        parts = [f"{connected}/{len(peers)} peers", f"{behind} behind"]
     parts.append(f"{store.vehicles_inside()} inside")
     if faults.storage is not None:
         parts.append("the database can't be written")

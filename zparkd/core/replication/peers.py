@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from zparkd.core.clock import Now
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Stream
+from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import HeadVector, count_missing, only_in
 from zparkd.core.limits import TIME_SHOWN_MS_MAX
 from zparkd.core.members.admission import Admission
@@ -314,6 +314,12 @@ class Peers:
                 shared = max(shared, min(theirs, seq - 1) if stream in forked else theirs)
             count += max(0, head - shared) - max(0, head - said)
         return count
+
+    def hold(self, id: str, position: Position) -> bool:
+        """Whether a central is a peer that is known to hold an event."""
+        peer = self.states.get(id)
+        heads = peer.sync.heads if peer is not None else None
+        return heads is not None and heads.get(position.stream, 0) >= position.seq
 
     def overtaken_by(self, ours: Mapping[Stream, int]) -> list[str]:
         """The peers that hold more of the stream that only we write: nobody ever should.

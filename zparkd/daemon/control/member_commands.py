@@ -97,7 +97,7 @@ def _known(central: Central) -> set[str]:
     said = set(central.log.members.verdicts.voices)
     waiting = {*central.admission.waiting, *central.admission.removed}
     roster = {id for role, id in central.roster.state.members if role is Role.CENTRAL}
-    return origins | said | waiting | roster | central.peers.states.keys() | {central.settings.id}
+    return origins | said | waiting | roster | _peers(central) | {central.settings.id}
 
 
 def _members(central: Central) -> Iterable[dict[str, Any]]:
@@ -164,7 +164,7 @@ def _standing(central: Central, id: str) -> str:
         return "removed"
     if id == central.settings.id:
         return "this central"
-    if id in central.peers.states:
+    if id in _peers(central):
         return "peer"
     if id in central.log.signed.removed():
         return "removed"
@@ -185,3 +185,7 @@ def _stream(central: Central, stream: Stream) -> dict[str, Any]:
 def _stamp(central: Central, stream: Stream, seq: int) -> int | None:
     event = central.log.event(Position(*stream, seq))
     return event.timestamp if event is not None else None
+
+
+def _peers(central: Central) -> set[str]:
+    return {peer.id for peer in central.settings.peers}

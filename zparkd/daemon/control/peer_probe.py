@@ -6,6 +6,7 @@ The command `peer.test` has the peer asked at once; told when that was, it says 
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.turn import Probe
+from zparkd.core.view import View
 from zparkd.daemon.control.commands import Answer, Request, Wants, no
 
 
@@ -16,24 +17,21 @@ def peer_test(request: Request, central: Central, now: Now) -> Answer | Wants:
     wrong with what the peer answers, or None.
     """
     peer_id, since_ms = request.get("peer_id"), request.get("since_ms")
-    peer = central.peers.states.get(peer_id) if isinstance(peer_id, str) else None
+    peers = View(central, now).peers
+    peer = peers.get(peer_id) if isinstance(peer_id, str) else None
     if peer is None:
-        known = ", ".join(central.peers.states) or "none"
+        known = ", ".join(peers) or "none"
         return no("unknown_peer", f"{peer_id} is no configured peer; known are: {known}")
     if since_ms is None:
         asked = {"success": True, "asked_ms": now.mono_ms, "answered": False}
         return Wants(Probe(peer.id), lambda _: asked)
     if not isinstance(since_ms, int):
         return no("bad_request", "since_ms: must be what asked_ms was")
-    answered = (
-        peer.requests.under_way is None
-        and peer.link.replied_ms is not None
-        and peer.link.replied_ms >= since_ms
-    )
+    answered = peer.answered(since_ms)
     return {
         "success": True,
         "asked_ms": since_ms,
         "answered": answered,
-        "round_trip_ms": peer.link.round_trip_ms if answered else None,
+        "round_trip_ms": peer.round_trip_ms if answered else None,
         "error": peer.error if answered else None,
     }

@@ -21,6 +21,7 @@ from zparkd.core.reference.changes import Imported, NotCounting, Outranked
 from zparkd.core.reference.lists import read_passes, read_staff
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import ImportPasses, ImportStaff, SetPolicy, SetTariff
+from zparkd.core.view import View
 from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 
 
@@ -30,7 +31,7 @@ def reference_commands(central: Central, now: Callable[[], Now]) -> dict[str, Co
 
     def missing() -> dict[str, Any]:
         """Which peers may have a higher version that is not here yet, where any may."""
-        peers = central.peers.incomplete(central.log.heads, now().mono_ms)
+        peers = View(central, now()).incomplete
         return {"incomplete": peers} if peers else {}
 
     def told(done: int | NotCounting | BadDocument) -> Answer:
