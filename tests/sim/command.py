@@ -16,7 +16,7 @@ from tests.sim.mutants import MUTANTS
 from tests.sim.plans import plan_of
 from tests.sim.runs import run
 
-LONGEST_S = 60  # a run takes a fraction of a second; one that takes this long hangs
+LONGEST_S = 60  # of processor time: a run takes a fraction of a second; what takes this long hangs
 FAILED = 1
 SEEDS_OF_A_MUTANT = 300
 NAMED_AT_MOST = 50  # seeds in the last line
@@ -29,15 +29,15 @@ def _hangs(_: int, frame: FrameType | None) -> None:
 def judge(job: tuple[int, str | None]) -> tuple[int, str | None]:
     """A seed, and what was wrong with its run; None where nothing was."""
     seed, mutant = job
-    signal.signal(signal.SIGALRM, _hangs)
-    signal.alarm(LONGEST_S)
+    signal.signal(signal.SIGPROF, _hangs)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
     try:
         with MUTANTS[mutant].planted() if mutant else nullcontext():
             run(seed)
     except Exception as fault:
         return seed, str(fault) if isinstance(fault, AssertionError) else repr(fault)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return seed, None
 
 

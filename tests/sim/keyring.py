@@ -33,7 +33,7 @@ class Keyring:
         machine = draw.choice(world.centrals)
         new = machine.generation + 1
         machine.knows_former_keys = draw.random() < 0.5
-        in_a_hurry, lost = draw.random() < 0.3, draw.random() < 0.3
+        in_a_hurry, lost = draw.random() < 0.3, draw.random() < 0.5
         for other in world.centrals:
             if other is machine:
                 continue

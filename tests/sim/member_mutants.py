@@ -89,13 +89,19 @@ def the_disowned_never_counted() -> Planted:
 
 @contextmanager
 def lists_of_the_disowned_count() -> Iterator[None]:
-    add = ReferenceTables.add
+    add, again = ReferenceTables.add, ReferenceTables.count_again
+    no_more = ReferenceTables.count_no_more
 
     def whoever_says_it(self: Any, event: Any, **_: Any) -> None:
         add(self, event, counts=True)
 
+    def once(self: Any, event: Any) -> None:
+        no_more(self, event)  # what counted all along has its row
+        again(self, event)
+
     with (
         patch.object(ReferenceTables, "count_no_more", lambda self, event: None),
+        patch.object(ReferenceTables, "count_again", once),
         patch.object(ReferenceTables, "add", whoever_says_it),
     ):
         yield

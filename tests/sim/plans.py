@@ -119,6 +119,7 @@ class Plan:
 
 
 OFFICE_EVERY = 3  # seeds: in so many there is one with changes of tariff, passes and staff
+CHANGES = 16
 BOUNDS = {
     "PAGE_EVENTS": (2, 7, 50),
     "PAGE_BYTES": (600, 5_000),
@@ -147,11 +148,12 @@ QUOTAS = {
 OLDER_SHARE = 0.12  # of the seeds begin with some older version
 OF_LINKS = (Kind.CUT, Kind.ISOLATED, Kind.ONE_WAY, Kind.FLAPPING, Kind.WEATHER, Kind.SLOW_LINK)
 FORK_SHARE = 0.3  # of the seeds with keys and little else
-RENEWALS_SHARE = 0.3  # of the seeds with keys have some that change
-STRANGERS_SHARE = 0.1  # of the seeds take in few whom they do not know
+RENEWALS_SHARE = 0.5  # of the seeds with keys have some that change
+STRANGERS_SHARE = 0.15  # of the seeds take in few whom they do not know
 QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
 ROSTER_SHARE = 0.3  # of the seeds with keys change who belongs to the site
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
+VOTES_ON_LISTS_SHARE = 0.6  # of those, some of what the disowned recorded are tariffs and lists
 ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
 ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
 ANYWHERE = tuple(kind for kind in Kind if kind not in ON_FILES)
@@ -182,7 +184,7 @@ def plan_of(seed: int) -> Plan:
         rogue=draw.random() < 0.2,
         rogue_stays=draw.random() < 0.5,
         late=draw.random() < 0.15,
-        changes=16 if seed % OFFICE_EVERY == OFFICE_EVERY - 1 else 0,
+        changes=CHANGES if seed % OFFICE_EVERY == OFFICE_EVERY - 1 else 0,
     )
     if count >= 4 and topology is Topology.MESH:
         plan.twin = draw.random() < 0.2
@@ -206,6 +208,8 @@ def _members(plan: Plan) -> None:
     draw = Random(f"{plan.seed} members")
     if draw.random() < VOTES_SHARE:
         plan.votes = draw.randint(2, 12)
+        if draw.random() < VOTES_ON_LISTS_SHARE:
+            plan.changes = CHANGES
     if draw.random() < OLDER_SHARE:
         plan.older = draw.randint(1, plan.count)
         plan.unknown = frozenset(draw.sample(LATER_KINDS, draw.randint(0, len(LATER_KINDS))))
