@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from tests.support.centrals import Driven, meet
 from tests.support.examples import examples
-from tests.support.vehicles import Book, event_sets
+from tests.support.tariffs import flat
+from tests.support.vehicles import CAR, Book, event_sets
 from zparkd.core import limits
 from zparkd.core.events import event as reading
-from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, read, write
+from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, Stream, read, write
 from zparkd.core.events.payloads import TariffSet
+from zparkd.core.members.words import MemberDisowned
 from zparkd.core.stays import project
 from zparkd.storage.projection import rereading
 from zparkd.storage.projection.projector import Projection
@@ -79,6 +81,23 @@ def test_after_an_upgrade_all_is_as_if_it_had_always_been_known(
         assert stays == {entry: stay.closed_by for entry, stay in expected.items()}
         unread = {event.position for event in events if not event.is_read}
         assert store.connection.execute("SELECT count(*) FROM unread").fetchone() == (len(unread),)
+
+
+def test_what_was_disowned_before_the_upgrade_counts_no_more_after_it(tmp_path: Path) -> None:
+    book, path = Book(), tmp_path / "zparkd.db"
+    book.say(Stream("a", 9), Kind.DISOWNED, MemberDisowned("b", ()), Personal(""))
+    book.say(Stream("b", 1), Kind.TARIFF, TariffSet(1, flat(1)), Personal(""))
+    book.entry("b", 10)
+    with (
+        patch.object(reading, "_KINDS", OLD - {Kind.DISOWNED, Kind.TARIFF}),
+        closing(opened(path)) as store,
+    ):
+        feed(store, book.events)
+        assert len(store.inside(CAR.plate_id)) == 1
+    with closing(opened(path)) as store:
+        finish(store)
+        assert store.inside(CAR.plate_id) == []
+        assert store.reference.tariff() is None
 
 
 def test_rereading_goes_on_after_a_restart(tmp_path: Path) -> None:

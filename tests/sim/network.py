@@ -80,7 +80,7 @@ class Network:
             if self.weather.stalls and len(held) < MOST_HELD:
                 held.append((socket, message))
             return
-        if receiver.runs != run and socket != "bus":
+        if receiver.runs != run:
             return  # the connection was to an earlier run
         receiver.take(socket, message)
 

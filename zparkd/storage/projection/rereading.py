@@ -100,7 +100,7 @@ class Rereading:
         if not event.is_read:
             return
         self._run("DELETE FROM unread WHERE at=?", (at,))
-        counts = self._members.counts(event.position)
+        counts = self._members.counted(event.position)  # it is judged anew with all the others
         if counts:
             self._project(at, event)
         if event.reference is not None:
