@@ -286,6 +286,28 @@ def a_stay_that_ended_can_be_named() -> Planted:
     return patch.object(Resolver, "_of_exit_by_name", by_name)
 
 
+def never_full() -> Planted:
+    return patch.object(Resolver, "_full_from", lambda self, policy, vehicle, held: None)
+
+
+def full_by_one_too_early() -> Planted:
+    right = Store.inside_of
+    return patch.object(Store, "inside_of", lambda self, kind: right(self, kind) + 1)
+
+
+def plates_are_not_looked_out_for() -> Planted:
+    right = Resolver._of_detection
+    return patch.object(
+        Resolver,
+        "_of_detection",
+        lambda self, found: replace(right(self, found), watch=None),
+    )
+
+
+def a_car_leaves_where_nobody_says_which() -> Planted:
+    return patch.object(Resolver, "_types_inside", lambda self, found: ())
+
+
 def always_the_built_in_tariff() -> Planted:
     return patch.object(Resolver, "_tariff", lambda self: BUILT_IN)
 
@@ -384,6 +406,10 @@ GATE_MUTANTS = (
     Mutant(of_two_that_look_alike_any_leaves, "gate: ", office),
     Mutant(what_was_read_is_forgotten, "gate: ", office),
     Mutant(a_stay_that_ended_can_be_named, "gate: ", office),
+    Mutant(never_full, "gate: ", office),
+    Mutant(full_by_one_too_early, "gate: ", office),
+    Mutant(plates_are_not_looked_out_for, "gate: ", office),
+    Mutant(a_car_leaves_where_nobody_says_which, "gate: "),
     Mutant(always_the_built_in_tariff, "gate: ", office),
     Mutant(what_was_quoted_is_forgotten, "gate: recorded"),
     Mutant(lost_tickets_are_free, "gate: ", office),

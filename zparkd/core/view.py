@@ -6,10 +6,12 @@ Nothing here changes anything, and what is looked up is looked up when it is ask
 from collections.abc import Mapping
 from functools import cached_property
 
+from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import HeadVector
+from zparkd.core.gate.watched import Seen
 from zparkd.core.members.roster import RosterState
 from zparkd.core.members.votes import Verdicts
 from zparkd.core.reference.fetch_turn import Fetcher
@@ -242,6 +244,37 @@ class View:
     def edges_seen(self) -> dict[str, int]:
         """When each edge was last heard, in ms, in this run or an earlier one."""
         return dict(self.central.edges.seen())
+
+    @property
+    def watched(self) -> list[Seen]:
+        """The plates to look out for that were seen here lately, the newest first."""
+        return self.central.ingress.watched.lately(self.now.mono_ms)
+
+    @property
+    def silent_edges(self) -> dict[str, int]:
+        """For how many ms each edge says nothing that was used, here or at another central.
+
+        Of those that say nothing for longer than the site allows. What a central did not hear while
+        it was off is nobody's silence.
+        """
+        policy = self.central.log.reference.policy()
+        bound_ms = policy.policy.silent_edge_min * 60_000 if policy is not None else 0
+        if not bound_ms or self.central.up_ms(self.now) < bound_ms:
+            return {}
+        configured = {lane.id for lane in self.settings.lanes}
+        silent = {edge_id: self.time_ms - ms for edge_id, ms in self.edges_seen.items()}
+        return {
+            edge_id: ms
+            for edge_id, ms in silent.items()
+            if ms >= bound_ms
+            and (edge_id in configured or ms < limits.EDGE_SHOWN_MS)
+            and not self._opened_within(edge_id, bound_ms)
+        }
+
+    def _opened_within(self, edge_id: str, bound_ms: int) -> bool:
+        """Whether an edge opened lately, at any central."""
+        opens = self.central.log.opens_of(edge_id, 1)
+        return any(self.time_ms - event.timestamp < bound_ms for event in opens)
 
     @property
     def outranked(self) -> dict[str, Position]:

@@ -14,6 +14,7 @@ from zparkd.core.clock import Now
 from zparkd.core.site import Peer
 from zparkd.core.view import PeerView, View
 from zparkd.daemon.problems import Faults, SecurityState, problems
+from zparkd.daemon.problems_of_lanes import problems_of_lanes
 from zparkd.storage.store import Store
 
 _PLAIN = SecurityState()
@@ -68,7 +69,8 @@ def status(
                 security=security,
                 external_api=external_api,
                 uplink=uplink,
-            )
+            ),
+            *problems_of_lanes(view),
         ],
         "reference": _reference(store),
         "external_api": external_api,

@@ -246,6 +246,9 @@ class Gate:
         edge.detections.move_to_end(vehicle[1])
         if len(edge.detections) > self._bounds.plates:
             edge.detections.popitem(last=False)
+        watch = self.held.policy.personal.get("watch", {}) if self.held.policy is not None else {}
+        if vehicle[1] in watch:
+            info["watch"] = watch[vehicle[1]]
         return Expected(answer={"vehicle_info": info}, near=True)
 
     # --- open ------------------------------------------------------------------------------------
@@ -285,29 +288,55 @@ class Gate:
             if meant is not None:
                 vehicle, read, guess = meant, request["plate_id"], True
                 stay = self.held.inside(vehicle)
+        if way == "EXIT" and self._is_of_any(request, edge, now):
+            return Expected(code="bad_request")
         if late:
             return self._too_late(request, edge, now, vehicle)
         if way == "ENTRY" and stay is not None and not force:
             return Expected(code="already_inside", near=True)
+        is_full, refuses = self._is_full(vehicle, stay) if way == "ENTRY" else (False, False)
+        if is_full and refuses and not force:
+            return Expected(code="full", near=True)
         if way == "EXIT" and stay is None and not force:
             return Expected(code="not_inside", near=True)
         event = self._event(request, edge, now, vehicle)
         event["names"] = stay.entry.at if stay is not None else None
         event["plate_read"] = read
         event["forced"] = force
+        event["over_capacity"] = is_full
         if way == "EXIT":
             self._charged(event, request, edge, now, vehicle, stay)
         kind = ENTRY if way == "ENTRY" else EXIT
         by = (vehicle[0], request["plate_id"]) if unnamed else None
         return Expected(recorded=kind, event=event, unnamed=by, guess=guess)
 
+    def _policy(self) -> dict[str, Any]:
+        policy = self.held.policy
+        return policy.data["document"] if policy is not None else {}
+
+    def _is_of_any(self, request: dict[str, Any], edge: Edge, now: Time) -> bool:
+        """Whether an exit may be of one type of vehicle as well as of another."""
+        if request.get("event_id") is not None:
+            return False
+        if self._said(request, edge, now, "camera_type") is not None:
+            return False
+        return len(self.held.types_inside(request["plate_id"])) > 1
+
+    def _is_full(self, vehicle: Vehicle, stay: Stay | None) -> tuple[bool, bool]:
+        """Whether there is no room for one more of its type, and whether that is a refusal."""
+        policy = self._policy()
+        room = policy.get("capacity", {}).get(vehicle[0])
+        if room is None:
+            return False, False
+        inside = [it for it in self.held.vehicles() if it[0] == vehicle[0] and self.held.inside(it)]
+        is_full = len(inside) - (stay is not None) >= room
+        return is_full, policy.get("entry", {}).get("full") == "refuse"
+
     def _surely_meant(
         self, request: dict[str, Any], edge: Edge, now: Time
     ) -> tuple[str, str] | None:
         """The vehicle for which a misread one is taken, where the policy says so."""
-        policy = self.held.policy
-        document = policy.data["document"] if policy is not None else {}
-        if document.get("exit", {}).get("misread") != "accept":
+        if self._policy().get("exit", {}).get("misread") != "accept":
             return None
         inside = [it for it in self.held.vehicles() if self.held.inside(it) is not None]
         said = self._said(request, edge, now, "camera_type")
@@ -536,7 +565,7 @@ def _incomplete(answer: dict[str, Any]) -> list[str]:
 
 def _flat(event: Said) -> dict[str, Any]:
     """All that an event says, by name."""
-    flat = {"forced": False, "marked": False, "lost_ticket": False}
+    flat = {"forced": False, "marked": False, "lost_ticket": False, "over_capacity": False}
     flat |= event.data | event.personal
     flat |= {"timestamp": event.timestamp, "order": event.order, "names": event.names}
     if "tariff" in flat:

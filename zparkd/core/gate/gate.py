@@ -8,14 +8,14 @@ gets the same answer.
 from typing import NamedTuple
 
 from zparkd.core.clock import RELEASE_MS, site_time
-from zparkd.core.events.event import Event, Kind, Personal
+from zparkd.core.events.event import Event, Kind, Personal, VehicleKey
 from zparkd.core.gate import limits
 from zparkd.core.gate.requests import Code, Refusal, Request, RequestType, bad
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.site import Direction
 from zparkd.core.stays import Stay
 
-_ON_WHAT_IS_INSIDE = (Code.ALREADY_INSIDE, Code.NOT_INSIDE)
+_ON_WHAT_IS_INSIDE = (Code.ALREADY_INSIDE, Code.NOT_INSIDE, Code.FULL)
 
 
 class Refuse(NamedTuple):
@@ -38,11 +38,15 @@ class Answer(NamedTuple):
 
 
 class Record(NamedTuple):
-    """An event is recorded, and is the answer; `stay` is the one that it names."""
+    """An event is recorded, and is the answer; `stay` is the one that it names.
+
+    An entry may be `over_capacity`.
+    """
 
     kind: Kind
     stay: Stay | None = None
     forced: bool = False
+    over_capacity: bool = False
 
     @property
     def rests_on_what_is_inside(self) -> bool:
@@ -144,6 +148,7 @@ def _open(found: Resolved) -> Decision:
     _check_staff(found)
     if found.recorded is not None:
         return Answer(found.recorded)
+    _check_type(found)
     late = _too_late(found)
     if late is not None:
         return late
@@ -160,6 +165,15 @@ def _check_lane(found: Resolved) -> None:
     if lane.camera_type and request.camera_type not in (None, lane.camera_type):
         raise bad(
             f"camera_type: lane {lane.id} is for {lane.camera_type}, not {request.camera_type}"
+        )
+
+
+def _check_type(found: Resolved) -> None:
+    """Refuse an exit that does not say which of the vehicles with its plate it is of."""
+    if found.types_inside and found.direction is Direction.EXIT:
+        types = " and ".join(found.types_inside)
+        raise bad(
+            f"camera_type: {found.request.plate_id} is inside as {types}; say which of them leaves"
         )
 
 
@@ -206,16 +220,28 @@ def _too_late(found: Resolved) -> Refuse | None:
 
 def _enter(found: Resolved) -> Decision:
     request, vehicle, held = found.request, found.vehicle, found.held
-    if held is None:
-        return Record(Kind.ENTRY, forced=request.force)
-    if request.force:
-        return Record(Kind.ENTRY, held.stay, forced=True)
     assert vehicle is not None
+    if held is None or request.force:
+        _check_room(found, vehicle)
+        stale = held.stay if held is not None else None
+        is_full = found.full_from is not None
+        return Record(Kind.ENTRY, stale, forced=request.force, over_capacity=is_full)
     since = site_time(held.stay.entry_ms, found.settings.zone)
     raise Refusal(
         Code.ALREADY_INSIDE,
         f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) has been inside since {since}"
         f" ({held.stay.event_id}); force with a reason ends that stay",
+    )
+
+
+def _check_room(found: Resolved, vehicle: VehicleKey) -> None:
+    """Refuse an entry where it is full, if the site does so; a person decides otherwise."""
+    if found.full_from is None or not found.refuses_when_full or found.request.force:
+        return
+    raise Refusal(
+        Code.FULL,
+        f"camera_type: {found.full_from:,} of {vehicle.camera_type} are inside, which is all that"
+        " there is room for; force with a reason lets one more in",
     )
 
 

@@ -7,6 +7,7 @@ from zparkd.core.gate.recording import Recorder
 from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
 from zparkd.core.gate.resolve import Resolver
 from zparkd.core.gate.responses import refusal, response
+from zparkd.core.gate.watched import Watched
 from zparkd.core.log import Log
 from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.replication.peers import Peers
@@ -22,6 +23,7 @@ class Ingress:
     ) -> None:
         self.edges = EdgeStates()
         self.recorder = Recorder(log, own_stream, clock, self.edges)
+        self.watched = Watched()
         self._log = log
         self._peers = peers
         self._resolver = Resolver(settings, log, clock, self.edges, peers)
@@ -38,6 +40,8 @@ class Ingress:
             return refusal(no, request_id_in(asked.body))
         found = self._resolver.resolve(now, request)
         decision = decide(found)
+        if found.watch is not None:
+            self.watched.saw(found, now.mono_ms)
         event = self.recorder.record(now, found, decision)
         incomplete: list[str] = []
         if decision.rests_on_what_is_inside:

@@ -19,6 +19,10 @@ QUOTE_AGE_MS = 180_000  # how long an exit is charged what its edge was quoted
 OPEN_AGE_MS = 120_000  # how long a close without plate is about what was opened here last
 OWN_ENTRIES_LOOKED_AT = 64  # how far a close without plate looks back at its own lane
 
+# --- plates to look out for -------------------------------------------------------------------
+WATCHED_SHOWN_MS = 10 * 60 * 1000  # how long one that was seen is shown
+WATCHED_REMEMBERED = 64
+
 # --- stays of the earlier system -------------------------------------------------------------
 OLD_STAYS_PER_TURN = 200  # of two events each; the rest follows, so that edges wait for few
 

@@ -83,6 +83,7 @@ class Recorder:
             names=stay.entry if stay is not None else None,
             entry_ms=entry_ms,
             forced=what.forced,
+            over_capacity=what.over_capacity,
             marked=stamp.marked,
             by=request.by,
         )

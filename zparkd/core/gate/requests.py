@@ -37,6 +37,7 @@ class Code(StrEnum):
     FORBIDDEN = "forbidden"
     ALREADY_INSIDE = "already_inside"
     NOT_INSIDE = "not_inside"
+    FULL = "full"
     TOO_LATE = "too_late"
     RATE_LIMITED = "rate_limited"
     STORAGE_UNAVAILABLE = "storage_unavailable"

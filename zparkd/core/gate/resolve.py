@@ -16,7 +16,7 @@ from zparkd.core.gate.charges import Quote
 from zparkd.core.gate.edge_state import EdgeStates, Remembered
 from zparkd.core.gate.requests import Request, RequestType
 from zparkd.core.log import HeldStay, Log
-from zparkd.core.policy import Misread
+from zparkd.core.policy import Full, Misread, Policy
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction, Lane, Settings
 from zparkd.core.stays import Stay
@@ -24,6 +24,7 @@ from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 OPENS = (Kind.ENTRY, Kind.EXIT, Kind.MANUAL)
 _ANSWERED = (*OPENS, Kind.CONFIRM)
+_USUAL = Policy()  # of a site that never set one
 
 
 class Resolved(Struct, frozen=True):
@@ -46,6 +47,10 @@ class Resolved(Struct, frozen=True):
     vehicle: VehicleKey | None = None
     held: HeldStay | None = None  # the open stay of the vehicle; of a close, the one it is about
     direction: Direction | None = None
+    types_inside: tuple[str, ...] = ()  # of its plate, where nobody says which of several it is
+    full_from: int | None = None  # of an entry: how many there is room for, where no more is left
+    refuses_when_full: bool = False
+    watch: str | None = None  # what to show of a plate that the site looks out for
     # Of the exit of a plate that is not inside: the stays that it may be of, best first.
     candidates: tuple[Candidate, ...] | None = None
     quote: Quote | None = None  # by which a detection is told a fee, or an exit is charged
@@ -145,10 +150,14 @@ class Resolver:
     def _of_detection(self, found: Resolved) -> Resolved:
         vehicle, held = self._vehicle(found)
         quote = self._quote(found, held.stay, found.time.ms) if held is not None else None
+        plate_id = vehicle.plate_id
+        watch = self._policy().watch.get(plate_id)
         alike = None
         if held is None and _said(found) is Direction.EXIT:
             alike = self._candidates(found, found.request.camera_type or found.lane.camera_type)
-        return replace(found, vehicle=vehicle, held=held, candidates=alike, quote=quote)
+        return replace(
+            found, vehicle=vehicle, held=held, watch=watch, candidates=alike, quote=quote
+        )
 
     def _candidates(self, found: Resolved, camera_type: str | None) -> tuple[Candidate, ...]:
         """The stays that the plate of an exit may be a misreading of."""
@@ -170,7 +179,10 @@ class Resolver:
 
     def _of_open(self, now: Now, found: Resolved, acts: list[Event]) -> Resolved:
         vehicle, held = self._vehicle(found)
-        if held is None and _direction(found, held) is Direction.EXIT:
+        types = self._types_inside(found)
+        if types:
+            found = replace(found, types_inside=types)
+        elif held is None and _direction(found, held) is Direction.EXIT:
             misread = self._misread(now, found)
             if misread is not None:
                 return self._way_of(found, acts, misread.stay.vehicle, misread)
@@ -181,8 +193,7 @@ class Resolver:
 
         While a peer may know of a vehicle with just this plate, none is.
         """
-        policy = self._log.reference.policy()
-        if policy is None or policy.policy.misread is not Misread.ACCEPT:
+        if self._policy().misread is not Misread.ACCEPT:
             return None
         held = the_strong_one(self._candidates(found, _camera_type(found)))
         if held is None or self._peers.incomplete(self._log.heads, now.mono_ms):
@@ -193,7 +204,10 @@ class Resolver:
         self, found: Resolved, acts: list[Event], vehicle: VehicleKey, held: HeldStay | None
     ) -> Resolved:
         seen_before = any(it.kind == Kind.SEEN and it.vehicle == vehicle for it in acts)
-        direction = _direction(found, held)
+        policy, direction = self._policy(), _direction(found, held)
+        full_from = None
+        if direction is Direction.ENTRY:
+            full_from = self._full_from(policy, vehicle, held)
         quote = None
         if direction is Direction.EXIT:
             quote = self._exit_quote(found, held.stay if held is not None else None)
@@ -203,8 +217,22 @@ class Resolver:
             held=held,
             seen_before=seen_before,
             direction=direction,
+            full_from=full_from,
+            refuses_when_full=policy.full is Full.REFUSE,
+            watch=policy.watch.get(vehicle.plate_id),
             quote=quote,
         )
+
+    def _full_from(self, policy: Policy, vehicle: VehicleKey, held: HeldStay | None) -> int | None:
+        """How many of its type there is room for, where no more is left for this one.
+
+        By what is held here; a stay that its entry ends makes room.
+        """
+        room = policy.capacity.get(vehicle.camera_type)
+        if room is None:
+            return None
+        inside = self._log.inside_of(vehicle.camera_type) - (held is not None)
+        return room if inside >= room else None
 
     def _of_close(self, found: Resolved) -> Resolved:
         request = found.request
@@ -226,6 +254,15 @@ class Resolver:
             camera_type = inside[0].stay.vehicle.camera_type
         vehicle = VehicleKey(camera_type or DEFAULT_CAMERA_TYPE, found.request.plate_id)
         return vehicle, next((held for held in inside if held.stay.vehicle == vehicle), None)
+
+    def _types_inside(self, found: Resolved) -> tuple[str, ...]:
+        """The types under which the plate of an open is inside, where it may be of any of them."""
+        assert found.request.plate_id is not None
+        if _camera_type(found) is not None:
+            return ()
+        inside = self._log.inside(found.request.plate_id)
+        types = sorted(held.stay.vehicle.camera_type for held in inside)
+        return tuple(types) if len(types) > 1 else ()
 
     def _own_unconfirmed(self, edge_id: str, last_open: Position | None) -> HeldStay | None:
         """The stay of this edge's latest entry that no close came for yet.
@@ -259,6 +296,10 @@ class Resolver:
         if stay is None:
             return Quote(None, at_ms, self._tariff(), None)
         return Quote(stay.entry, at_ms, self._tariff(), self._pass(stay.vehicle, found.time.ms))
+
+    def _policy(self) -> Policy:
+        held = self._log.reference.policy()
+        return held.policy if held is not None else _USUAL
 
     def _tariff(self) -> Tariff:
         held = self._log.reference.tariff()

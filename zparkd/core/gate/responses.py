@@ -75,6 +75,8 @@ def _vehicle_info(found: Resolved, incomplete: Sequence[str]) -> _Fields:
         }
         if due.held_pass is not None:
             info["pass"] = _pass(due.held_pass.holder, due.held_pass.valid_until)
+    if found.watch is not None:
+        info["watch"] = found.watch
     if found.candidates is not None:
         shown = found.candidates[: limits.CANDIDATES_SHOWN]
         info["candidates"] = [_candidate(it, found.settings.zone) for it in shown]
