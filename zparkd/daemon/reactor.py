@@ -25,6 +25,7 @@ from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, TakePage, Toke
 from zparkd.core.view import View
 from zparkd.daemon.control.bundle_commands import bundle_commands
 from zparkd.daemon.control.commands import FAILED, Answer, Commands, Request, Wants
+from zparkd.daemon.control.day_commands import day_commands
 from zparkd.daemon.control.edge_requests import Handed
 from zparkd.daemon.control.import_commands import import_commands
 from zparkd.daemon.control.member_commands import member_commands
@@ -130,6 +131,7 @@ class Reactor:
             | member_commands(central, self._clocks)
             | import_commands(central, self._clocks)
             | bundle_commands(bus)
+            | day_commands(central)
             | self._uplink.commands()
             | roster_commands(central, bus, lambda: self._config, self._roster.key_change)
         )

@@ -30,7 +30,7 @@ _STAYS = (
 )
 
 # What of the events held here the stays do not show yet.
-_LEFT = (
+LEFT = (
     "SELECT EXISTS (SELECT 1 FROM unsettled) OR EXISTS (SELECT 1 FROM releases)"
     " OR EXISTS (SELECT 1 FROM rereading)"
 )
@@ -165,7 +165,7 @@ class StaySums:
             return None
         digest = StayDigest()
         with closing(read_only(self._database)) as connection, one_moment(connection):
-            if connection.execute(_LEFT).fetchone()[0]:
+            if connection.execute(LEFT).fetchone()[0]:
                 return None
             heads = {
                 Stream(origin, epoch): head

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from zparkd.cli.commands.look.report_day import check, day
 from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, print_json, table
@@ -153,3 +154,5 @@ def _add(name: Name) -> None:
 
 for _name in Name:
     _add(_name)
+report.add_command(day)
+report.add_command(check)
