@@ -3,10 +3,9 @@
     python -m package.deb WHEEL DIR [--version V]
 
 Everything of Python is in /opt/zparkd, a virtual environment of its own for the python3 of the
-distribution, with what requirements/camera.txt locks, which is what the gateway needs too. So
-nothing of the distribution changes it, and nothing of it changes the distribution. What it holds
-is compiled here: the services may not write there. Run it with a Python of the version that the
-distribution has.
+distribution, with what the locks of its programs name. So nothing of the distribution changes it,
+and nothing of it changes the distribution. What it holds is compiled here: the services may not
+write there. Run it with a Python of the version that the distribution has.
 """
 
 import argparse
@@ -31,6 +30,7 @@ PROGRAMS = {
     "zparkd-web": "zparkd.web.command:main",
     "zparkd-camera": "zparkd.camera.command:main",
 }
+LOCKS = ("camera", "web")
 COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/zparkctl",
     "zsh": "usr/share/zsh/vendor-completions/_zparkctl",
@@ -119,7 +119,9 @@ def tree(root: Path, wheel: Path) -> None:
     site = root / HOME / "lib" / f"python{MINOR}" / "site-packages"
     pip = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--no-compile"]
     target = ["--no-deps", "--target", str(site), "--only-binary=:all:"]
-    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements/camera.txt")]
+    locked = ["--require-hashes"]
+    for name in LOCKS:
+        locked += ["--requirement", str(ROOT / f"requirements/{name}.txt")]
     _run(*pip, *target, *locked)
     _run(*pip, *target, "--no-index", str(wheel))
     shutil.rmtree(site / "bin", ignore_errors=True)
