@@ -4,15 +4,16 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.camera.relay import Relay
-from tests.camera.rig import Bridge, hikvision, now_ms
+from tests.camera.rig import PATIENCE_S, Bridge, hikvision, now_ms
 from tests.support.harness import QUICK, zparkctl
 from zparkd.config.load import SecurityMode
 from zparkd.config.values import is_loopback
-from zparkd.testbed.loopback import LoopbackSite, new_key, wait_for
+from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
 from zparkd.transport.addresses import own_addresses
 
 
@@ -300,3 +301,27 @@ def test_status_and_pictures_are_shown_to_this_machine_by_whichever_address_it_a
     bridge.start()
     done = bridge.run("status")
     assert (done.returncode, "in-1" in done.stdout) == (0, True), done.stderr
+
+
+def test_every_central_shows_how_a_lane_is_though_its_camera_says_nothing(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    bridge.lane("in-1", endpoints(site), http_barrier(relay), direction="ENTRY")
+    bridge.start()
+
+    def lane(central: LoopbackCentral) -> dict[str, Any]:
+        [edge] = [it for it in central.status()["edges"] if it["edge_id"] == "in-1"] or [{}]
+        return {"last_seen": edge.get("last_seen"), **(edge.get("lane") or {})}
+
+    for central in site.centrals:
+        wait_for(f"{central.id} is told", lambda c=central: "told" in lane(c), PATIENCE_S)
+        assert lane(central)["last_event"] is None
+        assert lane(central)["last_seen"] is None, "a report is not the camera"
+    bridge.send("in-1", hikvision("29A-123.45"))
+    wait_for("the barrier opened", lambda: relay.opened == ["/open"])
+    for central in site.centrals:
+        wait_for("it is told of", lambda c=central: lane(c)["opened"] == 1, PATIENCE_S)
+        said = lane(central)
+        assert (said["reads"], said["misreads"], said["silent"]) == (1, 0, False)
+        assert said["open_p50_ms"] > 0
+        assert said["last_event"] is not None

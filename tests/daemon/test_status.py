@@ -119,9 +119,9 @@ def test_a_configured_edge_that_never_called_is_listed_as_such() -> None:
     central.detect("hand-held")
     heard = "2025-12-02T10:30:00.000+07:00"
     assert told(central)["edges"] == [
-        {"edge_id": "gate-1", "last_seen": None, "configured": True},
-        {"edge_id": "gate-2", "last_seen": heard, "configured": True},
-        {"edge_id": "hand-held", "last_seen": heard, "configured": False},
+        {"edge_id": "gate-1", "last_seen": None, "configured": True, "lane": None},
+        {"edge_id": "gate-2", "last_seen": heard, "configured": True, "lane": None},
+        {"edge_id": "hand-held", "last_seen": heard, "configured": False, "lane": None},
     ]
 
 

@@ -22,6 +22,7 @@ from zparkd.camera.lane.asking import Centrals
 from zparkd.camera.lane.lane import Lane, now_ms
 from zparkd.camera.lane.ledger import Ledger, LedgerError
 from zparkd.camera.lane.postman import Postman
+from zparkd.camera.lane.reporter import Reporter
 from zparkd.camera.read import MESSAGE_BYTES, At, Unreadable
 from zparkd.camera.shown import status_lines, test_lines
 from zparkd.config.toml import ConfigError
@@ -77,7 +78,7 @@ def _serve(config: Config, listening: socket.socket, ledger: Ledger) -> None:
     postman = Postman(lanes, ledger, album)
     about = {"version": __version__, "started_ms": now_ms()}
     server = Server(lanes, album, about)
-    parts: list[Part] = [*lanes, postman, *_subscriptions(lanes)]
+    parts: list[Part] = [*lanes, postman, Reporter(lanes), *_subscriptions(lanes)]
     for part in parts:
         part.start()
     host, port = listening.getsockname()[:2]

@@ -11,6 +11,7 @@ from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Position, Stream
 from zparkd.core.events.heads import HeadVector
+from zparkd.core.gate.lane_report import LaneReport
 from zparkd.core.gate.watched import Seen
 from zparkd.core.members.roster import RosterState
 from zparkd.core.members.votes import Verdicts
@@ -275,6 +276,11 @@ class View:
         """Whether an edge opened lately, at any central."""
         opens = self.central.log.opens_of(edge_id, 1)
         return any(self.time_ms - event.timestamp < bound_ms for event in opens)
+
+    @property
+    def lane_reports(self) -> dict[str, tuple[LaneReport, int]]:
+        """What was last said of the lane of each edge, and when in ms, in this run."""
+        return self.central.edges.reports()
 
     @property
     def outranked(self) -> dict[str, Position]:

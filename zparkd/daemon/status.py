@@ -8,9 +8,12 @@ from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
+from msgspec.structs import asdict
+
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.clock import Now
+from zparkd.core.gate.lane_report import LaneReport
 from zparkd.core.site import Peer
 from zparkd.core.view import PeerView, View
 from zparkd.daemon.problems import Faults, SecurityState, problems
@@ -84,17 +87,27 @@ def _edges(view: View) -> list[dict[str, Any]]:
     """Each configured edge, heard or not, and each other one that was heard in the last month."""
     settings = view.settings
     configured = {lane.id for lane in settings.lanes}
-    seen = view.edges_seen
+    seen, reports = view.edges_seen, view.lane_reports
     since_ms = view.time_ms - limits.EDGE_SHOWN_MS
-    shown = configured | {edge_id for edge_id, seen_ms in seen.items() if seen_ms > since_ms}
+    lately = {edge_id for edge_id, seen_ms in seen.items() if seen_ms > since_ms}
+    shown = configured | reports.keys() | lately
     return [
         {
             "edge_id": edge_id,
             "last_seen": iso(seen[edge_id], settings.zone) if edge_id in seen else None,
             "configured": edge_id in configured,
+            "lane": _lane(*reports[edge_id], settings.zone) if edge_id in reports else None,
         }
         for edge_id in sorted(shown)
     ]
+
+
+def _lane(said: LaneReport, told_ms: int, zone: tzinfo) -> dict[str, Any]:
+    """What the controller of a lane last said of it, and when."""
+    shown = asdict(said)
+    last_ms = shown.pop("last_event_ms")
+    last_event = iso(last_ms, zone) if last_ms is not None else None
+    return {"told": iso(told_ms, zone), "last_event": last_event, **shown}
 
 
 def _reference(store: Store) -> dict[str, Any]:

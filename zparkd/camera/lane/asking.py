@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zparkd.camera.config import LaneConfig
+from zparkd.client import edge_file
 from zparkd.client.edge import EdgeClient, NoAnswer
 
 __all__ = ["DEADLINE_S", "Centrals", "NoAnswer"]
@@ -17,20 +18,26 @@ Answer = dict[str, Any]
 class Centrals:
     """The centrals of a lane, for one thread."""
 
-    def __init__(self, lane: LaneConfig) -> None:
-        """Connects nowhere yet. Raises ValueError or OSError where the lane's key can't be had."""
+    def __init__(self, lane: LaneConfig, only: int | None = None) -> None:
+        """Connects nowhere yet; with `only` it is the central of this number alone.
+
+        Raises ValueError or OSError where the lane's key can't be had.
+        """
         tries = max(1, len(lane.centrals))
         timeout_s = max(_TRY_AT_LEAST_S, DEADLINE_S / tries)
-        if lane.joined is not None:
+        if lane.joined is not None and only is None:
             self._edge = EdgeClient.join("", lane.joined, timeout_s=timeout_s, attempts=1)
             return
+        some = slice(None) if only is None else slice(only, only + 1)
+        secret = edge_file.kept(lane.joined).secret if lane.joined is not None else None
         self._edge = EdgeClient(
             lane.edge_id,
-            lane.centrals,
+            lane.centrals[some],
             timeout_s=timeout_s,
             attempts=1,
             secret_key_file=lane.secret_key_file,
-            public_keys=lane.public_keys,
+            secret_key=secret,
+            public_keys=lane.public_keys[some],
         )
 
     def ask(self, request_type: str, fields: Mapping[str, object]) -> Answer:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.gate import limits
 from zparkd.core.gate.charges import Quote
+from zparkd.core.gate.lane_report import LaneReport
 from zparkd.core.site import Direction
 from zparkd.core.token_bucket import TokenBucket
 
@@ -41,13 +42,17 @@ class Remembered(NamedTuple):
 
 @dataclass(slots=True)
 class _Edge:
-    """One edge. Times in ms of the monotonic clock, but for `seen_ms`."""
+    """One edge. Times in ms of the monotonic clock, but for `seen_ms`.
 
-    seen_ms: int
+    `report` is what was last said of its lane, and when.
+    """
+
+    seen_ms: int | None
     rate: TokenBucket
     detections: OrderedDict[str, Detection]
     opens: OrderedDict[VehicleKey, tuple[Position, int]]
     last_open: tuple[Position, int] | None = None
+    report: tuple[LaneReport, int] | None = None
 
 
 class EdgeStates:
@@ -60,7 +65,19 @@ class EdgeStates:
 
     def seen(self) -> list[tuple[str, int]]:
         """Each edge with when it was last heard, in this run or an earlier one."""
-        return sorted((edge_id, edge.seen_ms) for edge_id, edge in self._edges.items())
+        return sorted(
+            (edge_id, edge.seen_ms)
+            for edge_id, edge in self._edges.items()
+            if edge.seen_ms is not None
+        )
+
+    def reports(self) -> dict[str, tuple[LaneReport, int]]:
+        """What was last said of each lane, and when, in this run."""
+        return {id: edge.report for id, edge in self._edges.items() if edge.report is not None}
+
+    def report(self, edge_id: str, said: LaneReport, at_ms: int) -> None:
+        """Note what is said of the lane of an edge that was just heard."""
+        self._edges[edge_id].report = (said, at_ms)
 
     def restore(self, seen: Iterable[tuple[str, int]]) -> None:
         """Take up when edges were heard in earlier runs, the one silent for longest first."""
@@ -73,7 +90,7 @@ class EdgeStates:
         return [
             (edge_id, edge.seen_ms)
             for edge_id, edge in self._edges.items()
-            if self._written.get(edge_id) != edge.seen_ms
+            if edge.seen_ms is not None and self._written.get(edge_id) != edge.seen_ms
         ]
 
     def any_new(self) -> bool:
@@ -86,21 +103,24 @@ class EdgeStates:
         self._written = {id: ms for id, ms in self._written.items() if id in self._edges}
         self._any_new = False
 
-    def heard(self, edge_id: str, seen_ms: int, mono_ms: int, per_s: float) -> bool:
+    def heard(self, edge_id: str, seen_ms: int | None, mono_ms: int, per_s: float) -> bool:
         """Note a request of an edge; False where it asks more often than `per_s` allows.
 
-        `seen_ms` is the time, as this central stamps events with it.
+        `seen_ms` is the time, as this central stamps events with it; None where the edge itself
+        was not heard, only what controls its lane.
         """
         edge = self._edges.get(edge_id)
         burst = max(1, per_s * limits.RATE_BURST_S)
         if edge is None:
             edge = _Edge(seen_ms, TokenBucket(burst, mono_ms), OrderedDict(), OrderedDict())
             self._edges[edge_id] = edge
-            self._any_new = True
+            self._any_new = seen_ms is not None
             if len(self._edges) > limits.EDGES_REMEMBERED:
                 self._edges.popitem(last=False)
         self._edges.move_to_end(edge_id)
-        edge.seen_ms = seen_ms
+        if seen_ms is not None:
+            self._any_new = self._any_new or edge.seen_ms is None
+            edge.seen_ms = seen_ms
         if per_s == 0:
             return True
         if edge.rate.fill(mono_ms, per_s, burst) < 1:

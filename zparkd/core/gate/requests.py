@@ -13,6 +13,7 @@ import orjson
 
 from zparkd.core.events.event import event_id
 from zparkd.core.gate import limits
+from zparkd.core.gate.lane_report import LaneReport, read_report
 from zparkd.core.limits import TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
 from zparkd.core.plates import PLATE_ID, normalise_plate
 from zparkd.core.principal import Principal
@@ -91,6 +92,7 @@ class Request:
     lost_ticket: bool = False
     reason: str | None = None
     event: EntryRef | None = None
+    report: LaneReport | None = None
     speaker: str | None = None
     by: Principal | None = None
 
@@ -156,7 +158,8 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
         )
     kind = RequestType(name)
     if kind is RequestType.PING:
-        return Request(kind, edge_id, request_id, speaker=speaker, by=by)
+        report = _report(fields)
+        return Request(kind, edge_id, request_id, report=report, speaker=speaker, by=by)
     request = Request(
         type=kind,
         edge_id=edge_id,
@@ -251,6 +254,15 @@ def _captured_ms(fields: dict[str, Any]) -> int | None:
     if not 0 <= value <= TIME_SHOWN_MS_MAX:
         raise bad("captured_ms: is out of range for milliseconds since 1970")
     return value
+
+
+def _report(fields: dict[str, Any]) -> LaneReport | None:
+    if fields.get("lane") is None:
+        return None
+    try:
+        return read_report(fields["lane"])
+    except ValueError as fault:
+        raise bad(f"lane: {fault}") from None
 
 
 def _flag(fields: dict[str, Any], name: str) -> bool:

@@ -122,7 +122,10 @@ class Resolver:
         time, per_s = self._clock.read(now), self._settings.edge_requests_per_s
         speaker = request.speaker or request.edge_id
         lane = self._lanes.get(request.edge_id) or Lane(request.edge_id)
-        within_rate = self._edges.heard(speaker, time.ms, now.mono_ms, per_s)
+        seen_ms = time.ms if request.report is None else None
+        within_rate = self._edges.heard(speaker, seen_ms, now.mono_ms, per_s)
+        if request.report is not None and within_rate:
+            self._edges.report(speaker, request.report, time.ms)
         return Resolved(request, self._settings, time, lane, within_rate)
 
     # --- what it repeats -----------------------------------------------------------------------

@@ -172,7 +172,12 @@ SCHEMAS: dict[str, _Schema] = {
             "edges": {
                 "type": "array",
                 "items": _object(
-                    {"edge_id": _STRING, "last_seen": _STRING_OR_NULL, "configured": _FLAG}
+                    {
+                        "edge_id": _STRING,
+                        "last_seen": _STRING_OR_NULL,
+                        "configured": _FLAG,
+                        "lane": {"type": ["object", "null"]},
+                    }
                 ),
             },
             "peers": {

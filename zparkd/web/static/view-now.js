@@ -4,13 +4,14 @@ import { get } from "./api.js";
 import { drawnToWidth, el, put } from "./dom.js";
 import { eventList, fillFromHistory, MOST_EVENTS } from "./event-list.js";
 import { clockOffset, dayTime, has, number, shortTime, t, word } from "./i18n.js";
-import { mark, peerState, plateLink } from "./marks.js";
+import { mark, nothing, peerState, plateLink } from "./marks.js";
 import { mesh, pulse, PULSE_MS } from "./mesh.js";
 import { table } from "./table.js";
 
 const INSIDE = 10;
 const EDGES = 20;
 const REFRESH_MS = 2000;
+const TOLD_MS = 60_000; // lanes are told of every few seconds
 
 export function show(place, app, signal) {
   const cards = el("ul", { class: "cards" });
@@ -198,12 +199,40 @@ function edgeTable(rows) {
         edge.last_seen ? dayTime(edge.last_seen) : mark("warn", t("now.edges.never")),
     },
   ];
+  if (rows.some((edge) => edge.lane)) columns.push(...laneColumns());
   const shown = silent.slice(0, EDGES);
   const caption = t("now.edges.caption", {
     shown: number(shown.length),
     total: number(rows.length),
   });
   return table(caption, columns, shown, t("now.edges.none"), { class: "few" });
+}
+
+/** What the controllers of lanes say of them; an edge that speaks for itself has none. */
+function laneColumns() {
+  const of = (show) => (edge) => (edge.lane ? show(edge.lane) : nothing());
+  return [
+    {
+      head: t("lane.last_event"),
+      cell: of((lane) => (lane.last_event ? dayTime(lane.last_event) : t("lane.no_event"))),
+    },
+    { head: t("lane.reads"), number: true, cell: of((lane) => number(lane.reads)) },
+    { head: t("lane.misreads"), number: true, cell: of((lane) => number(lane.misreads)) },
+    {
+      head: t("lane.p50"),
+      number: true,
+      cell: of(({ open_p50_ms: p50 }) =>
+        p50 === null ? nothing() : `${number(Math.round(p50))} ms`,
+      ),
+    },
+    { head: t("lane.state"), cell: of(laneState) },
+  ];
+}
+
+function laneState(lane) {
+  if (Date.now() - Date.parse(lane.told) > TOLD_MS) return mark("warn", t("lane.not_told"));
+  if (lane.fault) return mark("warn", lane.fault);
+  return lane.silent ? mark("warn", t("lane.silent")) : mark("good", t("lane.good"));
 }
 
 function insideTable(rows, total) {

@@ -333,3 +333,22 @@ def test_a_bad_file_and_no_daemon_exits_78_with_the_faults(central: Central) -> 
     printed = orjson.loads(done.stdout)
     assert printed["success"] is False
     assert printed["faults"] == done.stderr.splitlines()
+
+
+def test_lanes_show_the_last_event_reads_misreads_opens_and_what_is_wrong() -> None:
+    lane = {"told": ago(seconds=4), "last_event": ago(minutes=2), "reads": 1284, "misreads": 37}
+    lane |= {"open_p50_ms": 38.4, "silent": False, "fault": None}
+    edges = [
+        {"edge_id": "in-1", "last_seen": ago(minutes=2), "lane": lane},
+        {"edge_id": "in-2", "last_seen": ago(hours=3), "lane": {**lane, "silent": True}},
+        {"edge_id": "in-3", "last_seen": None, "lane": {**lane, "fault": "the relay said 500"}},
+        {"edge_id": "in-4", "last_seen": None, "lane": {**lane, "told": ago(minutes=9)}},
+        {"edge_id": "by-hand", "last_seen": ago(minutes=1), "lane": None},
+    ]
+    text = shown(edges=edges)
+    assert re.search(r"EDGE +LAST SEEN +LAST EVENT +READS +MISREADS +P50 +LANE", text)
+    assert re.search(r"in-1 .* 1,284 +37 +38 ms +good", text)
+    assert re.search(r"in-2 .* camera silent", text)
+    assert re.search(r"in-3 .* the relay said 500", text)
+    assert re.search(r"in-4 .* not told for 9", text)
+    assert re.search(r"by-hand .* none +none +none +none +none", text)

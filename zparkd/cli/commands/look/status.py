@@ -18,6 +18,7 @@ from zparkd.cli.output import NEVER, NONE, SCREEN, UNKNOWN, Cell
 from zparkd.client.control import DaemonUnreachable
 
 SCHEMA = "zparkctl.status/1"
+_TOLD_S = 60  # lanes are told of every few seconds
 _EDGES_SHOWN = 8  # peers and problems are to stay on the screen
 
 
@@ -153,15 +154,54 @@ def _edges(answer: Mapping[str, Any], now: datetime) -> str:
         return f"edges: {NONE}"
     # Who never called, and who has been silent for longest, comes first: that is the news.
     silent = sorted(edges, key=lambda edge: str(edge.get("last_seen") or ""))
-    rows = [(str(edge.get("edge_id", UNKNOWN)), _seen(edge, now)) for edge in silent[:_EDGES_SHOWN]]
+    rows: list[tuple[str | Cell, ...]] = [
+        (str(edge.get("edge_id", UNKNOWN)), _seen(edge, now)) for edge in silent[:_EDGES_SHOWN]
+    ]
+    headers: tuple[str, ...] = ("EDGE", "LAST SEEN")
+    right: tuple[str, ...] = ()
+    shrink = {"EDGE": 12}
+    if any(edge.get("lane") for edge in edges):
+        headers += ("LAST EVENT", "READS", "MISREADS", "P50", "LANE")
+        right = ("READS", "MISREADS", "P50")
+        shrink["LANE"] = 12
+        rows = [
+            (*row, *_lane(edge.get("lane"), now)) for row, edge in zip(rows, silent, strict=False)
+        ]
     shown = output.table(
-        ("EDGE", "LAST SEEN"), rows, width=SCREEN, shrink={"EDGE": 12}, names=("EDGE",)
+        headers,
+        rows,
+        width=SCREEN,
+        shrink=shrink,
+        names=("EDGE",),
+        right=right,
     )
     if more := silent[_EDGES_SHOWN:]:
         first, never = more[0].get("last_seen"), sum(not edge.get("last_seen") for edge in more)
         how = f"seen {_ago(first, now)} or later" if first else f"of which {never} never called"
         shown += f"\nand {output.count(len(more))} more, {how} (--json lists all)"
     return shown
+
+
+def _lane(lane: Mapping[str, Any] | None, now: datetime) -> tuple[str | Cell, ...]:
+    """What a lane's controller says: the camera's last event, reads, misreads, opens, its state."""
+    if lane is None:
+        return (NONE, NONE, NONE, NONE, NONE)
+    last, p50 = lane.get("last_event"), lane.get("open_p50_ms")
+    told = datetime.fromisoformat(lane["told"])
+    state = Cell("good", None)
+    if (now - told).total_seconds() > _TOLD_S:
+        state = Cell(f"not told for {_ago(lane['told'], now).removesuffix(' ago')}", output.bad)
+    elif lane.get("fault"):
+        state = Cell(str(lane["fault"]), output.bad)
+    elif lane.get("silent"):
+        state = Cell("camera silent", output.bad)
+    return (
+        _ago(last, now),
+        output.count(lane.get("reads") or 0),
+        output.count(lane.get("misreads") or 0),
+        NONE if p50 is None else f"{p50:,.0f} ms",
+        state,
+    )
 
 
 def _seen(edge: Mapping[str, Any], now: datetime) -> Cell:
