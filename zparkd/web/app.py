@@ -22,6 +22,7 @@ from zparkd.web.api import (
     members,
     p2p,
     pages,
+    pictures,
     policy,
     reports,
     tariff,
@@ -38,6 +39,7 @@ from zparkd.web.auth.access import Access, Endpoint, needs
 from zparkd.web.auth.credentials import Role
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
+from zparkd.web.backend.pictures import Pictures
 from zparkd.web.backend.site import Site
 from zparkd.web.http.answers import Problem, refusal, refuse
 from zparkd.web.http.guard import Guard
@@ -63,6 +65,7 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("POST", "/api/edge/barrier/close", _DO, edge.barrier_close),
     ("GET", "/api/parking/history", _SEE, history.history),
     ("GET", "/api/parking/vehicles/{plate_id}", _SEE, vehicles.vehicle),
+    ("GET", "/api/pictures/{lane}/{day}/{name}", _SEE, pictures.picture),
     ("GET", "/api/parking/traffic", _SEE, traffic.traffic),
     ("GET", "/api/audit", _SEE, audit.audit),
     ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
@@ -108,6 +111,7 @@ def build(site: Site, access: Access, place: Place) -> ASGIApp:
     app.state.logins = login.Logins()
     app.state.daemon = Daemon(site)
     app.state.database = Database(site.config.storage_path)
+    app.state.pictures = Pictures(site)
     app.state.stream = Stream(app.state.daemon, app.state.database, site)
     return Guard(app, place.names, place.origins)
 

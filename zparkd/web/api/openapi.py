@@ -217,6 +217,18 @@ PATHS: dict[str, dict[str, _Operation]] = {
             no=(404,),
         )
     },
+    "/api/pictures/{lane}/{day}/{name}": {
+        "get": _operation(
+            "A picture that an event names as its image, where it is on this machine.",
+            None,
+            *(
+                {"name": name, "in": "path", "required": True, "schema": _TEXT}
+                for name in ("lane", "day", "name")
+            ),
+            no=(404,),
+            media="image/jpeg",
+        )
+    },
     "/api/parking/traffic": {
         "get": _operation(
             "How many came and went, and what they paid.",

@@ -17,6 +17,7 @@ from zparkd.storage.readers.vehicles import Judged, story
 from zparkd.web.api.history import plate_id
 from zparkd.web.api.stream import site_time_or_none
 from zparkd.web.backend.database import Database
+from zparkd.web.backend.pictures import REFERENCE
 from zparkd.web.http.answers import Problem, answer
 
 
@@ -58,5 +59,11 @@ def _shown(one: Judged, zone: tzinfo) -> dict[str, Any]:
         "forced": facts is not None and facts.forced,
         "reason": personal.reason if personal is not None else None,
         "staff_id": personal.staff_id if personal is not None else None,
+        "image": _image(personal.image if personal is not None else None),
         "by": str(facts.by) if facts is not None and facts.by is not None else None,
     }
+
+
+def _image(reference: str | None) -> str | None:
+    """The reference of a picture that may be here; whatever else a camera wrote there is none."""
+    return reference if reference is not None and REFERENCE.fullmatch(reference) else None

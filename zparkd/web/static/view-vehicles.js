@@ -164,6 +164,19 @@ function eventsOf({ events }) {
   );
 }
 
+/** Shown where this machine has it; the original opens with a click. */
+function picture(event) {
+  const href = `/api/pictures/${event.image.split("/").map(encodeURIComponent).join("/")}`;
+  const shown = el("img", {
+    src: href,
+    loading: "lazy",
+    alt: t("vehicles.picture", { time: dayTime(event.time), edge: event.edge_id ?? t("none") }),
+  });
+  const link = el("a", { class: "picture", href, target: "_blank" }, shown);
+  shown.addEventListener("error", () => link.remove());
+  return link;
+}
+
 function eventEntry(event, withType) {
   const lines = [
     withType && el("span", {}, word("type", event.camera_type)),
@@ -175,6 +188,7 @@ function eventEntry(event, withType) {
     event.reason && el("span", {}, t("vehicles.reason", { reason: event.reason })),
     event.staff_id && el("span", {}, t("vehicles.staff", { staff: event.staff_id })),
     event.by && el("span", {}, t("vehicles.by", { by: event.by })),
+    event.image && picture(event),
   ].filter(Boolean);
   return el(
     "li",
