@@ -124,7 +124,7 @@ def test_what_means_nothing_is_an_event_all_the_same(vector: Vector) -> None:
     assert event.facts is None
     assert event.personal is None
     assert event.hash == vector["hash"] == blake2b(vector["skeleton"].encode())
-    assert project([event]) == Projection({}, {})
+    assert project([event]) == Projection({}, {}, {})
 
 
 @vectors("refused_events")

@@ -185,7 +185,7 @@ def test_an_exit_belongs_to_the_vehicle_of_the_entry_it_names(book: Book) -> Non
 
 def test_a_forced_exit_with_no_stay_open_is_kept_as_a_conflict(book: Book) -> None:
     out = book.exit("a", 10, forced=True, fee=0)
-    assert book.outcome() == Projection({}, {out.position: ENDED_NOTHING})
+    assert book.outcome() == Projection({}, {out.position: ENDED_NOTHING}, {})
 
 
 def test_a_forced_exit_ends_the_stay_that_is_open_at_its_place(book: Book) -> None:
@@ -235,7 +235,7 @@ def test_a_confirmation_older_than_its_entry_or_after_its_exit_counts_too(book: 
 def test_a_confirmation_waits_for_the_entry_it_names(book: Book) -> None:
     entry = book.entry("a", 10)
     confirm = book.confirm("b", 20, names=entry)
-    assert project([confirm]) == Projection({}, {confirm.position: WAITING})
+    assert project([confirm]) == Projection({}, {confirm.position: WAITING}, {})
     assert book.stay().confirmed
     assert book.outcome().judged == {}
 

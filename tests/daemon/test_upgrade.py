@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tests.support.centrals import Driven, meet
 from tests.support.examples import examples
 from tests.support.tariffs import flat
-from tests.support.vehicles import CAR, Book, event_sets
+from tests.support.vehicles import CAR, Book, any_sets
 from zparkd.core import limits
+from zparkd.core.corrections import CORRECTIONS, ENDINGS
 from zparkd.core.events import event as reading
 from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, Stream, read, write
 from zparkd.core.events.payloads import TariffSet
@@ -27,7 +28,7 @@ from zparkd.storage.store import Store
 from zparkd.verify.log import check_log
 from zparkd.verify.ranges import chunks
 
-OLD = frozenset(Kind) - {Kind.EXIT}
+OLD = frozenset(Kind) - {Kind.EXIT, *CORRECTIONS, *ENDINGS}
 
 
 def opened(path: Path) -> Store:
@@ -36,7 +37,7 @@ def opened(path: Path) -> Store:
 
 @contextmanager
 def older() -> Iterator[None]:
-    """A version that knows no exits."""
+    """A version that knows no exits, and no corrections."""
     with patch.object(reading, "_KINDS", OLD):
         yield
 
@@ -60,7 +61,7 @@ def rows(store: Store, table: str) -> list[Any]:
 
 
 @examples(25)
-@given(event_sets(), st.integers(0, 30), st.sampled_from([200, 2]))
+@given(any_sets(), st.integers(0, 30), st.sampled_from([200, 2]))
 def test_after_an_upgrade_all_is_as_if_it_had_always_been_known(
     tmp_path_factory: Any, events: list[Event], first: int, piece: int
 ) -> None:
@@ -158,7 +159,10 @@ def test_a_new_fold_folds_every_vehicle_again(tmp_path: Path) -> None:
         store.commit()
     with closing(opened(path)) as store:
         assert not store.unsettled
-    with patch.object(rereading, "FOLD_VERSION", 2), closing(opened(path)) as store:
+    with (
+        patch.object(rereading, "FOLD_VERSION", rereading.FOLD_VERSION + 1),
+        closing(opened(path)) as store,
+    ):
         finish(store)
         assert store.connection.execute("SELECT confirmed FROM sessions").fetchone() == (0,)
 

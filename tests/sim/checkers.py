@@ -46,7 +46,8 @@ _EVENTS = (
 _STAYS = (
     "SELECT o.origin, o.epoch, t.seq, t.camera_type, t.plate_id, t.plate_view, t.edge_id,"
     " t.confidence, t.entry_ms, t.confirmed, t.closed_by, t.exit_central, t.exit_edge_id,"
-    " t.exit_ms, t.fee, t.currency, t.duration_s, t.remarks"
+    " t.exit_ms, t.fee, t.currency, t.duration_s, t.remarks, t.id_plate, t.plate_read,"
+    " t.adjusted"
     " FROM shared_stays t JOIN streams o ON o.no = t.at >> 40 ORDER BY 1, 2, 3"
 )
 _VERDICTS = (

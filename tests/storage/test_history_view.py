@@ -39,6 +39,8 @@ COLUMNS = [
     "duration",
     "duration_s",
     "remarks",
+    "adjusted",
+    "plate_read",
 ]
 _READER = """
 import json, sqlite3, sys
@@ -119,6 +121,8 @@ def test_a_stay_that_is_over_says_all_there_is(path: Path, book: Book) -> None:
             "duration": "1 giờ 0 phút",
             "duration_s": 3659,
             "remarks": None,
+            "adjusted": 0,
+            "plate_read": None,
         }
     ]
 
@@ -129,7 +133,9 @@ def test_a_stay_that_goes_on_leaves_its_end_null(path: Path, book: Book) -> None
     (row,) = read(path)
     assert (row["sync_status"], row["status"], row["confirmed"]) == ("LOCAL", "IN", 0)
     empty = COLUMNS[COLUMNS.index("closed_by") :]
-    assert {name for name in empty if row[name] is None} == set(empty) - {"entry_time", "entry_ms"}
+    assert {name for name in empty if row[name] is None} == set(empty) - {
+        *("entry_time", "entry_ms", "adjusted")
+    }
 
 
 def test_a_stay_ended_by_a_forced_entry_has_no_fee(path: Path, book: Book) -> None:

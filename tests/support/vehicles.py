@@ -6,7 +6,7 @@ a projection must bear; `event_sets()` either. All events are as read from bytes
 """
 
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
@@ -65,8 +65,13 @@ class Book:
         fee: int | None = None,
         forced: bool = False,
         marked: bool = False,
+        **more: Any,
     ) -> Event:
-        """Append an event with `order` at `at`, and `timestamp` at `shown` where it differs."""
+        """Append an event with `order` at `at`, and `timestamp` at `shown` where it differs.
+
+        `more` are other facts, or what was read.
+        """
+        plate_read = more.pop("plate_read", None)
         stream = Stream(origin, 1) if isinstance(origin, str) else origin
         head = self._heads.get(stream)
         seq = head.position.seq + 1 if head is not None else 1
@@ -84,15 +89,17 @@ class Book:
                 names=names.position if isinstance(names, Event) else names,
                 entry_ms=T0_MS if names is not None else None,
                 fee=fee,
-                currency="VND" if fee is not None else None,
+                currency="VND" if fee is not None or "amount" in more else None,
                 forced=forced,
                 marked=marked,
+                **more,
             ),
             personal=Personal(
                 salt=f"{stream.origin}{stream.epoch}.{seq}",
                 plate_id=of.plate_id if of is not None else None,
                 plate_view=f"view {seq}",
                 reason="because" if forced else None,
+                plate_read=plate_read,
             ),
         )
         event = read(written.skeleton, written.sealed)
@@ -128,6 +135,26 @@ class Book:
     def confirm(self, origin: str, at: float, names: Event | Position, **more: object) -> Event:
         """The close of an entry."""
         return self.write(origin, Kind.CONFIRM, at, names=names, **more)  # type: ignore[arg-type]
+
+    def not_taken(self, origin: str, at: float, names: Event, **more: object) -> Event:
+        """The barrier opened for an entry and never closed behind it."""
+        return self.write(origin, Kind.NOT_TAKEN, at, names=names, **more)  # type: ignore[arg-type]
+
+    def close(self, origin: str, at: float, names: Event, **more: object) -> Event:
+        """A person says that the stay of an entry is over."""
+        return self.write(origin, Kind.CLOSED, at, names=names, **more)  # type: ignore[arg-type]
+
+    def correct(self, origin: str, at: float, names: Event, of: VehicleKey) -> Event:
+        """A person says that an event was of this vehicle."""
+        return self.write(origin, Kind.CORRECTED, at, names=names, of=of)
+
+    def void(self, origin: str, at: float, names: Event | Position) -> Event:
+        """A person says that an event never happened."""
+        return self.write(origin, Kind.VOIDED, at, names=names)
+
+    def charge(self, origin: str, at: float, names: Event, amount: int) -> Event:
+        """Money taken for a stay afterwards, or given back."""
+        return self.write(origin, Kind.CHARGED, at, names=names, amount=amount)
 
     def outcome(self) -> Projection:
         """What all that was written comes to."""
@@ -175,6 +202,17 @@ _KINDS: list[tuple[AnyKind, bool]] = [
     (Kind.MANUAL, True),
     (LaterKind.TOWED, False),
 ]
+_SAID: list[tuple[AnyKind, bool]] = [
+    *[(Kind.ENTRY, False)] * 6,
+    *[(Kind.EXIT, False)] * 5,
+    *[(Kind.CONFIRM, False)] * 2,
+    *[(Kind.ENTRY, True)] * 2,
+    *[(Kind.NOT_TAKEN, False)] * 3,
+    *[(Kind.CLOSED, False)] * 3,
+    *[(Kind.CORRECTED, False)] * 3,
+    *[(Kind.VOIDED, False)] * 3,
+    *[(Kind.CHARGED, False)] * 2,
+]
 
 
 class Naming(StrEnum):
@@ -201,21 +239,28 @@ class _Idea(NamedTuple):
     marked: bool
 
 
-_IDEAS = st.builds(
-    _Idea,
-    stream=st.sampled_from(_STREAMS),
-    kind=st.sampled_from(_KINDS),
-    of=st.sampled_from([*[CAR] * 16, BIKE, BIKE, OTHER, OTHER, None]),
-    at_s=st.integers(0, 9),
-    shown_before_s=st.sampled_from([0, 0, 0, 0.25, 3, 100 * DAY_S]),
-    naming=st.sampled_from([*[Naming.ENTRY] * 5, *list(Naming)[1:]]),
-    which=st.integers(0, 11),
-    act=st.sampled_from(
-        [("edge-1", None), ("edge-2", None), ("edge-1", "r1"), ("edge-1", "r2"), ("edge-2", "r1")]
-    ),
-    fee=st.sampled_from([0, 5_000, FEE, FEE, FEE, None]),
-    marked=st.sampled_from([False, False, False, True]),
-)
+def _ideas(kinds: list[tuple[AnyKind, bool]], naming: list[Naming]) -> st.SearchStrategy[_Idea]:
+    return st.builds(
+        _Idea,
+        stream=st.sampled_from(_STREAMS),
+        kind=st.sampled_from(kinds),
+        of=st.sampled_from([*[CAR] * 16, BIKE, BIKE, OTHER, OTHER, None]),
+        at_s=st.integers(0, 9),
+        shown_before_s=st.sampled_from([0, 0, 0, 0.25, 3, 100 * DAY_S]),
+        naming=st.sampled_from(naming),
+        which=st.integers(0, 11),
+        act=st.sampled_from(
+            [
+                ("edge-1", None),
+                ("edge-2", None),
+                ("edge-1", "r1"),
+                ("edge-1", "r2"),
+                ("edge-2", "r1"),
+            ]
+        ),
+        fee=st.sampled_from([0, 5_000, FEE, FEE, FEE, None]),
+        marked=st.sampled_from([False, False, False, True]),
+    )
 
 
 def _written(ideas: list[_Idea]) -> list[Event]:
@@ -242,7 +287,8 @@ def _written(ideas: list[_Idea]) -> list[Event]:
             of=idea.of if idea.kind[0] is not Kind.MANUAL else None,
             names=choice[idea.which % len(choice)],
             act=idea.act,
-            fee=idea.fee if idea.kind[0] is Kind.EXIT else None,
+            fee=idea.fee if idea.kind[0] in (Kind.EXIT, Kind.CLOSED) else None,
+            **({"amount": idea.fee or -1} if idea.kind[0] is Kind.CHARGED else {}),
             forced=idea.kind[1],
             marked=idea.marked,
         )
@@ -251,7 +297,14 @@ def _written(ideas: list[_Idea]) -> list[Event]:
 
 def made_up() -> st.SearchStrategy[list[Event]]:
     """Events that name and repeat each other at will, in few moments so that many tie."""
-    return _few_or_many(_IDEAS, 6, 18).map(_written)
+    naming = [*[Naming.ENTRY] * 5, *list(Naming)[1:]]
+    return _few_or_many(_ideas(_KINDS, naming), 6, 18).map(_written)
+
+
+def corrected() -> st.SearchStrategy[list[Event]]:
+    """The same with entries that were not taken, and with what people say of any of them."""
+    naming = [*[Naming.ENTRY] * 5, *[Naming.ANY] * 5, Naming.NOTHING, Naming.ABSENT]
+    return _few_or_many(_ideas(_SAID, naming), 6, 18).map(_written)
 
 
 def _few_or_many(elements: st.SearchStrategy[T], few: int, many: int) -> st.SearchStrategy[list[T]]:
@@ -367,3 +420,8 @@ def lived() -> st.SearchStrategy[list[Event]]:
 def event_sets() -> st.SearchStrategy[list[Event]]:
     """Sets of events of either sort, as lists that keep the order of each stream."""
     return st.one_of(made_up(), lived())
+
+
+def any_sets() -> st.SearchStrategy[list[Event]]:
+    """Sets of events of whatever sort."""
+    return st.one_of(event_sets(), corrected())

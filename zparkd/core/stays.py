@@ -4,20 +4,27 @@
 daemon also uses to advance a vehicle by one event. Both give the same stays, whatever the
 order, repetition or route by which events arrived.
 
-The rules, for the events of one vehicle in fold order (their key; what names an entry never
-before that entry):
+The rules, for the events of one vehicle that corrections leave (`corrections`), in fold order
+(their key; what names an entry never before that entry):
 
     event            no stay open        a stay is open
     ENTRY            opens one           is superseded by the entry of that stay
     ENTRY, forced    opens one           ends the stay it names and opens one; else superseded
     EXIT             ends nothing        ends it, whatever entry it names
+    NOT_TAKEN        nothing             ends it, if it names the entry that counts
+    CLOSED           gives way           ends it, if it names it; else it gives way
     CONFIRM          confirms the stay that its entry belongs to, wherever that stands
 
-Two events with the same `edge_id` and `request_id` are one act: the older counts. What names
-an entry that is not here yet waits for it.
+What names an entry that is not here yet waits for it.
+
+NOT_TAKEN and CLOSED give way to an exit that names their entry, whatever their order, NOT_TAKEN to
+a confirmation too; but not where another entry stands between entry and exit. Then the entry that
+was not taken is superseded by that other one. An entry that was not taken is in no other's way: the
+next one ends it. Of two CLOSED that name one entry the later counts.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,14 +32,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zparkd.core import limits
+from zparkd.core.corrections import ENDINGS, NAMING, TAKING_PART, correct
 from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
 from zparkd.core.members.votes import counting
 
 # Raised with each change of what the same events come to: then all vehicles are folded again.
-FOLD_VERSION = 1
-
-ACTS = frozenset((Kind.ENTRY, Kind.EXIT))  # what an open records
-NAMING = frozenset((Kind.EXIT, Kind.CONFIRM))  # what waits for the entry it names
+FOLD_VERSION = 2
 
 
 class ClosedBy(StrEnum):
@@ -40,16 +45,31 @@ class ClosedBy(StrEnum):
 
     EXIT = "EXIT"
     FORCED_ENTRY = "FORCED_ENTRY"
+    NOT_TAKEN = "NOT_TAKEN"
+    CORRECTION = "CORRECTION"
 
 
 class Remark(StrEnum):
-    """Why a person should look at a stay."""
+    """What is remarkable about a stay, in the order in which it is told."""
 
     OTHER_ENTRY = "OTHER_ENTRY"  # priced from another entry than the one that counts
     MARKED_TIME = "MARKED_TIME"  # a time stamp of it was made without a trusted clock
     NEGATIVE_DURATION = "NEGATIVE_DURATION"
     ABSURD_DURATION = "ABSURD_DURATION"
     FORCED = "FORCED"  # ended by force
+    CORRECTED = "CORRECTED"  # its entry or its exit was of another vehicle than it says
+    CLOSED_BY_HAND = "CLOSED_BY_HAND"
+    ENTERED_BY_HAND = "ENTERED_BY_HAND"
+    MISREAD = "MISREAD"  # its exit was read as another plate
+    OVER_CAPACITY = "OVER_CAPACITY"  # let in while the site was full
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether a person should look at the stay for it; the others say what people know."""
+        return self in _CONFLICTS
+
+
+_CONFLICTS = frozenset(list(Remark)[: list(Remark).index(Remark.CORRECTED)])
 
 
 class Verdict(StrEnum):
@@ -58,7 +78,10 @@ class Verdict(StrEnum):
     SUPERSEDED = "SUPERSEDED"  # an entry while an older one was open
     ENDED_NOTHING = "ENDED_NOTHING"  # an exit with no stay open at its place
     REPEATED = "REPEATED"  # the same act as an older event
-    WAITING = "WAITING"  # names an entry that is not here
+    WAITING = "WAITING"  # names an event that is not here
+    VOIDED = "VOIDED"  # a person says that it never happened
+    GAVE_WAY = "GAVE_WAY"  # took a fee by hand for a stay that was over, or whose exit came
+    CHARGED_NOTHING = "CHARGED_NOTHING"  # money for an event without a stay
 
 
 class Judgement(NamedTuple):
@@ -69,7 +92,12 @@ class Judgement(NamedTuple):
 
 
 class Stay(Struct, frozen=True):
-    """One stay of one vehicle. Times in ms; `duration_s` in whole seconds, None while inside."""
+    """One stay of one vehicle. Times in ms; `duration_s` in whole seconds, None while inside.
+
+    `id_plate` is the plate that its readable id shows, where its entry was of another vehicle.
+    `plate_read` is what was read at the exit, where that was another plate; `adjusted` what was
+    charged afterwards, which may be negative.
+    """
 
     vehicle: VehicleKey
     entry: Position
@@ -89,6 +117,9 @@ class Stay(Struct, frozen=True):
     currency: str | None = None
     duration_s: int | None = None
     remarks: tuple[Remark, ...] = ()
+    id_plate: str | None = None
+    plate_read: str | None = None
+    adjusted: int = 0
 
     @property
     def entry_key(self) -> SortKey:
@@ -98,12 +129,23 @@ class Stay(Struct, frozen=True):
     @property
     def event_id(self) -> str:
         """The readable id of the stay: that of the entry that counts."""
-        return event_id(self.entry.origin, self.entry_ms, self.vehicle.plate_id)
+        plate_id = self.id_plate or self.vehicle.plate_id
+        return event_id(self.entry.origin, self.entry_ms, plate_id)
 
 
-def _opened(vehicle: VehicleKey, entry: Event) -> Stay:
+def _opened(vehicle: VehicleKey, entry: Event, correction: Event | None) -> Stay:
     assert entry.facts is not None
     assert entry.personal is not None
+    plate_view, plate_id = entry.personal.plate_view, entry.personal.plate_id
+    told = set()
+    if correction is not None:
+        assert correction.personal is not None
+        plate_view = correction.personal.plate_view
+        told.add(Remark.CORRECTED)
+    if entry.facts.by_hand:
+        told.add(Remark.ENTERED_BY_HAND)
+    if entry.facts.over_capacity:
+        told.add(Remark.OVER_CAPACITY)
     return Stay(
         vehicle,
         entry.position,
@@ -112,45 +154,126 @@ def _opened(vehicle: VehicleKey, entry: Event) -> Stay:
         entry.facts.marked,
         entry.facts.forced,
         entry.facts.edge_id,
-        entry.personal.plate_view,
+        plate_view,
         entry.facts.confidence,
+        remarks=_in_order(told),
+        id_plate=plate_id if plate_id != vehicle.plate_id else None,
     )
 
 
-def _closed(stay: Stay, by: ClosedBy, closer: Event) -> Stay:
+def _closed(stay: Stay, by: ClosedBy, closer: Event, correction: Event | None = None) -> Stay:
     facts = closer.facts
     assert facts is not None
+    assert closer.personal is not None
     elapsed_ms = closer.timestamp - stay.entry_ms
-    remarks = []
+    plate_read = closer.personal.plate_read if by is ClosedBy.EXIT else None
+    told = set(stay.remarks)
     if by is ClosedBy.EXIT and closer.names != stay.entry:
-        remarks.append(Remark.OTHER_ENTRY)
+        told.add(Remark.OTHER_ENTRY)
     if stay.entry_marked or facts.marked:
-        remarks.append(Remark.MARKED_TIME)
+        told.add(Remark.MARKED_TIME)
     if elapsed_ms < 0:
-        remarks.append(Remark.NEGATIVE_DURATION)
+        told.add(Remark.NEGATIVE_DURATION)
     if elapsed_ms > limits.ABSURD_STAY_MS:
-        remarks.append(Remark.ABSURD_DURATION)
+        told.add(Remark.ABSURD_DURATION)
     if by is ClosedBy.FORCED_ENTRY or facts.forced:
-        remarks.append(Remark.FORCED)
+        told.add(Remark.FORCED)
+    if correction is not None:
+        told.add(Remark.CORRECTED)
+    if by is ClosedBy.CORRECTION:
+        told.add(Remark.CLOSED_BY_HAND)
+    if plate_read not in (None, stay.vehicle.plate_id):
+        told.add(Remark.MISREAD)
+    charges = by in (ClosedBy.EXIT, ClosedBy.CORRECTION)
     return replace(
         stay,
         closed_by=by,
         closer=closer.position,
         exit_ms=closer.timestamp,
         exit_edge_id=facts.edge_id,
-        fee=facts.fee if by is ClosedBy.EXIT else None,
-        currency=facts.currency if by is ClosedBy.EXIT else None,
+        fee=facts.fee if charges else None,
+        currency=facts.currency if charges else None,
         duration_s=max(0, elapsed_ms) // 1000,
-        remarks=tuple(remarks),
+        remarks=_in_order(told),
+        plate_read=plate_read,
     )
+
+
+def _in_order(told: Collection[Remark]) -> tuple[Remark, ...]:
+    return tuple(remark for remark in Remark if remark in told) if told else ()
+
+
+class Endings(NamedTuple):
+    """Which of the events that end what they name do so: see the top of this file.
+
+    `not_taken` has the event that says so of an entry; `passed_on` the next entry, which counts for
+    an entry that was not taken; `closing` are the events that close.
+    """
+
+    not_taken: Mapping[Position, Event]
+    passed_on: Mapping[Position, Position]
+    closing: frozenset[Position]
+
+
+_NO_ENDINGS = Endings({}, {}, frozenset())
+
+
+def endings(
+    events: Collection[Event],
+    entries: Mapping[Position, SortKey],
+    repeats: Mapping[Position, Position],
+) -> Endings:
+    """Which endings stand, of the events that take part in the stays of one vehicle.
+
+    `entries` maps each entry that is named to its key, `repeats` each that is an older one's act
+    again to that one.
+    """
+    ending = [event for event in events if event.kind in ENDINGS]
+    if not ending:
+        return _NO_ENDINGS
+    ordered = sorted((e.key, e.position) for e in events if e.kind == Kind.ENTRY)
+    left: dict[Position, SortKey] = {}  # the place of the first exit that names an entry
+    confirmed = set()
+    for event in events:
+        if event.names is None or event.kind not in NAMING:
+            continue
+        entry = repeats.get(event.names, event.names)
+        if event.kind == Kind.EXIT:
+            place = fold_key(event, entries)
+            left[entry] = min(place, left.get(entry, place))
+        elif event.kind == Kind.CONFIRM:
+            confirmed.add(entry)
+    not_taken: dict[Position, Event] = {}
+    passed_on: dict[Position, Position] = {}
+    closing: dict[Position, Event] = {}
+    for event in sorted(ending, key=lambda event: event.key, reverse=True):
+        assert event.names is not None
+        entry = repeats.get(event.names, event.names)
+        key = entries.get(entry)
+        if key is None or (event.kind == Kind.NOT_TAKEN and entry in confirmed):
+            continue
+        after = bisect_right(ordered, (key, entry))
+        between = ordered[after] if after < len(ordered) else None
+        if entry in left:
+            if between is None or between[0] >= left[entry]:
+                continue
+            if event.kind == Kind.NOT_TAKEN:
+                passed_on[entry] = between[1]
+                continue
+        if event.kind == Kind.NOT_TAKEN:
+            not_taken[entry] = event  # the first one
+        else:
+            closing.setdefault(entry, event)
+    return Endings(not_taken, passed_on, frozenset(e.position for e in closing.values()))
 
 
 class Fold:
     """The transition table at work on one vehicle.
 
-    Feed it events in fold order, waiting and repeated ones left out. `stays` then holds each
+    Feed it events in fold order, those left out that do not take part. `stays` then holds each
     stay it opened or was given, by the entry that counts; `superseded` maps the other entries
-    to the one that counts; `ended_nothing` lists exits without a stay.
+    to the one that counts; `ended_nothing` lists exits without a stay, `gave_way` those that closed
+    none by hand and had a fee.
     """
 
     def __init__(
@@ -158,13 +281,21 @@ class Fold:
         vehicle: VehicleKey,
         current: Stay | None = None,
         aliases: Mapping[Position, Position] | None = None,
+        endings: Endings = _NO_ENDINGS,
+        moved: Mapping[Position, Event] | None = None,
     ) -> None:
-        """Start with `current` open; `aliases` are entries known to count as another one."""
+        """Start with `current` open; `aliases` are entries known to count as another one.
+
+        `moved` are the corrections that made events those of this vehicle.
+        """
         self.vehicle = vehicle
         self.stays: dict[Position, Stay] = {}
         self.superseded: dict[Position, Position] = {}
         self.ended_nothing: list[Position] = []
+        self.gave_way: list[Position] = []
         self._aliases = aliases or {}
+        self._endings = endings
+        self._moved = moved or {}
         self._open: Position | None = None
         if current is not None:
             assert current.closed_by is None
@@ -177,7 +308,20 @@ class Fold:
             case Kind.ENTRY:
                 self._entry(event)
             case Kind.EXIT:
-                self._exit(event)
+                if self._open is None:
+                    self.ended_nothing.append(event.position)
+                else:
+                    self._close(ClosedBy.EXIT, event)
+            case Kind.NOT_TAKEN:
+                if self._open is not None and self._endings.not_taken.get(self._open) is event:
+                    self._close(ClosedBy.NOT_TAKEN, event)
+            case Kind.CLOSED:
+                assert event.facts is not None
+                ends = self._open is not None and self.stay_of(event.names) == self._open
+                if ends and event.position in self._endings.closing:
+                    self._close(ClosedBy.CORRECTION, event)
+                elif event.facts.fee is not None:
+                    self.gave_way.append(event.position)
             case Kind.CONFIRM:
                 self._confirm(event)
 
@@ -186,27 +330,32 @@ class Fold:
         if entry is None:
             return None
         entry = self._aliases.get(entry, entry)
-        entry = self.superseded.get(entry, entry)
+        while entry in self.superseded:
+            entry = self.superseded[entry]
         return entry if entry in self.stays else None
+
+    def _close(self, by: ClosedBy, event: Event) -> None:
+        assert self._open is not None
+        correction = self._moved.get(event.position)
+        self.stays[self._open] = _closed(self.stays[self._open], by, event, correction)
+        self._open = None
 
     def _entry(self, event: Event) -> None:
         assert event.facts is not None
-        current = self._open
-        if current is not None and event.facts.forced and self.stay_of(event.names) == current:
-            self.stays[current] = _closed(self.stays[current], ClosedBy.FORCED_ENTRY, event)
-            current = None
-        if current is None:
-            self.stays[event.position] = _opened(self.vehicle, event)
-            self._open = event.position
+        if self._open is not None:
+            if event.facts.forced and self.stay_of(event.names) == self._open:
+                self._close(ClosedBy.FORCED_ENTRY, event)
+            elif (untaken := self._endings.not_taken.get(self._open)) is not None:
+                self._close(ClosedBy.NOT_TAKEN, untaken)
+        if self._open is not None:
+            self.superseded[event.position] = self._open
+        elif event.position in self._endings.passed_on:
+            self.superseded[event.position] = self._endings.passed_on[event.position]
         else:
-            self.superseded[event.position] = current
-
-    def _exit(self, event: Event) -> None:
-        if self._open is None:
-            self.ended_nothing.append(event.position)
-            return
-        self.stays[self._open] = _closed(self.stays[self._open], ClosedBy.EXIT, event)
-        self._open = None
+            self.stays[event.position] = _opened(
+                self.vehicle, event, self._moved.get(event.position)
+            )
+            self._open = event.position
 
     def _confirm(self, event: Event) -> None:
         entry = self.stay_of(event.names)
@@ -238,63 +387,120 @@ def fold_place(
 
 
 class Projection(NamedTuple):
-    """What a set of events comes to."""
+    """What a set of events comes to.
+
+    `charged` has for each charge that is not void the stay that it counts for, None without one.
+    """
 
     stays: dict[Position, Stay]
     judged: dict[Position, Judgement]
+    charged: dict[Position, Position | None]
 
 
 def project(events: Iterable[Event]) -> Projection:
     """The stays of a set of events, from scratch."""
-    by_position = {event.position: event for event in counting(events)}
-    entries = {
-        position: event.key
-        for position, event in by_position.items()
-        if event.kind == Kind.ENTRY and event.facts is not None
-    }
-    judged: dict[Position, Judgement] = {}
-    vehicles: dict[VehicleKey, list[Event]] = {}
-    for event in by_position.values():
-        vehicle = event.vehicle
-        if event.kind not in ACTS | NAMING or vehicle is None:
-            continue
-        if event.kind in NAMING and event.names is not None:
-            if event.names not in entries:
-                judged[event.position] = Judgement(Verdict.WAITING, None)
-                continue
-            vehicle = by_position[event.names].vehicle
-        assert vehicle is not None
-        vehicles.setdefault(vehicle, []).append(event)
+    gathered = Gathered(counting(events))
+    whole = Projection({}, {}, {})
+    for vehicle in gathered.vehicles:
+        part = gathered.of(vehicle)
+        whole.stays.update(part.stays)
+        whole.judged.update(part.judged)
+        whole.charged.update(part.charged)
+    return whole
 
-    stays: dict[Position, Stay] = {}
-    for vehicle, group in vehicles.items():
-        repeats = repeated(group)
-        fold = Fold(vehicle, aliases=repeats)
-        acts = [event for event in group if event.position not in repeats]
-        for event in in_fold_order(acts, entries):
+
+class Gathered:
+    """Events that count, by the vehicles that they are of once corrections are applied."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.here = {event.position: event for event in events}
+        self.found = correct(self.here)
+        self._entries = {
+            event.position: event.key
+            for event in self.here.values()
+            if event.kind == Kind.ENTRY and event.facts is not None
+        }
+        self._members: dict[VehicleKey, list[Event]] = {}
+        for event in self.here.values():
+            if event.kind in TAKING_PART and event.vehicle is not None:
+                vehicle = self.found.vehicle_of(event, self.here)
+                self._members.setdefault(vehicle, []).append(event)
+
+    @property
+    def vehicles(self) -> Collection[VehicleKey]:
+        """All vehicles that anything is of."""
+        return self._members.keys()
+
+    def members(self, vehicle: VehicleKey) -> Collection[Event]:
+        """The events of a vehicle."""
+        return self._members.get(vehicle, ())
+
+    def of(self, vehicle: VehicleKey) -> Projection:
+        """What the events of one vehicle come to."""
+        found = self.found
+        group = [event for event in self.members(vehicle) if found.takes_part(event)]
+        ending = endings(group, self._entries, found.repeats)
+        fold = Fold(vehicle, None, found.repeats, ending, found.moved)
+        for event in in_fold_order(group, self._entries):
             fold.take(event)
-        stays.update(fold.stays)
-        for position, older in repeats.items():
-            judged[position] = Judgement(Verdict.REPEATED, older)
-        for position, winner in fold.superseded.items():
-            judged[position] = Judgement(Verdict.SUPERSEDED, winner)
-        for position in fold.ended_nothing:
-            judged[position] = Judgement(Verdict.ENDED_NOTHING, None)
-    return Projection(stays, judged)
+        judged = judged_by(fold)
+        for event in self.members(vehicle):
+            if (verdict := self._left_out(event.position)) is not None:
+                judged[event.position] = verdict
+        charged = {
+            event.position: self._charged_stay(event, fold)
+            for event in self.members(vehicle)
+            if event.kind == Kind.CHARGED and event.position not in judged
+        }
+        for charge, entry in charged.items():
+            if entry is None:
+                judged[charge] = Judgement(Verdict.CHARGED_NOTHING, None)
+                continue
+            facts, stay = self.here[charge].facts, fold.stays[entry]
+            assert facts is not None
+            assert facts.amount is not None
+            fold.stays[entry] = replace(stay, adjusted=stay.adjusted + facts.amount)
+        return Projection(fold.stays, judged, charged)
+
+    def _left_out(self, position: Position) -> Judgement | None:
+        """What became of an event that takes part in no stay."""
+        found = self.found
+        if position in found.voided:
+            return Judgement(Verdict.VOIDED, None)
+        if position in found.repeats:
+            return Judgement(Verdict.REPEATED, found.repeats[position])
+        return Judgement(Verdict.WAITING, None) if position in found.waiting else None
+
+    def _charged_stay(self, charge: Event, fold: Fold) -> Position | None:
+        """The stay that a charge counts for: the one that the event it names opened or ended.
+
+        Of an event that did neither, that of what it names itself.
+        """
+        ended = {
+            stay.closer: entry
+            for entry, stay in fold.stays.items()
+            if stay.closed_by is not ClosedBy.FORCED_ENTRY
+        }
+        named, seen = charge.names, set[Position]()
+        while named is not None and named not in seen:
+            seen.add(named)
+            named = self.found.repeats.get(named, named)
+            event = self.here.get(named)
+            if event is None or (len(seen) == 1 and event.order >= charge.order):
+                return None
+            if event.kind == Kind.ENTRY:
+                return fold.stay_of(named)
+            if named in ended:
+                return ended[named]
+            named = event.names
+        return None
 
 
-def repeated(events: Iterable[Event]) -> dict[Position, Position]:
-    """Which opens of one vehicle are an older one's act again, and which one that is."""
-    oldest: dict[tuple[str, str], Event] = {}
-    acts: list[tuple[tuple[str, str], Event]] = []
-    for event in events:
-        if event.kind in ACTS and event.facts is not None and event.facts.request_id is not None:
-            act = (event.facts.edge_id, event.facts.request_id)
-            acts.append((act, event))
-            if act not in oldest or event.key < oldest[act].key:
-                oldest[act] = event
-    return {
-        event.position: oldest[act].position
-        for act, event in acts
-        if event.position != oldest[act].position
+def judged_by(fold: Fold) -> dict[Position, Judgement]:
+    """What became of the events of a vehicle that made no stay."""
+    judged = {
+        position: Judgement(Verdict.SUPERSEDED, winner)
+        for position, winner in fold.superseded.items()
     }
+    judged |= dict.fromkeys(fold.ended_nothing, Judgement(Verdict.ENDED_NOTHING, None))
+    return judged | dict.fromkeys(fold.gave_way, Judgement(Verdict.GAVE_WAY, None))

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.members.votes import Verdicts
-from zparkd.core.stays import ACTS, NAMING, Fold, Judgement, Stay, Verdict, project
+from zparkd.core.stays import Fold, Judgement, Stay, Verdict, project
 
 VEHICLES_REMEMBERED = 100_000
 
@@ -98,7 +99,7 @@ class Steps:
     """The fold of one site's events in one turn, one step each; what can't be so is `again`.
 
     `acts` are the acts of these vehicles that were recorded before; `links` are the positions
-    that events name from elsewhere, and by which vehicles.
+    that events name from elsewhere, and by which vehicles; those are `linked`.
     """
 
     site: str
@@ -109,16 +110,29 @@ class Steps:
     stays: dict[Position, tuple[HeldStay | None, Stay]] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
+    linked: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note which vehicles name events of others: none of these is a step by itself."""
+        self.linked = {no for naming in self.links.values() for no in naming}
 
     def take(self, event: Event, no: int, act: int | None) -> None:
         """Advance by one event of a vehicle, in the order in which they are stored."""
         if event.position in self.links:
             self.again |= self.links[event.position]
             self.again.add(no)
-        if event.kind not in ACTS | NAMING or not self.verdicts.counts(event.position):
+        takes_part = event.kind in ACTS | NAMING | CORRECTIONS
+        if not takes_part or not self.verdicts.counts(event.position):
             return
         state = self.vehicles.get(no)
-        if no in self.again or state is None or state.key != event.vehicle or act in self.acts:
+        if (
+            event.kind in ENDINGS | CORRECTIONS
+            or no in self.linked
+            or no in self.again
+            or state is None
+            or state.key != event.vehicle
+            or act in self.acts
+        ):
             self.again.add(no)
         elif self._next(event, state):
             self._step(event, no, state)

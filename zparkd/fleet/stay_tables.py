@@ -6,7 +6,7 @@ Every function works in the caller's transaction.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from zparkd.core.events.event import Position, VehicleKey
+from zparkd.core.events.event import Kind, Position, VehicleKey
 from zparkd.core.fleet import STAY_COLUMNS, StayValues
 from zparkd.core.stays import ClosedBy, Remark, Stay
 from zparkd.fleet.fold import HeldStay, Judged, Vehicle
@@ -132,7 +132,8 @@ def write_verdicts(connection: Connection, judged: Iterable[Judged]) -> None:
         facts, key = event.facts, event.vehicle
         assert facts is not None
         assert key is not None
-        fee, currency = (facts.fee, facts.currency) if facts.fee is not None else (None, None)
+        fee = facts.amount if event.kind == Kind.CHARGED else facts.fee
+        currency = facts.currency if fee is not None else None
         rows.append(
             (
                 *(site, *event.position, no, verdict.value, *key, facts.edge_id, event.timestamp),

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import psycopg
 
+from zparkd.core.corrections import CORRECTIONS, NAMING
 from zparkd.core.events.event import Event, Position, Stream, VehicleKey
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.members.votes import Verdicts, Words
-from zparkd.core.stays import NAMING, Stay
+from zparkd.core.stays import Stay
 from zparkd.fleet import event_tables, site_tables, stay_tables
 from zparkd.fleet.event_tables import Row
 from zparkd.fleet.fold import (
@@ -32,6 +33,7 @@ from zparkd.fleet.site_tables import Connection, Cursor, Moved, Progress
 
 _log = logging.getLogger("zparkd.fleet")
 Keys = Mapping[str, Mapping[str, frozenset[bytes]]]  # of sites, of origins
+_LINKING = NAMING | CORRECTIONS  # what may be about an event of another vehicle
 _AT_ONCE = 2_000  # vehicles folded again together, and messages that waited taken together
 
 
@@ -364,14 +366,14 @@ def component(
         named = {
             event.names: event
             for event in fresh.values()
-            if event.names is not None and event.kind in NAMING and event.names not in fresh
+            if event.names is not None and event.kind in _LINKING and event.names not in fresh
         }
         at = event_tables.vehicles_at(connection, site, [*named])
         todo = {no for position in fresh for no in links.get(position, ())}
         todo |= set(at.values())
         todo -= seen
         for event in fresh.values():
-            if event.names is None or event.kind not in NAMING or event.vehicle is None:
+            if event.names is None or event.kind not in _LINKING or event.vehicle is None:
                 continue
             own = vehicle_number(site, event.vehicle)
             other = events[event.names].vehicle if event.names in events else None

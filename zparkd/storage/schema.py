@@ -13,7 +13,8 @@ that is newer than this software is refused, never guessed at.
     vehicles   (camera_type, plate_id) <-> a number
     sessions   the stays that the events come to: a projection, and so are
     verdicts   what became of events that neither opened, confirmed nor ended a stay
-    claims     fee and named entry of events that wait, or ended nothing
+    claims     fee or amount of events that wait, or came to nothing, and what they name
+    corrections, corrected, charges    see correction_table
     tariffs    every tariff that was ever set; passes and staff: the last change of each entry
     policies   every policy that was ever set, its watch list apart
     changes    of passes and staff: all of them, by the entry that they change
@@ -41,6 +42,7 @@ that is newer than this software is refused, never guessed at.
 
 import sqlite3
 
+from zparkd.storage.correction_schema import CORRECTIONS
 from zparkd.storage.first_schema import FIRST
 
 APPLICATION_ID = 0x7A70726B  # "zprk"
@@ -385,6 +387,7 @@ MIGRATIONS = (
     _ACTS_OF_PEOPLE,
     _POLICY,
     _REPORTS,
+    CORRECTIONS,
 )
 
 

@@ -70,7 +70,7 @@ class PeerLine:
 
     def held(self) -> str:
         """The digest over the heads of all streams that the peer holds now."""
-        return self._digests(Compare(self._config.site, 0, Of.STAYS, [])).held
+        return self._digests(Compare(self._config.site, 0, Of.EVENTS, [])).held
 
     def digests(self, of: Of, ranges: Iterable[Range]) -> dict[Range, str]:
         """What the peer holds at each of these ranges, as digests."""

@@ -7,11 +7,13 @@ memory at a time, and several processes can share the vehicles.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
+from zparkd.core.corrections import CORRECTIONS, NAMING
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey, read
-from zparkd.core.stays import NAMING, Stay, Verdict, project
+from zparkd.core.stays import Gathered, Projection, Stay, Verdict, project
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.log import Claim, StoredLog
 from zparkd.verify.log import Row
@@ -21,7 +23,12 @@ _Value = TypeVar("_Value")
 _Held = Mapping[str, object]  # what a stay says in the database
 _Verdict = tuple[str, int | None]  # and the key of the event that counts instead
 _NO_ENTRY = (None, None, None)
-_CLAIMING = (Verdict.WAITING.value, Verdict.ENDED_NOTHING.value)
+_CLAIMING = (
+    Verdict.WAITING.value,
+    Verdict.ENDED_NOTHING.value,
+    Verdict.GAVE_WAY.value,
+    Verdict.CHARGED_NOTHING.value,
+)
 
 
 class StaysChecked(NamedTuple):
@@ -74,17 +81,48 @@ class _Checker:
         for number in keys.keys() | events.keys():
             rows = events[number]
             yield from self._events(keys.get(number), rows)
-            wanted = project([row.event for row in rows])
+            wanted = self._wanted(number, keys.get(number), rows)
             yield from self._stays(self._known(wanted.stays), stays[number])
             judged = {
                 at: (str(verdict), self._at(instead))
                 for at, (verdict, instead) in self._known(wanted.judged).items()
             }
             yield from self._verdicts(judged, verdicts[number])
-            claiming = {at for at, (verdict, _) in judged.items() if verdict in _CLAIMING}
             yield from self._claims(
-                {row.key: _claim(row.event) for row in rows if row.key in claiming}, claims[number]
+                {
+                    at: claimed
+                    for at, (verdict, _) in judged.items()
+                    if verdict in _CLAIMING and (claimed := self._claim(at)) is not None
+                },
+                claims[number],
             )
+
+    def _wanted(self, number: int, key: VehicleKey | None, rows: list[Row]) -> Projection:
+        """What a vehicle must come to: from its own events, and where corrections have to do with
+        it from all that bears on it."""
+        own = [row.event for row in rows if row.event.kind not in CORRECTIONS]
+        waiting = [
+            row.event
+            for row in rows
+            if row.event.kind in CORRECTIONS and self._log.waits(row.event.position)
+        ]
+        if key is None or number not in self._log.corrected:
+            return project([*own, *waiting])
+        with suppress(ProtocolError):
+            own = [read(*parts) for parts in self._log.gathered(number)]
+        return Gathered([*own, *waiting]).of(key)
+
+    def _claim(self, at: int) -> Claim | None:
+        """The fee of an event, or the amount, and the event that it names."""
+        parts = self._log.parts(self._log.position(at))
+        try:
+            event = read(*parts) if parts is not None else None
+        except ProtocolError:
+            return None
+        if event is None or event.facts is None:
+            return None
+        fee = event.facts.amount if event.kind == Kind.CHARGED else event.facts.fee
+        return Claim(fee, *(event.names or _NO_ENTRY))
 
     def _events(self, key: VehicleKey | None, rows: list[Row]) -> Iterator[Difference]:
         """What is wrong with the rows of a vehicle's events, and with being there."""
@@ -151,7 +189,8 @@ class _Checker:
         wanted: Mapping[str, object] = {
             **{name: getattr(stay, name) for name in Stay.__struct_fields__},
             "closer": self._at(stay.closer),
-            "remarks": ",".join(stay.remarks) or None,
+            "remarks": ",".join(code for code in stay.remarks if code.is_conflict) or None,
+            "notes": ",".join(code for code in stay.remarks if not code.is_conflict) or None,
         }
         return [name for name, must in wanted.items() if held.get(name, must) != must]
 
@@ -167,11 +206,6 @@ class _Checker:
 
     def _difference(self, at: int, what: str) -> Difference:
         return _difference(self._log, at, what)
-
-
-def _claim(event: Event) -> Claim:
-    """The fee of an event, and the entry that it names."""
-    return Claim(event.facts.fee if event.facts is not None else None, *(event.names or _NO_ENTRY))
 
 
 def _difference(log: StoredLog, key: int, what: str) -> Difference:

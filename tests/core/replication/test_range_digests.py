@@ -54,7 +54,7 @@ def test_a_digest_of_stays_is_over_rows() -> None:
     entry = book.entry("a", 0)
     book.exit("b", 60, names=entry)
     row = [1, "car", "29A12345", "view 1", "edge-1", 0.51, entry.timestamp, 0, "EXIT", "b"]
-    row += ["edge-1", entry.timestamp + 60_000, 25_000, "VND", 60, None]
+    row += ["edge-1", entry.timestamp + 60_000, 25_000, "VND", 60, None, None, None, 0]
     said = asked(holding(*book.events), Of.STAYS, EVERY, ("b", 1, 1, 9))
     assert said.digests == [digest(msgspec.json.encode([row])), digest(b"[]")]
 

@@ -4,11 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from tests.sim.oracle.corrections import corrected
 from tests.sim.oracle.events import (
-    CONFIRM,
+    CORRECTED,
+    CORRECTIONS,
     ENTRY,
     EXIT,
     MANUAL,
+    OF_AN_ENTRY,
     OF_GATES,
     OF_MEMBERS,
     OF_THE_ROSTER,
@@ -22,7 +25,7 @@ from tests.sim.oracle.events import (
 )
 from tests.sim.oracle.members import Council, Join, Word, council, counts, joins_in, words_in
 from tests.sim.oracle.roster import Roster, roster
-from tests.sim.oracle.stays import REPEATED, WAITING, Folded, Stay, fold
+from tests.sim.oracle.stays import REPEATED, Folded, Stay, fold
 
 
 class Held:
@@ -59,6 +62,7 @@ class Held:
         self._stamps: dict[str, set[int]] = defaultdict(set)  # of a plate
         self._last_order: dict[Vehicle, int] = {}
         self._folded: dict[Vehicle, Folded] = {}
+        self._corrections: list[Said] = []
         self._tariff: Said | None = None
         self._policy: Said | None = None
         self._passes: dict[tuple[str, str, str], Said] = {}
@@ -104,7 +108,10 @@ class Held:
         vehicle = event.vehicle
         if vehicle is None:
             return
-        if event.kind in (EXIT, CONFIRM) and event.names is not None:
+        if event.kind in CORRECTIONS:
+            self._corrections.append(event)
+        self._stale(vehicle)
+        if event.kind in OF_AN_ENTRY and event.names is not None:
             entry = self.events.get(event.names)
             if entry is None or entry.kind != ENTRY or entry.data is None:
                 self.waiting[event.names].append(event)
@@ -121,8 +128,15 @@ class Held:
         """It takes part in the stays of its vehicle: that of the entry it names, if any."""
         vehicle = (named or event).vehicle
         self._of_vehicle[vehicle].append(event)
-        self._folded.pop(vehicle, None)
+        self._stale(vehicle)
+        self._stale(event.vehicle)
         self._mark(vehicle, event, max(event.order, named.order if named is not None else 0))
+
+    def _stale(self, vehicle: Vehicle) -> None:
+        """What a vehicle comes to is another thing now, and all that corrections link to it."""
+        self._folded.pop(vehicle, None)
+        if self._corrections:
+            self._folded.clear()
 
     def _mark(self, vehicle: Vehicle, event: Said, order: int) -> None:
         self._types[vehicle[1]].add(vehicle[0])
@@ -132,12 +146,53 @@ class Held:
     def folded(self, vehicle: Vehicle) -> Folded:
         """The stays of a vehicle."""
         if vehicle not in self._folded:
-            self._folded[vehicle] = fold(vehicle, self._of_vehicle.get(vehicle, ()))
+            linked = self._linked_to(vehicle)
+            held = {it.at: it for one in linked for it in self._of_vehicle.get(one, ())}
+            for events in self.waiting.values():
+                held |= {it.at: it for it in events if it.vehicle in linked}
+            found = corrected(held)
+            by_vehicle: dict[Vehicle, list[Said]] = defaultdict(list)
+            for event in held.values():
+                by_vehicle[found.vehicle(event, held)].append(event)
+            for one in linked:
+                self._folded[one] = fold(one, by_vehicle[one], held, found)
         return self._folded[vehicle]
+
+    def _linked_to(self, vehicle: Vehicle) -> set[Vehicle]:
+        """The vehicles that corrections make one thing with this one, itself among them."""
+        links: dict[Vehicle, set[Vehicle]] = defaultdict(set)
+        for correction in self._corrections:
+            for said in self._vehicles_named(correction):
+                links[correction.vehicle].add(said)
+                links[said].add(correction.vehicle)
+        found, left = set(), {vehicle}
+        while left:
+            found |= left
+            left = {it for one in left for it in links.get(one, ())} - found
+        return found
+
+    def _vehicles_named(self, correction: Said) -> set[Vehicle]:
+        """The vehicles of what a correction names, one behind the other."""
+        found: set[Vehicle] = set()
+        event, way = self.events.get(correction.names), {correction.at}
+        while event is not None and event.vehicle is not None and event.at not in way:
+            way.add(event.at)
+            found.add(self._said_of(event))
+            event = self.events.get(event.names) if event.kind in CORRECTIONS else None
+        return found
+
+    def _said_of(self, event: Said) -> Vehicle:
+        """The vehicle that an event says, or the entry that it names."""
+        if event.kind in OF_AN_ENTRY and event.names is not None:
+            entry = self.events.get(event.names)
+            if entry is not None and entry.kind == ENTRY and entry.vehicle is not None:
+                return entry.vehicle
+        return event.vehicle
 
     def vehicles(self) -> list[Vehicle]:
         """All of which anything is held that takes part."""
-        return sorted(self._of_vehicle)
+        waiting = {it.vehicle for events in self.waiting.values() for it in events}
+        return sorted({*self._of_vehicle, *waiting})
 
     def inside(self, vehicle: Vehicle) -> Stay | None:
         """The stay that is open."""
@@ -152,7 +207,11 @@ class Held:
         event = self.events.get(entry)
         if event is None or event.kind != ENTRY or event.vehicle is None:
             return None
-        return self.folded(event.vehicle).stay_of(entry)
+        for vehicle in self._linked_to(event.vehicle):
+            stay = self.folded(vehicle).stay_of(entry)
+            if stay is not None:
+                return stay
+        return None
 
     def before(self, entry: Said) -> tuple[int, int]:
         """How many entries of its vehicle are older than this one, and how many older exits repeat.
@@ -178,8 +237,13 @@ class Held:
     def last_order(self, vehicle: Vehicle) -> int:
         """The highest order among the events of a vehicle, of those that wait by what they say."""
         waiting = (it for events in self.waiting.values() for it in events)
-        placed = self._last_order.get(vehicle, 0)
-        return max([placed, *(it.order for it in waiting if it.vehicle == vehicle)])
+        of = {vehicle}
+        for correction in self._corrections:
+            named = self.events.get(correction.names)
+            if correction.kind == CORRECTED and correction.vehicle == vehicle:
+                of |= {self._said_of(named)} if named is not None and named.vehicle else set()
+        placed = [self._last_order.get(one, 0) for one in of]
+        return max([*placed, *(it.order for it in waiting if it.vehicle in of)])
 
     # --- all of it -------------------------------------------------------------------------------
 
@@ -192,8 +256,13 @@ class Held:
         found: dict[At, tuple[str, At | None]] = {}
         for vehicle in self.vehicles():
             found |= self.folded(vehicle).verdicts
-        for events in self.waiting.values():
-            found |= {event.at: (WAITING, None) for event in events}
+        return found
+
+    def charged(self) -> dict[At, At | None]:
+        """The stay that each charge counts for."""
+        found: dict[At, At | None] = {}
+        for vehicle in self.vehicles():
+            found |= self.folded(vehicle).charged
         return found
 
     # --- reference data --------------------------------------------------------------------------

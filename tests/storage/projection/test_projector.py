@@ -12,7 +12,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from tests.support.vehicles import CAR, OTHER, Book, event_sets, lived
+from tests.support.vehicles import CAR, OTHER, Book, any_sets, lived
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
 from zparkd.core.members.votes import counting as meaning
@@ -103,15 +103,15 @@ class Fed:
         for event in self.held:
             heads[event.position.stream] = event.position.seq
         assert self.store.heads == heads
-        assert Projection(*self.content()) == project(self.held)
+        assert self.content() == project(self.held)
 
     def rows(self, query: str) -> Rows:
         cursor = self.store.connection.execute(query)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def content(self) -> tuple[dict[Position, Stay], dict[Position, Judgement]]:
-        """What `sessions` and `verdicts` say, ids left out."""
+    def content(self) -> Projection:
+        """What `sessions`, `verdicts` and `charges` say, ids left out."""
         no = {
             row["no"]: (row["origin"], row["epoch"]) for row in self.rows("SELECT * FROM streams")
         }
@@ -131,15 +131,22 @@ class Fed:
                 "closer": position(row["closer"]),
                 "closed_by": row["closed_by"] and ClosedBy(row["closed_by"]),
                 "remarks": tuple(
-                    Remark(code) for code in (row["remarks"] or "").split(",") if code
+                    Remark(code)
+                    for codes in (row["remarks"], row["notes"])
+                    for code in (codes or "").split(",")
+                    if code
                 ),
             }
+            del row["notes"]
             stays[row["entry"]] = Stay(**row)
         judged = {
             position(row["at"]): Judgement(Verdict(row["verdict"]), position(row["instead"]))
             for row in self.rows("SELECT * FROM verdicts")
         }
-        return stays, judged
+        charged = {
+            position(row["at"]): position(row["stay"]) for row in self.rows("SELECT * FROM charges")
+        }
+        return Projection(stays, judged, charged)
 
     def history(self) -> Rows:
         """What readers see that is the same at each central."""
@@ -233,7 +240,7 @@ def feed(fed: Fed, events: list[Event], plan: list[int]) -> None:
 
 @examples(100)
 @given(
-    event_sets(),
+    any_sets(),
     PLANS,
     PLANS,
     st.sampled_from([limits.PLATES_REMEMBERED, 1]),
@@ -256,7 +263,7 @@ def test_the_same_events_by_any_route_are_the_same_history(
 
 
 @examples(15)
-@given(lived() | event_sets(), PLANS)
+@given(lived() | any_sets(), PLANS)
 def test_a_file_that_is_left_and_opened_again_goes_on_as_if_it_was_not(
     events: list[Event], plan: list[int]
 ) -> None:
@@ -287,7 +294,7 @@ def test_what_stands_before_a_stay_of_the_same_moment_is_left_alone(fed: Fed, bo
     nothing, entry = book.exit("a", 10), book.entry("b", 10)
     fed.commit(early, out, nothing, entry, book.entry("b", 30))
     fed.commit(book.entry("c", 20))
-    stays, judged = fed.content()
+    stays, judged, _ = fed.content()
     assert list(stays) == [early.position, entry.position]
     assert judged[nothing.position].verdict is Verdict.ENDED_NOTHING
 

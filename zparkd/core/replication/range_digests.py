@@ -16,6 +16,8 @@ from zparkd.core.log import Log, SharedRow
 from zparkd.core.replication import limits
 from zparkd.core.replication.wire import Compare, Digests
 
+# A row of a stay said so much in 0.1.0; what corrections add to it comes after that.
+_SAID_BY_0_1 = 16
 _encode = msgspec.json.Encoder().encode
 
 
@@ -23,7 +25,8 @@ class Of(StrEnum):
     """What is compared."""
 
     EVENTS = "EVENTS"  # of the log, byte for byte
-    STAYS = "STAYS"  # that began with an entry in the range, as far as all centrals share them
+    STAYS_OF_0_1 = "STAYS"  # what 0.1.0 knows of them: see _SAID_BY_0_1
+    STAYS = "STAYS_2"  # that began with an entry in the range, as far as all centrals share them
 
 
 def of_events(events: Iterable[tuple[bytes, bytes]]) -> str:
@@ -43,7 +46,7 @@ def of_stays(rows: Iterable[SharedRow]) -> str:
 
 def answer(log: Log, site: str, ask: Compare) -> Digests:
     """The digests of the first ranges asked for, as many as fit into one answer."""
-    if ask.of not in Of.__members__:
+    if ask.of not in frozenset(Of):
         return Digests(site, ask.id, [], error=f"knows no digests of {ask.of[:40]}")
     digests = []
     room = limits.DIGEST_EVENTS
@@ -54,6 +57,9 @@ def answer(log: Log, site: str, ask: Compare) -> Digests:
         stream = Stream(origin, epoch)
         if ask.of == Of.EVENTS:
             digests.append(of_events(log.between(stream, first, last)))
-        else:
-            digests.append(of_stays(log.stays_between(stream, first, last)))
+            continue
+        rows = log.stays_between(stream, first, last)
+        if ask.of == Of.STAYS_OF_0_1:
+            rows = (row[:_SAID_BY_0_1] for row in rows)
+        digests.append(of_stays(rows))
     return Digests(site, ask.id, digests, log.heads.digest())

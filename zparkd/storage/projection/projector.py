@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec.structs import replace
 
 from zparkd.core import limits
+from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, read
-from zparkd.core.stays import ACTS, NAMING, Fold, Verdict
+from zparkd.core.stays import ClosedBy, Fold, Verdict
+from zparkd.storage.correction_table import Corrections
 from zparkd.storage.projection.refold import JUDGE, Refold, claim
 from zparkd.storage.projection.stay_table import Stays
 from zparkd.storage.projection.vehicle_table import Vehicle, Vehicles
@@ -25,6 +27,7 @@ from zparkd.storage.stream_table import Streams
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _NAMING = tuple(kind.value for kind in sorted(NAMING))
+_CORRECTIONS = tuple(kind.value for kind in sorted(CORRECTIONS))
 _FROM_THE_FIRST = -1
 _AN_ENTRY_LEFT = -2  # from the first, once what names an entry that counts no more waits for it
 _FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
@@ -38,7 +41,8 @@ class Projection:
         self.vehicles = Vehicles(connection, self.stays)
         self._connection = connection
         self._conflicts: tuple[int, int] | None = None
-        self._refold = Refold(connection, streams, self.stays, self.vehicles)
+        self.corrections = Corrections(connection)
+        self._refold = Refold(connection, streams, self.stays, self.vehicles, self.corrections)
         self._run = connection.execute
         self._many = connection.executemany
         self._streams = streams
@@ -48,6 +52,7 @@ class Projection:
         """Forget what is remembered: a transaction was undone."""
         self.stays.reload()
         self.vehicles.forget()
+        self.corrections.reload()
         self._dirty: dict[int, int] = dict(self._run("SELECT vehicle, place FROM unsettled"))
         self._releases: dict[int, None] = dict.fromkeys(
             at for (at,) in self._run("SELECT entry FROM releases")
@@ -79,17 +84,36 @@ class Projection:
         at = self._streams.at(event.position)
         assert at is not None
         named = self._named(event, own)
-        if event.kind in NAMING and event.names is not None and named is None:
+        waits = event.kind in NAMING and event.names is not None and named is None
+        if waits or event.kind in CORRECTIONS:
             insert(own.no, event.order)
             own.last_place = max(own.last_place, event.order)
-            self._wait(event, at, own.no)
-            return
-        vehicle, place = named if named is not None else (own, event.order)
-        place = max(place, event.order)
-        insert(vehicle.no, place)
-        self._apply(event, vehicle, place, new_act=new_act)
-        if event.kind == Kind.ENTRY and self._waiting:
+            if waits or not self._correct(event, at):
+                self._wait(event, at, own.no)
+        else:
+            vehicle, place = named if named is not None else (own, event.order)
+            place = max(place, event.order)
+            insert(vehicle.no, place)
+            self._apply(event, vehicle, place, new_act=new_act)
+        if self._waiting:
             self._release(at)
+
+    def _correct(self, event: Event, at: int) -> bool:
+        """Have a correction count, where what it names is here; whether it is."""
+        assert event.names is not None
+        named = self._streams.at(event.names)
+        if named is None or not self._can_be_named(named):
+            return False
+        for number in self.corrections.add(at, named):
+            self._mark(number, _FROM_THE_FIRST)
+        return True
+
+    def _can_be_named(self, at: int) -> bool:
+        """Whether there is an event here that a correction can be about."""
+        row = self._run(
+            "SELECT kind FROM events WHERE at=? AND vehicle IS NOT NULL", (at,)
+        ).fetchone()
+        return row is not None and (row[0] not in _CORRECTIONS or self.corrections.holds(at))
 
     def count_no_more(self, at: int, event: Event) -> None:
         """Make an event that is projected one that means nothing, as if it had never been."""
@@ -100,17 +124,33 @@ class Projection:
         )
         if number is None:
             return
+        if number in self.corrections.vehicles or event.kind in CORRECTIONS:
+            self._correct_no_more(at)
         if event.names is not None:
             self._waiting -= self._run(_NO_LONGER_WAITING, (*event.names, at)).rowcount
         self._run("DELETE FROM verdicts WHERE at=?", (at,))
         self.vehicles.changed(number)
         self._mark(number, _AN_ENTRY_LEFT if event.kind == Kind.ENTRY else _FROM_THE_FIRST)
 
+    def _correct_no_more(self, at: int) -> None:
+        """An event counts no more: neither does it correct, nor can it be corrected."""
+        for number in self.corrections.concerned(at):
+            self._mark(number, _FROM_THE_FIRST)
+        for about in self.corrections.remove(at):
+            self._correct_no_more(about)
+            row = self._run(
+                "SELECT skeleton, sealed, vehicle FROM events WHERE at=?", (about,)
+            ).fetchone()
+            self._wait(read(*row[:2]), about, row[2])
+
     def _fold_again(self, number: int, place: int) -> Iterator[int]:
         """Fold a vehicle from a place on; each step looks at about as many events as it yields."""
         if place <= _AN_ENTRY_LEFT:
             yield from self._await_again(number)
-        yield from self._refold.pieces(number, place)
+        if number in self.corrections.vehicles:
+            yield from self._refold.corrected(number)
+        else:
+            yield from self._refold.pieces(number, place)
 
     def _await_again(self, number: int) -> Iterator[int]:
         """Entries of a vehicle count no more: what names one of them waits for it."""
@@ -154,7 +194,8 @@ class Projection:
         """Vehicle and order of the entry that an exit or confirmation names, if it is here."""
         if event.kind not in NAMING or event.names is None:
             return None
-        held = own.open if own.no not in self._dirty else None
+        by_open = own.no not in self._dirty and own.no not in self.corrections.vehicles
+        held = own.open if by_open else None
         if held is not None and held.stay.entry == event.names:
             return own, held.stay.entry_order
         at = self._streams.at(event.names)
@@ -166,61 +207,99 @@ class Projection:
         ).fetchone()
         return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
 
-    def _release(self, entry: int) -> int:
-        """An entry came: place what waited for it, a part at once; how many events those were."""
-        named = self._streams.position(entry)
-        rows = self._run(
-            "SELECT e.at, e.skeleton, e.sealed FROM waiting w JOIN events e ON e.at = w.at"
-            " WHERE w.origin=? AND w.epoch=? AND w.seq=? ORDER BY w.at LIMIT ?",
-            (*named, limits.EVENTS_PER_PIECE),
-        ).fetchall()
+    def _release(self, named_at: int) -> int:
+        """An event came: place what waited for it, a part at once; how many events those were."""
+        rows = self._waiting_for(named_at)
+        named = self._streams.position(named_at)
         for at, skeleton, sealed in rows:
             event = read(skeleton, sealed)
-            assert event.vehicle is not None
-            counts = self._named(event, self.vehicles.get(event.vehicle))
-            if counts is None:  # the entry counts no more
-                rows = []
-                break
-            vehicle, place = counts[0], max(counts[1], event.order)
             self._run(_NO_LONGER_WAITING, (*named, at))
             self._run("DELETE FROM verdicts WHERE at=?", (at,))
-            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
             self._waiting -= 1
-            self._apply(event, vehicle, place)
-            if vehicle.key != event.vehicle:
-                self.vehicles.changed(self.vehicles.get(event.vehicle).no)
+            if event.kind in CORRECTIONS:
+                self._correct(event, at)
+                self._release(at)
+            else:
+                self._place(event, at)
         if len(rows) == limits.EVENTS_PER_PIECE:
-            self._releases[entry] = None
+            self._releases[named_at] = None
         else:
-            self._releases.pop(entry, None)
+            self._releases.pop(named_at, None)
         return len(rows)
+
+    def _waiting_for(self, named_at: int) -> list[tuple[int, bytes, bytes]]:
+        """Some of the events that wait for this one; none where it counts no more, or waits."""
+        if not self._can_be_named(named_at):
+            return []
+        (kind,) = self._run("SELECT kind FROM events WHERE at=?", (named_at,)).fetchone()
+        kinds = (*_NAMING, *_CORRECTIONS) if kind == Kind.ENTRY.value else _CORRECTIONS
+        return self._run(
+            "SELECT e.at, e.skeleton, e.sealed FROM waiting w JOIN events e ON e.at = w.at"
+            " WHERE w.origin=? AND w.epoch=? AND w.seq=?"
+            f" AND e.kind IN ({','.join('?' * len(kinds))}) ORDER BY w.at LIMIT ?",
+            (*self._streams.position(named_at), *kinds, limits.EVENTS_PER_PIECE),
+        ).fetchall()
+
+    def _place(self, event: Event, at: int) -> None:
+        """Place an event that waited among those of the entry that it names."""
+        assert event.vehicle is not None
+        counts = self._named(event, self.vehicles.get(event.vehicle))
+        assert counts is not None
+        vehicle, place = counts[0], max(counts[1], event.order)
+        self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
+        self._apply(event, vehicle, place)
+        if vehicle.key != event.vehicle:
+            self.vehicles.changed(self.vehicles.get(event.vehicle).no)
 
     def _apply(self, event: Event, vehicle: Vehicle, place: int, *, new_act: bool = False) -> None:
         """Bring the stays of a vehicle up to date with an event that was just placed in it."""
         newest = place > vehicle.last_place
         vehicle.last_place = max(vehicle.last_place, place)
+        if vehicle.no in self.corrections.vehicles:
+            self._mark_corrected(event, vehicle.no)
+            return
         repeats_from = None if new_act else self._repeats(event, vehicle.no)
         if repeats_from is not None:
-            self._mark(vehicle.no, repeats_from)
+            self._mark(vehicle.no, min(repeats_from, self._first_named(event, place)))
         elif event.kind == Kind.CONFIRM:
             self._confirm(event, vehicle, place)
-        elif event.kind in ACTS:
-            if newest and vehicle.no not in self._dirty:
+        elif event.kind in ACTS | ENDINGS:
+            if newest and vehicle.no not in self._dirty and _is_a_step(event, vehicle):
                 self._advance(event, vehicle)
             else:
-                self._mark(vehicle.no, place)
+                self._mark(vehicle.no, self._first_named(event, place))
+
+    def _mark_corrected(self, event: Event, number: int) -> None:
+        """A vehicle that corrections have to do with is folded again, and those it has to do with.
+
+        An event of it may be of another one: that of an entry which it names, or of its act.
+        """
+        at, named = self._streams.at(event.position), None
+        assert at is not None
+        if event.kind in NAMING and event.names is not None:
+            named = self._streams.at(event.names)
+        for touched in self.corrections.touched(at, number, named):
+            self._mark(touched, _FROM_THE_FIRST)
+
+    def _first_named(self, event: Event, place: int) -> int:
+        """The place of an event, or that of the entry which it names, or of what counts for it."""
+        if event.kind not in NAMING or event.names is None:
+            return place
+        named, counting = self._streams.at(event.names), self.entry_that_counts(event.names)
+        return min(place, self._order_at(named), self._order_at(counting))
 
     def _confirm(self, event: Event, vehicle: Vehicle, place: int) -> None:
-        """A confirmation counts wherever its entry stands, so it needs no folding by itself."""
+        """A confirmation counts wherever its entry stands, so it needs no folding by itself.
+
+        But where it names an entry that does not count, or was not taken, that may be otherwise.
+        """
         held = vehicle.open
-        if held is not None and held.stay.entry == event.names:
-            entry = self._streams.at(held.stay.entry)
-        else:
-            entry = self.entry_that_counts(event.names)
-            held = self.stays.of_entry(entry) if entry is not None else None
-        if vehicle.no in self._dirty or held is None:
-            named = self._streams.at(event.names) if event.names is not None else None
-            self._mark(vehicle.no, min(place, self._order_at(named), self._order_at(entry)))
+        if held is None or held.stay.entry != event.names:
+            assert event.names is not None
+            held = self.stays.of_entry(self._streams.at(event.names))
+        untaken = held is not None and held.stay.closed_by is ClosedBy.NOT_TAKEN
+        if vehicle.no in self._dirty or held is None or untaken:
+            self._mark(vehicle.no, self._first_named(event, place))
         elif not held.stay.confirmed:
             confirmed = self.stays.update(held.id, replace(held.stay, confirmed=True))
             if vehicle.open is not None and vehicle.open.id == held.id:
@@ -368,9 +447,21 @@ class Projection:
         changes = self._connection.total_changes
         if self._conflicts is None or self._conflicts[0] != changes:
             (count,) = self._run(
-                "SELECT (SELECT count(*) FROM verdicts WHERE verdict <> 'REPEATED')"
+                "SELECT (SELECT count(*) FROM verdicts"
+                " WHERE verdict <> 'REPEATED' AND verdict <> 'VOIDED')"
                 " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
                 " 0) FROM sessions WHERE remarks IS NOT NULL)"
             ).fetchone()
             self._conflicts = changes, int(count)
         return self._conflicts[1]
+
+
+def _is_a_step(event: Event, vehicle: Vehicle) -> bool:
+    """Whether the newest event of a vehicle leaves all but its open stay as it is.
+
+    One that names another entry than that may change what became of that one.
+    """
+    if event.kind in ENDINGS:
+        return False
+    entry = vehicle.open.stay.entry if vehicle.open is not None else None
+    return event.kind == Kind.ENTRY or event.names is None or event.names == entry

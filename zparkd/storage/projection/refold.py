@@ -5,7 +5,7 @@ should be or are made so: what is broken off is begun anew. Stays keep their ids
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
@@ -13,9 +13,19 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from zparkd.core import limits
+from zparkd.core.corrections import CORRECTIONS, ENDINGS, repeated
 from zparkd.core.events.event import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
-from zparkd.core.stays import Fold, Verdict, fold_key, fold_place, repeated
+from zparkd.core.stays import (
+    Fold,
+    Gathered,
+    Judgement,
+    Verdict,
+    endings,
+    fold_key,
+    fold_place,
+)
+from zparkd.storage.correction_table import Corrections, GatheredRow
 from zparkd.storage.projection.stay_table import Stays
 from zparkd.storage.projection.vehicle_table import Vehicles
 from zparkd.storage.stream_table import Streams
@@ -25,13 +35,18 @@ JUDGE = "INSERT OR REPLACE INTO verdicts (at, vehicle, verdict, instead) VALUES 
 _CLAIM = "INSERT OR REPLACE INTO claims (at, fee, origin, epoch, seq) VALUES (?,?,?,?,?)"
 _LIGHT = limits.EVENTS_PER_PIECE // 4  # what a step costs that neither reads nor writes
 _Judgement = tuple[str, int | None]
+# What became of events that say what they claim in the list of conflicts.
+CLAIMING = frozenset(
+    (Verdict.WAITING, Verdict.ENDED_NOTHING, Verdict.GAVE_WAY, Verdict.CHARGED_NOTHING)
+)
 
 
 def claim(run: Callable[..., object], at: int | None, event: Event) -> None:
     """Keep what an event that did not count says, as core read it: SQL reads no JSON."""
     assert event.facts is not None
     names = event.names or (None, None, None)
-    run(_CLAIM, (at, event.facts.fee, *names))
+    fee = event.facts.amount if event.kind == Kind.CHARGED else event.facts.fee
+    run(_CLAIM, (at, fee, *names))
 
 
 class _Past(NamedTuple):
@@ -45,9 +60,15 @@ class Refold:
     """Makes the rows of one vehicle those of the fold. All within the caller's transaction."""
 
     def __init__(
-        self, connection: sqlite3.Connection, streams: Streams, stays: Stays, vehicles: Vehicles
+        self,
+        connection: sqlite3.Connection,
+        streams: Streams,
+        stays: Stays,
+        vehicles: Vehicles,
+        corrections: Corrections,
     ) -> None:
         self._run = connection.execute
+        self._corrections = corrections
         self._streams = streams
         self._stays = stays
         self._vehicles = vehicles
@@ -74,10 +95,13 @@ class Refold:
             yield _LIGHT
         placed.sort(key=itemgetter(0))
         yield share
-        fold = Fold(self._vehicles.numbered(number).key, aliases=repeats)
+        ending = endings(counting, entries, repeats)
+        fold = Fold(self._vehicles.numbered(number).key, None, repeats, ending)
         verdicts: dict[int | None, _Judgement | None] = {}
         for in_order in _parts(placed):
             for _, event in in_order:
+                if event.kind in ENDINGS and _ends_one_before(event, first, entries, repeats):
+                    continue
                 if fold_key(event, entries) >= first:
                     fold.take(event)
                     verdicts[at(event.position)] = None
@@ -90,13 +114,76 @@ class Refold:
                 for position, instead in pairs:
                     verdicts[at(position)] = (verdict.value, at(instead))
                 yield _LIGHT
-        for positions in _parts(fold.ended_nothing):
-            for position in positions:
-                verdicts[at(position)] = (Verdict.ENDED_NOTHING.value, None)
-            yield _LIGHT
+        for verdict, judged in (
+            (Verdict.ENDED_NOTHING, fold.ended_nothing),
+            (Verdict.GAVE_WAY, fold.gave_way),
+        ):
+            for positions in _parts(judged):
+                for position in positions:
+                    verdicts[at(position)] = (verdict.value, None)
+                yield _LIGHT
         yield from self._replace(fold, number, first)
         yield from self._rejudge(number, verdicts, past)
         self._vehicles.numbered(number).open = self._stays.open_of(number)
+
+    def corrected(self, number: int) -> Iterator[int]:
+        """Fold a vehicle again that corrections have to do with, from all that bears on it."""
+        rows: dict[Position, GatheredRow] = {}
+        events: list[Event] = []
+        for part in self._corrections.gather(number, limits.EVENTS_PER_PIECE):
+            for row in part:
+                event = read(row.skeleton, row.personal)
+                rows[event.position] = row
+                events.append(replace(event, skeleton=b"", sealed=b""))
+            yield len(part)
+        key = self._vehicles.numbered(number).key
+        gathered = Gathered(events)
+        yield len(events)
+        found = gathered.of(key)
+        yield len(events)
+        stays = self._stays
+        before = [held for piece in stays.since(number, -1) for held in piece]
+        ids = _kept_ids(before, found.stays, lambda entry: _counting(entry, found.judged))
+        kept = set(ids.values())
+        for held in before:
+            if held.id in kept:
+                continue
+            opener = gathered.here.get(held.stay.entry)
+            now = gathered.found.vehicle_of(opener, gathered.here) if opener is not None else key
+            if now != key:  # there it is folded again, and keeps its id
+                stays.hand_over(held.id, self._vehicles.get(now).no)
+            else:
+                stays.delete(held.id)
+        for entry, stay in found.stays.items():
+            if entry in ids:
+                stays.update(ids[entry], stay)
+            else:
+                stays.put(stay, number)
+        yield len(before)
+        for event in gathered.members(key):
+            self._judge(rows[event.position], event, number, found.judged.get(event.position))
+            if event.kind == Kind.CHARGED:
+                counts, charged = event.position in found.charged, found.charged.get(event.position)
+                for_stay = self._streams.at(charged) if charged is not None else None
+                at = rows[event.position].at
+                self._corrections.charge(at, event, for_stay, counts=counts)
+        self._vehicles.numbered(number).open = stays.open_of(number)
+
+    def _judge(
+        self, row: GatheredRow, event: Event, number: int, judgement: Judgement | None
+    ) -> None:
+        """Write what became of an event, where that is another than before."""
+        instead = judgement.instead if judgement is not None else None
+        instead_at = self._streams.at(instead) if instead is not None else None
+        held = (row.verdict, row.instead, row.judged_under)
+        if judgement is None:
+            if row.verdict is not None:
+                self._run("DELETE FROM verdicts WHERE at=?", (row.at,))
+        elif held != (judgement.verdict.value, instead_at, number):
+            self._run("DELETE FROM verdicts WHERE at=?", (row.at,))
+            self._run(JUDGE, (row.at, number, judgement.verdict.value, instead_at))
+            if judgement.verdict in CLAIMING:
+                claim(self._run, row.at, event)
 
     def _read_past(self, number: int, order: int, past: _Past) -> Iterator[int]:
         """Read the events of a vehicle from a place on; those that wait are not placed yet."""
@@ -112,9 +199,11 @@ class Refold:
             for at, _, _, skeleton, sealed, verdict, instead in rows:
                 if verdict == Verdict.WAITING.value:
                     continue
+                event = read(skeleton, sealed)
+                if event.kind in CORRECTIONS:
+                    continue  # of another vehicle: they are about nothing here
                 if verdict is not None:
                     past.judged[at] = (verdict, instead)
-                event = read(skeleton, sealed)
                 past.events.append(replace(event, skeleton=b"", sealed=b""))
             yield len(rows)
             if len(rows) < limits.EVENTS_PER_PIECE:
@@ -146,7 +235,7 @@ class Refold:
                 self._run("DELETE FROM verdicts WHERE at=?", (at,))
             if judgement is not None:
                 self._run(JUDGE, (at, number, *judgement))
-                if judgement[0] == Verdict.ENDED_NOTHING.value:
+                if judgement[0] in CLAIMING:
                     claim(self._run, at, events[at])
             changed += 1
             if not changed % limits.EVENTS_PER_PIECE:
@@ -159,7 +248,7 @@ class Refold:
         for piece in stays.since(number, first.order):
             before += [held for held in piece if held.stay.entry_key >= first]
             yield len(piece)
-        ids = _kept_ids(before, fold)
+        ids = _kept_ids(before, fold.stays, fold.stay_of)
         kept = set(ids.values())
         stays_before = {held.id: held.stay for held in before}
         changes = [held.id for held in before if held.id not in kept]
@@ -189,16 +278,40 @@ def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
         yield part
 
 
-def _kept_ids(before: Iterable[HeldStay], fold: Fold) -> dict[Position, int]:
-    """Which id each stay of the fold has: that of its entry, else of one that it took over."""
+def _ends_one_before(
+    event: Event,
+    first: SortKey,
+    entries: Mapping[Position, SortKey],
+    repeats: Mapping[Position, Position],
+) -> bool:
+    """Whether an ending names an entry before the ones that are folded: nothing of it changes."""
+    assert event.names is not None
+    key = entries.get(repeats.get(event.names, event.names))
+    return key is None or key < first
+
+
+def _counting(entry: Position, judged: Mapping[Position, Judgement]) -> Position | None:
+    """The entry that counts for one that opened no stay, as far as there is any."""
+    at: Position | None = entry
+    while at is not None and at in judged:
+        at = judged[at].instead
+    return at
+
+
+def _kept_ids(
+    before: Iterable[HeldStay],
+    stays: Collection[Position],
+    stay_of: Callable[[Position], Position | None],
+) -> dict[Position, int]:
+    """Which id each stay has: that of its entry, else of one that it took over."""
     ids: dict[Position, int] = {}
     moved: dict[Position, int] = {}
     for held in sorted(before):
         entry = held.stay.entry
-        if entry in fold.stays:
+        if entry in stays:
             ids[entry] = held.id
             continue
-        winner = fold.stay_of(entry)
-        if winner is not None:
+        winner = stay_of(entry)
+        if winner is not None and winner in stays:
             moved.setdefault(winner, held.id)
     return moved | ids

@@ -17,7 +17,8 @@ from zparkd.storage.stream_table import Streams
 _SELECT = (
     "SELECT s.id, v.camera_type, v.plate_id, s.entry, s.entry_order, s.entry_ms, s.entry_marked,"
     " s.entry_forced, s.edge_id, s.plate_view, s.confidence, s.confirmed, s.closed_by, s.closer,"
-    " s.exit_ms, s.exit_edge_id, s.fee, s.currency, s.duration_s, s.remarks"
+    " s.exit_ms, s.exit_edge_id, s.fee, s.currency, s.duration_s, s.remarks, s.notes, s.id_plate,"
+    " s.plate_read, s.adjusted"
     " FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE "
 )
 _INSIDE = (
@@ -27,12 +28,14 @@ _INSIDE = (
 _INSERT = (
     "INSERT INTO sessions (entry, entry_order, entry_ms, entry_marked, entry_forced, edge_id,"
     " plate_view, confidence, confirmed, closed_by, closer, exit_ms, exit_edge_id, fee, currency,"
-    " duration_s, remarks, vehicle) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " duration_s, remarks, notes, id_plate, plate_read, adjusted, vehicle)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _UPDATE = (
     "UPDATE sessions SET entry=?, entry_order=?, entry_ms=?, entry_marked=?, entry_forced=?,"
     " edge_id=?, plate_view=?, confidence=?, confirmed=?, closed_by=?, closer=?, exit_ms=?,"
-    " exit_edge_id=?, fee=?, currency=?, duration_s=?, remarks=? WHERE id=?"
+    " exit_edge_id=?, fee=?, currency=?, duration_s=?, remarks=?, notes=?, id_plate=?,"
+    " plate_read=?, adjusted=? WHERE id=?"
 )
 
 
@@ -75,6 +78,18 @@ class Stays:
         """Make the stay with this id this one."""
         self._run(_UPDATE, (*self._row(stay), id))
         return self._tell(HeldStay(id, stay))
+
+    def put(self, stay: Stay, vehicle: int) -> HeldStay:
+        """Add a stay; one that another vehicle has is this one's now, under the id that it has."""
+        held = self.of_entry(self._streams.at(stay.entry))
+        if held is None:
+            return self.insert(stay, vehicle)
+        self.hand_over(held.id, vehicle)
+        return self.update(held.id, stay)
+
+    def hand_over(self, id: int, vehicle: int) -> None:
+        """Make the stay with this id one of another vehicle, which is to be folded again."""
+        self._run("UPDATE sessions SET vehicle=? WHERE id=?", (vehicle, id))
 
     def delete(self, id: int) -> None:
         """Take the stay with this id away; the id is never used again."""
@@ -137,7 +152,8 @@ class Stays:
             row[16],
             row[17],
             row[18],
-            tuple(Remark(code) for code in (row[19] or "").split(",") if code),
+            _remarks(row[19], row[20]),
+            *row[21:24],
         )
         return HeldStay(row[0], stay)
 
@@ -160,5 +176,23 @@ class Stays:
             stay.fee,
             stay.currency,
             stay.duration_s,
-            ",".join(stay.remarks) or None,
+            _codes(stay, are_conflicts=True),
+            _codes(stay, are_conflicts=False),
+            stay.id_plate,
+            stay.plate_read,
+            stay.adjusted,
         )
+
+
+def _remarks(remarks: str | None, notes: str | None) -> tuple[Remark, ...]:
+    if remarks is None and notes is None:
+        return ()
+    codes = [*(remarks or "").split(","), *(notes or "").split(",")]
+    return tuple(Remark(code) for code in codes if code)
+
+
+def _codes(stay: Stay, *, are_conflicts: bool) -> str | None:
+    if not stay.remarks:
+        return None
+    codes = [code.value for code in stay.remarks if code.is_conflict is are_conflicts]
+    return ",".join(codes) or None

@@ -26,7 +26,8 @@ def events_by_central(connection: sqlite3.Connection, limit: int) -> dict[str, i
 def verdicts(connection: sqlite3.Connection) -> dict[str, int]:
     """How many events did not count, by what became of them."""
     rows = connection.execute(
-        "SELECT verdict, count(*) FROM verdicts WHERE verdict <> 'REPEATED' GROUP BY 1"
+        "SELECT verdict, count(*) FROM verdicts"
+        " WHERE verdict <> 'REPEATED' AND verdict <> 'VOIDED' GROUP BY 1"
     )
     return dict(rows.fetchall())
 

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.events.heads import Heads
+from zparkd.storage.correction_table import Corrections
 from zparkd.storage.keys import key_of, number_of, seq_of
 
 Link = tuple[int, int, bytes, bytes]
@@ -62,6 +64,7 @@ class StoredLog:
         cursor = connection.cursor()
         cursor.row_factory = None  # plain tuples: there may be millions
         self._run_plain = cursor.execute
+        self._corrections = Corrections(connection)
         self.heads: Heads = {}
         self._numbers: dict[Stream, int] = {}
         self._streams: dict[int, Stream] = {}
@@ -224,16 +227,31 @@ class StoredLog:
         ).fetchall()
 
     def claims_of(
-        self, first: int, last: int, judged: tuple[str, str]
+        self, first: int, last: int, judged: tuple[str, ...]
     ) -> Iterator[tuple[int, int, Claim]]:
-        """What the events with these two verdicts say: vehicle, key, claim."""
+        """What the events with these verdicts say: vehicle, key, claim."""
         for vehicle, key, *claim in self._run_plain(
             "SELECT v.vehicle, c.at, c.fee, c.origin, c.epoch, c.seq"
             " FROM verdicts v JOIN claims c ON c.at = v.at"
-            " WHERE v.vehicle BETWEEN ? AND ? AND v.verdict IN (?,?)",
+            f" WHERE v.vehicle BETWEEN ? AND ? AND v.verdict IN ({','.join('?' * len(judged))})",
             (first, last, *judged),
         ).fetchall():
             yield vehicle, key, Claim(*claim)
+
+    @property
+    def corrected(self) -> set[int]:
+        """The vehicles that corrections have to do with."""
+        return self._corrections.vehicles
+
+    def gathered(self, vehicle: int) -> Iterator[tuple[bytes, bytes]]:
+        """Skeleton and personal part of all from which such a vehicle is folded."""
+        for part in self._corrections.gather(vehicle, limits.EVENTS_PER_PIECE):
+            yield from ((row.skeleton, row.personal) for row in part)
+
+    def waits(self, position: Position) -> bool:
+        """Whether an event waits for one that is not here."""
+        row = self._run("SELECT 1 FROM waiting WHERE at=?", (self.key(position),)).fetchone()
+        return row is not None
 
     def without_vehicle(self) -> Iterator[tuple[str, int]]:
         """Stays and verdicts of vehicles that are none: the table, and the key of the event."""

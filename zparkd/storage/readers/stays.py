@@ -12,7 +12,7 @@ COLUMNS = (
     *("id", "event_id", "source_central", "edge_id", "sync_status", "plate_id", "plate_view"),
     *("camera_type", "camera_name", "confidence", "status", "confirmed", "closed_by"),
     *("entry_time", "exit_time", "entry_ms", "exit_ms", "exit_central", "exit_edge_id", "fee"),
-    *("duration", "duration_s", "remarks"),
+    *("duration", "duration_s", "remarks", "adjusted", "plate_read"),
 )
 """What is said of a stay, in this order."""
 

@@ -38,6 +38,8 @@ def stay(number: int, plate_id: str, **more: object) -> dict[str, object]:
         "duration": "1 giờ 1 phút",
         "duration_s": 3665,
         "remarks": None,
+        "adjusted": 0,
+        "plate_read": None,
         **more,
     }
 
@@ -93,6 +95,7 @@ def test_json_has_all_columns_in_order_newest_first(central: Central) -> None:
         "id event_id source_central edge_id sync_status plate_id plate_view camera_type"
         " camera_name confidence status confirmed closed_by entry_time exit_time entry_ms"
         " exit_ms exit_central exit_edge_id fee duration duration_s remarks"
+        " adjusted plate_read"
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from tests.cli.conftest import Central
 from tests.support.examples import examples
 from tests.support.tariffs import flat
-from tests.support.vehicles import BIKE, T0_MS, Book, event_sets
+from tests.support.vehicles import BIKE, T0_MS, Book, any_sets
 from zparkd.core.events.event import Event, Kind, Personal, Position, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.core.replication import limits
@@ -68,7 +68,7 @@ def test_a_conflict_that_shows_other_than_its_event_says_is_named(
 
 
 @examples(15)
-@given(event_sets())
+@given(any_sets())
 def test_whatever_the_daemon_stores_is_sound(events: list[Event]) -> None:
     with TemporaryDirectory() as folder:
         database = Path(folder) / "zparkd.db"
