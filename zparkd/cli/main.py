@@ -109,6 +109,11 @@ COMMANDS = {
     "top": _Where(
         "zparkd.cli.commands.look.top", "top", "A live screen: status, rates, who came and went."
     ),
+    "vehicle": _Where(
+        "zparkd.cli.commands.gate.vehicle",
+        "vehicle",
+        "All that is known of one, and what was otherwise.",
+    ),
     "verify": _Where(
         "zparkd.cli.commands.look.verify", "verify", "Is the log whole, and as the peers have it?"
     ),

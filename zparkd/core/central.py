@@ -18,6 +18,7 @@ from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import Forged, Misconfigured, ProtocolError
 from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
+from zparkd.core.gate.by_hand import ByHand, Charge, Close, Correct, Enter, NotDone, Void
 from zparkd.core.gate.ingress import Ingress, not_recorded
 from zparkd.core.gate.old_stays import OldStays
 from zparkd.core.log import Log
@@ -119,6 +120,7 @@ class Central:
         self.roster = RosterChanges(log, self._own_stream, self.clock, settings)
         self._joining = Joining(self.roster)
         self.old_stays = OldStays(log, self._own_stream)
+        self._by_hand = ByHand(log, self._own_stream, self.clock)
         self.ingress = Ingress(settings, log, self._own_stream, self.clock, self.peers)
         self.edges = self.ingress.edges
         self.duplicate_id = DuplicateId(stream, now)
@@ -232,6 +234,8 @@ class Central:
                     return self._set(now, change)
                 case TakeOver(stays):
                     return self.old_stays.take(stays, self.settings.zone)
+                case Correct() | Close() | Enter() | Void() | Charge():
+                    return self._by_hand.do(now, change)
                 case TakePage(frames):
                     page = self._bundles.read(frames)
                     taken = self._take(turn, page.bearer, page.told)
@@ -250,7 +254,7 @@ class Central:
                     return self._joining.answer(now, change)
                 case Invite() | Remove() | Amend():
                     return self.roster.act(now, change)
-        except (NotCounting, BadDocument, Refused, ProtocolError) as refused:
+        except (NotCounting, BadDocument, Refused, ProtocolError, NotDone) as refused:
             return refused
         return None
 

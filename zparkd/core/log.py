@@ -91,12 +91,32 @@ class ServedLog(Protocol):
         """Who vouches for what is held."""
 
 
+class CorrectionLog(Protocol):
+    """What is asked of the log by people who correct it."""
+
+    def called(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
+        """The event of a vehicle whose readable id is made of these, whatever its kind."""
+
+    def about(self, position: Position) -> list[Event]:
+        """The corrections that name an event, or another of its act; in their order."""
+
+    def is_void(self, position: Position) -> bool:
+        """Whether an event, or the one that counts for its act, never happened."""
+
+    def stay_ended_by(self, position: Position) -> HeldStay | None:
+        """The stay that an event ended, or the one that counts for its act."""
+
+
 class Log(ServedLog, Protocol):
     """All events held here, and the stays that they come to."""
 
     @property
     def reference(self) -> ReferenceLog:
         """Tariff, policy, passes and staff."""
+
+    @property
+    def corrections(self) -> CorrectionLog:
+        """What people said of events."""
 
     def append(self, event: Event, *, new_act: bool = False) -> None:
         """Store the event that continues its stream, and bring its vehicle's stays up to date.

@@ -23,7 +23,6 @@ was not taken is superseded by that other one. An entry that was not taken is in
 next one ends it. Of two CLOSED that name one entry the later counts.
 """
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -32,7 +31,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.corrections import ENDINGS, NAMING, TAKING_PART, correct
+from zparkd.core.corrections import TAKING_PART, correct
+from zparkd.core.endings import NO_ENDINGS, Endings, endings, fold_key
 from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
 from zparkd.core.members.votes import counting
 
@@ -203,70 +203,6 @@ def _in_order(told: Collection[Remark]) -> tuple[Remark, ...]:
     return tuple(remark for remark in Remark if remark in told) if told else ()
 
 
-class Endings(NamedTuple):
-    """Which of the events that end what they name do so: see the top of this file.
-
-    `not_taken` has the event that says so of an entry; `passed_on` the next entry, which counts for
-    an entry that was not taken; `closing` are the events that close.
-    """
-
-    not_taken: Mapping[Position, Event]
-    passed_on: Mapping[Position, Position]
-    closing: frozenset[Position]
-
-
-_NO_ENDINGS = Endings({}, {}, frozenset())
-
-
-def endings(
-    events: Collection[Event],
-    entries: Mapping[Position, SortKey],
-    repeats: Mapping[Position, Position],
-) -> Endings:
-    """Which endings stand, of the events that take part in the stays of one vehicle.
-
-    `entries` maps each entry that is named to its key, `repeats` each that is an older one's act
-    again to that one.
-    """
-    ending = [event for event in events if event.kind in ENDINGS]
-    if not ending:
-        return _NO_ENDINGS
-    ordered = sorted((e.key, e.position) for e in events if e.kind == Kind.ENTRY)
-    left: dict[Position, SortKey] = {}  # the place of the first exit that names an entry
-    confirmed = set()
-    for event in events:
-        if event.names is None or event.kind not in NAMING:
-            continue
-        entry = repeats.get(event.names, event.names)
-        if event.kind == Kind.EXIT:
-            place = fold_key(event, entries)
-            left[entry] = min(place, left.get(entry, place))
-        elif event.kind == Kind.CONFIRM:
-            confirmed.add(entry)
-    not_taken: dict[Position, Event] = {}
-    passed_on: dict[Position, Position] = {}
-    closing: dict[Position, Event] = {}
-    for event in sorted(ending, key=lambda event: event.key, reverse=True):
-        assert event.names is not None
-        entry = repeats.get(event.names, event.names)
-        key = entries.get(entry)
-        if key is None or (event.kind == Kind.NOT_TAKEN and entry in confirmed):
-            continue
-        after = bisect_right(ordered, (key, entry))
-        between = ordered[after] if after < len(ordered) else None
-        if entry in left:
-            if between is None or between[0] >= left[entry]:
-                continue
-            if event.kind == Kind.NOT_TAKEN:
-                passed_on[entry] = between[1]
-                continue
-        if event.kind == Kind.NOT_TAKEN:
-            not_taken[entry] = event  # the first one
-        else:
-            closing.setdefault(entry, event)
-    return Endings(not_taken, passed_on, frozenset(e.position for e in closing.values()))
-
-
 class Fold:
     """The transition table at work on one vehicle.
 
@@ -281,7 +217,7 @@ class Fold:
         vehicle: VehicleKey,
         current: Stay | None = None,
         aliases: Mapping[Position, Position] | None = None,
-        endings: Endings = _NO_ENDINGS,
+        endings: Endings = NO_ENDINGS,
         moved: Mapping[Position, Event] | None = None,
     ) -> None:
         """Start with `current` open; `aliases` are entries known to count as another one.
@@ -361,16 +297,6 @@ class Fold:
         entry = self.stay_of(event.names)
         if entry is not None and not self.stays[entry].confirmed:
             self.stays[entry] = replace(self.stays[entry], confirmed=True)
-
-
-def fold_key(event: Event, entries: Mapping[Position, SortKey]) -> SortKey:
-    """The place of an event in the fold: its own key, but never before the entry it names.
-
-    `entries` maps each position that is named and could lie later to its key.
-    """
-    if event.kind in NAMING and event.names is not None:
-        return max(event.key, entries.get(event.names, event.key))
-    return event.key
 
 
 def in_fold_order(events: Iterable[Event], entries: Mapping[Position, SortKey]) -> list[Event]:

@@ -11,7 +11,7 @@ from typing import Any
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Pass, Staff
-from zparkd.core.gate import old_stays
+from zparkd.core.gate import by_hand, old_stays
 from zparkd.core.gate.old_stays import OldStay
 from zparkd.core.members.roster import Invitation, Member
 from zparkd.core.members.roster_acts import RosterAct
@@ -179,6 +179,7 @@ Change = (
     | ImportStaff
     | TakeOver
     | TakePage
+    | by_hand.Deed
     | Disown
     | Restore
     | Admit
@@ -192,6 +193,8 @@ Outcome = (
     | old_stays.Taken
     | PageTaken
     | ProtocolError
+    | by_hand.Done
+    | by_hand.NotDone
     | None
     | NotCounting
     | BadDocument

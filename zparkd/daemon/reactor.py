@@ -34,6 +34,7 @@ from zparkd.daemon.control.peer_probe import peer_test
 from zparkd.daemon.control.reference_commands import reference_commands
 from zparkd.daemon.control.roster_commands import roster_commands
 from zparkd.daemon.control.uplink_report import UplinkReport
+from zparkd.daemon.control.vehicle_commands import vehicle_commands
 from zparkd.daemon.external_data import ExternalData
 from zparkd.daemon.health import Changes
 from zparkd.daemon.log_lines import say_recorded
@@ -130,6 +131,7 @@ class Reactor:
             | reference_commands(central, self._clocks)
             | member_commands(central, self._clocks)
             | import_commands(central, self._clocks)
+            | vehicle_commands(central)
             | bundle_commands(bus)
             | day_commands(central)
             | self._uplink.commands()

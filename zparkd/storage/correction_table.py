@@ -119,6 +119,26 @@ class Corrections:
         )
         return {at, *(mate for (mate,) in rows.fetchall())}
 
+    def about(self, at: int) -> list[tuple[bytes, bytes]]:
+        """The corrections that name an event or its act: skeletons and personal parts."""
+        return [
+            row
+            for mate in self._act(at)
+            for row in self._run(
+                "SELECT e.skeleton, e.sealed FROM corrections c JOIN events e ON e.at = c.at"
+                " WHERE c.named=?",
+                (mate,),
+            ).fetchall()
+        ]
+
+    def standing_under(self, plate_id: str) -> list[int]:
+        """The vehicles under which an event can stand that says this plate."""
+        rows = self._run("SELECT no FROM vehicles WHERE plate_id=?", (plate_id,)).fetchall()
+        numbers = {no for (no,) in rows}
+        for number in numbers & self.vehicles:
+            numbers |= set(self.sources(number))
+        return sorted(numbers)
+
     def touched(self, at: int, number: int, named: int | None) -> set[int]:
         """The vehicles to fold again for an event of a corrected vehicle.
 

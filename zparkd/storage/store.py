@@ -28,6 +28,7 @@ from zparkd.storage.database_file import DatabaseBusy
 from zparkd.storage.keys import key_of, number_of
 from zparkd.storage.peer_table import PeerNotes
 from zparkd.storage.projection import rereading
+from zparkd.storage.projection.correction_log import CorrectionLog
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -89,6 +90,7 @@ class Store:
             rereading.compare(self._connection)
             self._streams = Streams(self._connection)
             self._projection = Projection(self._connection, self._streams)
+            self.corrections = CorrectionLog(self._connection, self._streams, self._projection)
             self.signed = Signatures(self._connection, self._streams, self._begin)
             self.members = Members(self._connection, self._streams)
             self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
@@ -381,7 +383,12 @@ class Store:
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
         known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
-        return known.last_place if known is not None else 0
+        if known is None:
+            return 0
+        corrections = self._projection.corrections
+        if known.no in corrections.vehicles:
+            return corrections.last_place(known.no)
+        return known.last_place
 
     def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
         """An event of a vehicle whose own `order` is later, if one of the first there is."""

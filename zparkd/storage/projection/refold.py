@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.corrections import CORRECTIONS, ENDINGS, repeated
+from zparkd.core.endings import endings, fold_key
 from zparkd.core.events.event import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
 from zparkd.core.stays import (
@@ -21,8 +22,6 @@ from zparkd.core.stays import (
     Gathered,
     Judgement,
     Verdict,
-    endings,
-    fold_key,
     fold_place,
 )
 from zparkd.storage.correction_table import Corrections, GatheredRow

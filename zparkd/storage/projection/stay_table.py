@@ -101,6 +101,10 @@ class Stays:
         """The stay for which the event at `at` counts."""
         return self._one("s.entry=?", at)
 
+    def ended_by(self, at: int | None) -> HeldStay | None:
+        """The stay that the event at `at` ended, and opened none."""
+        return self._one("s.closer=? AND s.closed_by <> 'FORCED_ENTRY'", at)
+
     def open_of(self, vehicle: int) -> HeldStay | None:
         """The open stay of a vehicle."""
         return self._one("s.vehicle=? AND s.closed_by IS NULL", vehicle)

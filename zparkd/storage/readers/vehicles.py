@@ -1,25 +1,44 @@
-"""A vehicle's whole story: its stays, and below them all that was ever recorded of it."""
+"""A vehicle's whole story: its stays, and below them all that was ever recorded of it.
+
+To it belongs what was recorded under another plate and corrected since, and what people said of any
+of it; and what stands under this plate and was another vehicle.
+"""
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from zparkd.core.corrections import CORRECTIONS
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.core.plates import likeness
 from zparkd.storage.keys import key_of
 from zparkd.storage.readers.stays import StayFilter, stays
 
+_ROW = "e.at, e.skeleton, e.sealed, d.verdict, d.instead"
 _EVENTS = (
-    "SELECT e.at, e.skeleton, e.sealed, d.verdict, d.instead"
-    " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-    " WHERE e.vehicle IN (SELECT no FROM vehicles WHERE plate_id = ?)"
-    " ORDER BY e.place DESC, e.timestamp DESC LIMIT ?"
+    f"SELECT {_ROW} FROM events e LEFT JOIN verdicts d ON d.at = e.at"
+    " WHERE e.vehicle IN (SELECT no FROM vehicles WHERE plate_id = :plate)"
+    " ORDER BY e.place DESC, e.timestamp DESC LIMIT :limit"
 )
-_COUNTING = (
-    "SELECT s.entry, s.closer, eo.origin || '_' || s.entry_ms || '_' || v.plate_id"
+_MOVED_HERE = (
+    f"SELECT {_ROW} FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
+    " JOIN events e ON e.at IN (s.entry, s.closer) LEFT JOIN verdicts d ON d.at = e.at"
+    " WHERE v.plate_id = :plate AND e.vehicle <> s.vehicle ORDER BY e.place DESC LIMIT :limit"
+)
+_ABOUT = (
+    f"SELECT {_ROW} FROM corrections c JOIN events e ON e.at = c.at"
+    " LEFT JOIN verdicts d ON d.at = e.at WHERE c.named = ?"
+)
+_STAY = (
+    "SELECT s.entry, s.closer,"
+    " eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id)"
     " FROM sessions s JOIN vehicles v ON v.no = s.vehicle JOIN streams eo ON eo.no = s.entry >> 40"
-    " WHERE v.plate_id = ?"
+    " WHERE "
 )
 _STEPS = 4  # an entry that does not count leads to the one that does in fewer
+_NEAREST = 5
+_LENGTHS = "SELECT DISTINCT plate_id FROM vehicles WHERE length(plate_id) BETWEEN ? AND ?"
 
 
 class Judged(NamedTuple):
@@ -37,57 +56,109 @@ class Story(NamedTuple):
     events: list[Judged]
 
 
-def story(connection: sqlite3.Connection, plate_id: str, limit: int) -> Story:
+def story(
+    connection: sqlite3.Connection, plate_id: str, limit: int, camera_type: str | None = None
+) -> Story:
     """The newest `limit` stays, and as many events, of the vehicles with one plate.
 
-    Events that this version can't read are left out.
+    Events that this version can't read are left out. Of one type of vehicle, where it is said.
     """
-    found = stays(connection, StayFilter(plate_id=plate_id), limit)
-    rows = connection.execute(_EVENTS, (plate_id, limit)).fetchall()
-    counting = _Counting(connection, plate_id, {row["at"]: row["instead"] for row in rows})
-    events = []
-    for row in rows:
+    found = stays(connection, StayFilter(plate_id=plate_id, camera_type=camera_type), limit)
+    rows = {row["at"]: row for row in _rows(connection, plate_id, limit)}
+    events: dict[int, Event] = {}
+    for at, row in rows.items():
         try:
-            event = read(row["skeleton"], row["sealed"])
+            events[at] = read(row["skeleton"], row["sealed"])
         except ProtocolError:  # kept for other readers
             continue
-        events.append(Judged(event, row["verdict"], counting.stay(row["at"], event)))
-    return Story(found[::-1], events[::-1])
+    counting = _Counting(connection, {at: row["instead"] for at, row in rows.items()})
+    judged = [
+        Judged(event, rows[at]["verdict"], counting.stay(at, event))
+        for at, event in sorted(events.items(), key=lambda it: it[1].key)
+        if camera_type is None or event.vehicle is None or event.vehicle[0] == camera_type
+    ]
+    return Story(found[::-1], judged)
+
+
+def nearest(connection: sqlite3.Connection, plate_id: str) -> list[str]:
+    """The plates that are known here and that this one could be a misspelling of, best first."""
+    size = len(plate_id)
+    found = []
+    for (known,) in connection.execute(_LENGTHS, (size - 1, size + 1)):
+        alike = likeness(plate_id, known)
+        if alike is not None:
+            found.append((-alike.match, known))
+    return [known for _, known in sorted(found)[:_NEAREST]]
+
+
+def _rows(connection: sqlite3.Connection, plate_id: str, limit: int) -> Iterator[sqlite3.Row]:
+    """The events of a plate, those moved to it, and what people said of either."""
+    values = {"plate": plate_id, "limit": limit}
+    rows = [
+        *connection.execute(_EVENTS, values).fetchall(),
+        *connection.execute(_MOVED_HERE, values).fetchall(),
+    ]
+    seen: set[int] = set()
+    while rows:
+        yield from rows
+        seen |= {row["at"] for row in rows}
+        said = [about for row in rows for about in connection.execute(_ABOUT, (row["at"],))]
+        rows = [row for row in said if row["at"] not in seen]
 
 
 class _Counting:
     """For which stay each event of a vehicle counts. Events are known by their keys here."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, plate_id: str, instead: dict[int, int | None]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, instead: dict[int, int | None]) -> None:
+        self._run = connection.execute
         self._instead = instead
-        self._opened: dict[int, str] = {}
-        self._ended: dict[int, str] = {}
-        for entry, closer, stay in connection.execute(_COUNTING, (plate_id,)):
-            self._opened[entry] = stay
-            if closer is not None:
-                self._ended[closer] = stay
         self._streams = {
             (origin, epoch): number
             for number, origin, epoch in connection.execute("SELECT no, origin, epoch FROM streams")
         }
 
-    def stay(self, at: int, event: Event) -> str | None:
+    def stay(self, at: int | None, event: Event | None) -> str | None:
         """The readable id of the stay; None where it counts for none."""
-        if event.kind == Kind.CONFIRM and event.names is not None:
-            return self._of_entry(self._at(event.names))
-        if event.kind == Kind.ENTRY:
-            return self._of_entry(at)
-        return self._ended.get(at) or self._ended.get(self._instead.get(at) or -1)
+        for _ in range(_STEPS):
+            if at is None or event is None:
+                return None
+            if event.kind == Kind.ENTRY:
+                return self._of_entry(at)
+            if event.kind == Kind.EXIT or event.kind in (Kind.CLOSED, Kind.NOT_TAKEN):
+                return self._ended_by(at) or self._ended_by(self._instead.get(at))
+            if event.kind != Kind.CONFIRM and event.kind not in CORRECTIONS:
+                return None
+            at = self._at(event.names)
+            event = self._event(at)
+        return None
+
+    def _event(self, at: int | None) -> Event | None:
+        row = self._run("SELECT skeleton, sealed FROM events WHERE at = ?", (at,)).fetchone()
+        try:
+            return read(row[0], row[1]) if row is not None else None
+        except ProtocolError:
+            return None
 
     def _of_entry(self, at: int | None) -> str | None:
         for _ in range(_STEPS):
-            if at is None or at in self._opened:
+            if at is None:
                 break
-            at = self._instead.get(at)
-        return self._opened.get(at) if at is not None else None
+            row = self._run(f"{_STAY} s.entry = ?", (at,)).fetchone()
+            if row is not None:
+                return str(row[2])
+            at = self._instead.get(at) or self._instead_of(at)
+        return None
 
-    def _at(self, position: Position) -> int | None:
+    def _instead_of(self, at: int) -> int | None:
+        row = self._run("SELECT instead FROM verdicts WHERE at = ?", (at,)).fetchone()
+        return row[0] if row is not None else None
+
+    def _ended_by(self, at: int | None) -> str | None:
+        row = self._run(f"{_STAY} s.closer = ?", (at,)).fetchone() if at is not None else None
+        return str(row[2]) if row is not None else None
+
+    def _at(self, position: Position | None) -> int | None:
+        if position is None:
+            return None
         number = self._streams.get((position.origin, position.epoch))
         return key_of(number, position.seq) if number is not None else None

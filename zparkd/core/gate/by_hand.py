@@ -1,0 +1,398 @@
+"""What people say of stays afterwards: corrections as events of this central.
+
+Each names one event by its readable id, and is checked here against what is held: what would
+change nothing, or something else than was meant, is refused with the way out. Who says it and why
+stands in the event. Nothing is rewritten; what it comes to, `core.corrections` and `core.stays`
+say.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from zparkd.core import limits
+from zparkd.core.clock import Clock, Now
+from zparkd.core.corrections import CORRECTIONS
+from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
+from zparkd.core.log import Log
+from zparkd.core.principal import Principal
+from zparkd.core.reference.changes import NotCounting, Outranked
+from zparkd.core.replication.own_stream import OwnStream
+from zparkd.core.stays import ClosedBy, Stay
+from zparkd.core.tariff.pricing import BUILT_IN
+
+EDGE = "by-hand"
+_PIECES = 25  # of a vehicle's past, folded for one answer: some thousands of events
+_ID = re.compile(r"(?P<origin>[a-z0-9][a-z0-9-]*)_(?P<number>[0-9]{1,16})_(?P<rest>[A-Z0-9]{1,13})")
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Who says it, and why; `by` is who was proved to."""
+
+    staff_id: str
+    reason: str
+    by: Principal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """An event was of another vehicle; `plate_view` is the plate for people."""
+
+    teller: Teller
+    event_id: str
+    plate_id: str
+    plate_view: str
+    camera_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A stay is over, since `at_ms` or now; `fee` was taken, None for nothing said."""
+
+    teller: Teller
+    event_id: str
+    at_ms: int | None = None
+    fee: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """A vehicle came in at `at_ms`, and no camera saw it."""
+
+    teller: Teller
+    plate_id: str
+    plate_view: str
+    at_ms: int
+    camera_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """An event never happened; with `exit` what ended the stay of the entry that is named."""
+
+    teller: Teller
+    event_id: str
+    exit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Money taken for a stay afterwards, or given back where it is negative."""
+
+    teller: Teller
+    event_id: str
+    amount: int
+
+
+Deed = Correct | Close | Enter | Void | Charge
+
+
+class Done(NamedTuple):
+    """What was recorded, and the stay that it is about as it is now, None where there is none."""
+
+    recorded: Event
+    stay: Stay | None
+
+
+class NotDone(Exception):
+    """Nothing was recorded; the text says why, and the way out."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ByHand:
+    """Records what people say. All within the caller's transaction."""
+
+    def __init__(self, log: Log, own_stream: OwnStream, clock: Clock) -> None:
+        self._log = log
+        self._own_stream = own_stream
+        self._clock = clock
+
+    def do(self, now: Now, deed: Deed) -> Done:
+        """Record it. Raises NotDone, or NotCounting where it would not count."""
+        if not self._log.reference.is_staff(deed.teller.staff_id):
+            raise NotDone(
+                "not_staff",
+                f"{deed.teller.staff_id} is not on the staff list (zparkctl staff list)",
+            )
+        stream = self._own_stream.stream
+        if self._log.members.verdicts.up_to(stream) <= self._log.heads.get(stream, 0):
+            raise NotCounting(Outranked("a correction"))
+        match deed:
+            case Correct():
+                return self._correct(now, deed)
+            case Close():
+                return self._close(now, deed)
+            case Enter():
+                return self._enter(now, deed)
+            case Void():
+                return self._void(now, deed)
+            case Charge():
+                return self._charge(now, deed)
+
+    # --- each of them ------------------------------------------------------------------------
+
+    def _correct(self, now: Now, deed: Correct) -> Done:
+        target = self._found(deed.event_id)
+        if target.kind == Kind.EXIT and target.names is not None:
+            raise NotDone(
+                "not_an_entry",
+                f"{deed.event_id} is an exit that names its entry, and goes with it; correct that:"
+                f" {self._id_of_entry(target.names)}",
+            )
+        if target.kind not in (Kind.ENTRY, Kind.EXIT):
+            raise NotDone(
+                "not_an_entry",
+                f"{deed.event_id} is no entry, nor an exit without one; zparkctl vehicle show names"
+                " the entry of each stay",
+            )
+        self._not_void(target, deed.event_id)
+        was = self._vehicle_of(target)
+        vehicle = VehicleKey(deed.camera_type or was.camera_type, deed.plate_id)
+        if vehicle == was:
+            raise NotDone(
+                "no_change", f"{deed.event_id} is of {was.plate_id} ({was.camera_type}) already"
+            )
+        facts = self._facts(deed.teller, vehicle.camera_type, target.position)
+        personal = Personal("", plate_id=vehicle.plate_id, plate_view=deed.plate_view)
+        recorded = self._record(now, Kind.CORRECTED, facts, personal, target, of=(was, vehicle))
+        return Done(recorded, self._stay_after(target))
+
+    def _close(self, now: Now, deed: Close) -> Done:
+        target = self._found(deed.event_id)
+        stay = self._stay_of_entry(target, deed.event_id)
+        if stay.closed_by is not None and stay.closed_by is not ClosedBy.NOT_TAKEN:
+            raise NotDone(
+                "not_open",
+                f"the stay of {deed.event_id} is over; to add or give back money: zparkctl vehicle"
+                f" charge {stay.event_id}; to open it again: zparkctl vehicle void --exit",
+            )
+        if stay.closed_by is ClosedBy.NOT_TAKEN:
+            raise NotDone("not_open", f"the entry {deed.event_id} was not taken: nobody drove in")
+        at_ms = deed.at_ms
+        if at_ms is not None:
+            self._is_past(now, at_ms)
+            if at_ms < stay.entry_ms:
+                raise NotDone("bad_request", "at: is before the vehicle came in")
+        facts = self._facts(
+            deed.teller,
+            stay.vehicle.camera_type,
+            stay.entry,
+            entry_ms=stay.entry_ms,
+            fee=deed.fee,
+            currency=self._currency(stay.vehicle) if deed.fee is not None else None,
+        )
+        personal = Personal("", plate_id=stay.vehicle.plate_id, entry_plate=stay.id_plate)
+        recorded = self._record(
+            now, Kind.CLOSED, facts, personal, of=(stay.vehicle,), told_ms=at_ms
+        )
+        return Done(recorded, self._stay_after(target))
+
+    def _enter(self, now: Now, deed: Enter) -> Done:
+        self._is_past(now, deed.at_ms)
+        vehicle = VehicleKey(deed.camera_type, deed.plate_id)
+        for held in self._log.inside(deed.plate_id):
+            if held.stay.vehicle == vehicle and held.stay.entry_ms <= deed.at_ms:
+                raise NotDone(
+                    "already_inside",
+                    f"{deed.plate_id} ({deed.camera_type}) was inside then: {held.stay.event_id}",
+                )
+        facts = self._facts(deed.teller, vehicle.camera_type, None, by_hand=True)
+        personal = Personal("", plate_id=vehicle.plate_id, plate_view=deed.plate_view)
+        recorded = self._record(now, Kind.ENTRY, facts, personal, of=(vehicle,), told_ms=deed.at_ms)
+        return Done(recorded, self._stay_after(recorded))
+
+    def _void(self, now: Now, deed: Void) -> Done:
+        target = self._found(deed.event_id)
+        if deed.exit:
+            stay = self._stay_of_entry(target, deed.event_id)
+            if stay.closer is None:
+                raise NotDone("not_over", f"the stay of {deed.event_id} is open: it has no exit")
+            closer = self._log.event(stay.closer)
+            assert closer is not None
+            if closer.kind == Kind.ENTRY:
+                raise NotDone(
+                    "not_an_exit",
+                    f"a forced entry ended that stay; to void it: zparkctl vehicle void"
+                    f" {closer.event_id}",
+                )
+            about, target = target, closer
+        else:
+            about = target
+        self._not_void(target, deed.event_id)
+        assert target.vehicle is not None
+        was = self._vehicle_of(target)
+        facts = self._facts(deed.teller, was.camera_type, target.position)
+        personal = Personal("", plate_id=was.plate_id)
+        recorded = self._record(now, Kind.VOIDED, facts, personal, target, of=(was, target.vehicle))
+        return Done(recorded, self._stay_after(about))
+
+    def _charge(self, now: Now, deed: Charge) -> Done:
+        target = self._found(deed.event_id)
+        self._not_void(target, deed.event_id)
+        vehicle = self._vehicle_of(target)
+        facts = self._facts(
+            deed.teller,
+            vehicle.camera_type,
+            target.position,
+            amount=deed.amount,
+            currency=self._currency(vehicle),
+        )
+        personal = Personal("", plate_id=vehicle.plate_id)
+        recorded = self._record(now, Kind.CHARGED, facts, personal, target, of=(vehicle,))
+        return Done(recorded, self._stay_after(target))
+
+    # --- what is held --------------------------------------------------------------------------
+
+    def _found(self, event_id: str) -> Event:
+        """The event with a readable id."""
+        named = _ID.fullmatch(event_id)
+        event = None
+        if named is not None:
+            number = int(named["number"])
+            if number > limits.TIME_SHOWN_MS_MAX:  # an epoch, of an event without a plate
+                seq = named["rest"]
+                if seq.isdigit() and int(seq) > 0:
+                    event = self._log.event(Position(named["origin"], number, int(seq)))
+            else:
+                event = self._log.corrections.called(named["origin"], number, named["rest"])
+        if event is None or event.vehicle is None:
+            raise NotDone(
+                "unknown_event",
+                f"{event_id} is no event of a vehicle that is held here;"
+                " zparkctl vehicle show PLATE lists those of one",
+            )
+        return event
+
+    def _stay_of_entry(self, target: Event, event_id: str) -> Stay:
+        """The stay that an entry belongs to, or that an exit ended."""
+        stay = self._stay_after(target)
+        if stay is None:
+            raise NotDone("no_stay", f"{event_id} belongs to no stay")
+        return stay
+
+    def _stay_after(self, event: Event) -> Stay | None:
+        """The stay that an event is about, as it is now."""
+        self._settle(event)
+        seen: set[Position] = set()
+        at: Event | None = event
+        while at is not None and at.position not in seen:
+            seen.add(at.position)
+            if at.kind == Kind.ENTRY:
+                held = self._log.stay_of(at.position)
+                return held.stay if held is not None else None
+            ended = self._log.corrections.stay_ended_by(at.position)
+            if ended is not None:
+                return ended.stay
+            at = self._log.event(at.names) if at.names is not None else None
+        return None
+
+    def _settle(self, event: Event) -> None:
+        """Have the stays folded that an event may be of; as a rule in one piece."""
+        about: list[Event | None] = [event, *self._log.corrections.about(event.position)]
+        about += [self._log.event(event.names)] if event.names is not None else []
+        plates = {it.vehicle.plate_id for it in about if it is not None and it.vehicle is not None}
+        for plate_id in sorted(plates):
+            for _ in range(_PIECES):
+                self._log.inside(plate_id)
+
+    def _vehicle_of(self, event: Event) -> VehicleKey:
+        """The vehicle that an event is of by now."""
+        assert event.vehicle is not None
+        stay = self._stay_after(event) if event.kind not in CORRECTIONS else None
+        if stay is not None:
+            return stay.vehicle
+        moves = [
+            it for it in self._log.corrections.about(event.position) if it.kind == Kind.CORRECTED
+        ]
+        counting = [it for it in moves if not self._log.corrections.is_void(it.position)]
+        newest = max(counting, key=lambda it: it.key, default=event)
+        assert newest.vehicle is not None
+        return newest.vehicle
+
+    def _not_void(self, target: Event, event_id: str) -> None:
+        if self._log.corrections.is_void(target.position):
+            voids = [
+                it for it in self._log.corrections.about(target.position) if it.kind == Kind.VOIDED
+            ]
+            by = f"; to undo that: zparkctl vehicle void {voids[-1].event_id}" if voids else ""
+            raise NotDone("void", f"{event_id} is void{by}")
+
+    def _id_of_entry(self, entry: Position) -> str | None:
+        event = self._log.event(entry)
+        return event.event_id if event is not None else "zparkctl vehicle show names it"
+
+    def _is_past(self, now: Now, at_ms: int) -> None:
+        if at_ms > self._clock.read(now).ms:
+            raise NotDone("bad_request", "at: is in the future")
+
+    def _currency(self, vehicle: VehicleKey) -> str:
+        held = self._log.reference.tariff()
+        tariff = held.tariff if held is not None else BUILT_IN
+        return tariff.rate(vehicle.camera_type).currency
+
+    # --- recording -----------------------------------------------------------------------------
+
+    def _facts(
+        self,
+        teller: Teller,
+        camera_type: str,
+        names: Position | None,
+        *,
+        entry_ms: int | None = None,
+        fee: int | None = None,
+        currency: str | None = None,
+        amount: int | None = None,
+        by_hand: bool = False,
+    ) -> Facts:
+        return Facts(
+            edge_id=EDGE,
+            camera_type=camera_type,
+            names=names,
+            entry_ms=entry_ms,
+            fee=fee,
+            currency=currency,
+            amount=amount,
+            by_hand=by_hand,
+            staff_id=teller.staff_id,
+            reason=teller.reason,
+            by=teller.by,
+        )
+
+    def _record(
+        self,
+        now: Now,
+        kind: Kind,
+        facts: Facts,
+        personal: Personal,
+        target: Event | None = None,
+        *,
+        of: tuple[VehicleKey, ...],
+        told_ms: int | None = None,
+    ) -> Event:
+        """Append it: above all that is held of its vehicles, or as of a time that is told of."""
+        plate_id = personal.plate_id
+        assert plate_id is not None
+        if told_ms is not None:
+            stamp_ms = order = self._log.free_stamp(plate_id, told_ms)
+            return self._own_stream.record(kind, stamp_ms, order, facts, personal)
+        stamp = self._clock.read(now)
+        stamp_ms = self._log.free_stamp(plate_id, stamp.ms)
+        above = [self._log.last_order(vehicle) for vehicle in of]
+        if target is not None:
+            above += [it.order for it in (target, *self._log.corrections.about(target.position))]
+        order = max(stamp_ms, max(above) + 1)
+        if order > limits.ORDER_RAISED_MAX:
+            raise NotDone(
+                "outranked",
+                "an event with the highest order there can be is held of this vehicle: disown who"
+                " recorded it (zparkctl member disown)",
+            )
+        facts = replace(facts, marked=stamp.marked)
+        self._clock.stamped(stamp_ms, now)
+        return self._own_stream.record(kind, stamp_ms, order, facts, personal)
