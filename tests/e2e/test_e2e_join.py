@@ -10,14 +10,21 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zmq
 
 from tests.support.harness import PATIENCE_S, promised, zparkctl
+from tests.support.invited import pair, said_by
+from zparkd.client import edge_file
 from zparkd.client.control import ControlClient
 from zparkd.client.edge import EdgeClient
+from zparkd.client.join import NotReached, ask
 from zparkd.config.load import SecurityMode
-from zparkd.core.keys import fingerprint
+from zparkd.core.keys import fingerprint, key_text
+from zparkd.core.members.roster_words import Role
+from zparkd.core.members.token import decode
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 
 QUICK = "\n[bus]\nheartbeat_s = 0.2\npeer_timeout_s = 2.0\n"
@@ -101,6 +108,55 @@ def test_a_camera_joins_by_one_token_and_is_known_at_every_central(
         answer = camera.open_barrier("29A00001")
     assert (answer["success"], answer["action"]) == (True, "ENTRY")
     assert camera.centrals == (first.endpoint, second.endpoint)
+
+
+def test_a_camera_learns_of_centrals_that_came_later_and_of_changed_keys(
+    centrals: list[LoopbackCentral], tmp_path: Path
+) -> None:
+    first, second, _ = centrals
+    file = tmp_path / "edge-1.json"
+    with EdgeClient.join(invite(first, "--edge", "edge-1"), file, timeout_s=10) as camera:
+        assert camera.ping()["success"] is True
+        assert camera.centrals == (first.endpoint,)
+        become_member(second, invite(first, "central-2"))
+        total(first, 1)
+        wait_for("second knows it", lambda: second.edge_file("edge-1").exists(), PATIENCE_S)
+        answer = camera.ping()
+        assert "centrals" not in answer, "that is for EdgeClient, not for who asks"
+        assert camera.centrals == (first.endpoint, second.endpoint)
+    done = zparkctl(second.config, "member", "rotate-key")
+    assert done.returncode == 0, done.stderr
+    with EdgeClient.join("", file, timeout_s=10) as camera:
+        wait_for("it has one key of each", lambda: keys_in(camera, file) == 2, PATIENCE_S)
+        first.stop()
+        assert camera.open_barrier("29A00001", direction="ENTRY")["action"] == "ENTRY"
+    assert (file.stat().st_mode & 0o777, len(edge_file.kept(file).centrals)) == (0o600, 2)
+
+
+def keys_in(camera: EdgeClient, file: Path) -> int:
+    """How many centrals with their keys are in a file, once a central was asked."""
+    assert camera.ping()["success"] is True
+    return len(edge_file.kept(file).public_keys)
+
+
+def test_a_camera_that_was_removed_joins_anew_with_the_same_file(
+    centrals: list[LoopbackCentral], tmp_path: Path
+) -> None:
+    first = centrals[0]
+    file = tmp_path / "edge-1.json"
+    token = invite(first, "--edge", "edge-1")
+    EdgeClient.join(token, file).close()
+    before = edge_file.kept(file)
+    assert zparkctl(first.config, "member", "remove", "edge-1").returncode == 0
+    again = invite(first, "--edge", "edge-1")
+    with EdgeClient.join(again, file, timeout_s=10) as camera:
+        assert edge_file.kept(file).secret != before.secret
+        assert camera.ping()["success"] is True
+    # The first token, or the same again, changes nothing.
+    after = file.read_bytes()
+    for said in (token, again):
+        EdgeClient.join(said, file).close()
+    assert edge_file.kept(file).secret in after.replace(b"\\u003c", b"<")
 
 
 def refused(central: LoopbackCentral, token: str) -> str:
@@ -187,6 +243,50 @@ def test_who_lies_about_its_address_or_has_the_key_of_another_is_refused(
     assert "the key is that of central-2" in refused(third, token)
     (third.folder / "central.key").write_bytes(key)
     assert join(third, token).returncode == 0
+
+
+def in_audit(central: LoopbackCentral) -> list[dict[str, Any]]:
+    """Who was turned away, as `zparkctl audit` tells it."""
+    done = zparkctl(central.config, "audit", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    return [row for row in rows if row["kind"] == "MEMBER_JOIN_REFUSED"]
+
+
+def test_who_lies_in_a_join_is_told_why_and_stands_in_the_audit(
+    centrals: list[LoopbackCentral],
+) -> None:
+    first = centrals[0]
+    token = decode(invite(first, "central-2"))
+    other = decode(invite(first, "central-3"))
+    who = pair("a machine")
+    honest: dict[str, Any] = {
+        "inviter_key": key_text(token.inviter_key),
+        "onetime": (zmq.curve_public(key_text(token.secret).encode()).decode(), token.secret),
+    }
+    lies = {
+        "another id": said_by(who, Role.CENTRAL, "central-3", **honest),
+        "another site": said_by(who, Role.CENTRAL, "central-2", site="lot-b", **honest),
+        "another number": said_by(who, Role.CENTRAL, "central-2", number=2, **honest),
+        "another address": said_by(who, Role.CENTRAL, "central-2", **honest).replace(
+            b"10.0.0.3", b"10.0.0.4"
+        ),
+    }
+    for what, body in lies.items():
+        answer = ask(token, body)
+        assert (answer["success"], answer["error"]["code"]) == (False, "forged"), what
+        assert "not signed by the key that it names" in answer["error"]["message"]
+    # What was good for one invitation, said with the key of another.
+    good = said_by(who, Role.CENTRAL, "central-2", address="127.0.0.1", **honest)
+    assert ask(other, good)["error"]["code"] == "forged"
+    told = {(row["about"], row["who"]) for row in in_audit(first)}
+    assert told == {("central-2", "127.0.0.1"), ("central-3", "127.0.0.1")}
+    assert all("not signed by" in row["why"] for row in in_audit(first))
+    assert first.status()["total_peers"] == 0
+    # A key that belongs to no invitation is not even heard.
+    with pytest.raises(NotReached, match="no answer"):
+        ask(token._replace(secret=other.inviter_key), good)
+    assert "KEY_REFUSED" in problems(first)
 
 
 def ports_in(text: str) -> list[int]:

@@ -123,6 +123,9 @@ class EdgeClient:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         self._connected_to: int | None = None
+        self._joined: tuple[Path, str] | None = (
+            None  # the file of a join, what it knows of centrals
+        )
 
     @classmethod
     def join(cls, token: str, file: str | Path, **options: Any) -> "EdgeClient":
@@ -133,19 +136,22 @@ class EdgeClient:
         `token` is what `zparkctl invite --edge` printed. `file` keeps the key and the centrals,
         mode 0600; where it is there, it is what counts and the token may be `""`: nothing is asked,
         unless joining was cut off half-way, which is then finished. `options` as those of
-        EdgeClient.
+        EdgeClient. Which centrals there are, where and with which keys, is brought up to date by
+        each answer, in `file` too.
 
         Raises zparkd.core.members.token.BadToken, zparkd.client.join.NotReached and JoinRefused,
         whose texts say why; ValueError where `file` is another camera's; OSError.
         """
         kept = edge_file.joined(token, Path(file))
-        return cls(
+        made = cls(
             kept.edge_id,
             kept.centrals,
             secret_key=kept.secret,
             public_keys=kept.public_keys,
             **options,
         )
+        made._joined = (Path(file), kept.digest)
+        return made
 
     @property
     def centrals(self) -> tuple[str, ...]:
@@ -279,7 +285,8 @@ class EdgeClient:
         """
         given = {key: value for key, value in fields.items() if value is not None}
         request_id = given.setdefault("request_id", uuid.uuid4().hex)
-        body = orjson.dumps({**given, "type": request_type, "edge_id": self.edge_id})
+        known = {"centrals": self._joined[1]} if self._joined is not None else {}
+        body = orjson.dumps({**known, **given, "type": request_type, "edge_id": self.edge_id})
         if len(body) > EDGE_FRAME_BYTES:
             raise ValueError(f"a request of {len(body)} bytes is too long to be read anywhere")
         if self._context.closed:
@@ -295,6 +302,8 @@ class EdgeClient:
                 continue
             if not _is_storage_unavailable(answer):
                 self._current = index
+                if self._joined is not None and "centrals" in answer:
+                    self._learn(self._joined[0], answer.pop("centrals"))
                 return answer
             unavailable = answer
         if unavailable is not None:
@@ -316,6 +325,18 @@ class EdgeClient:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _learn(self, file: Path, told: object) -> None:
+        """Take over which centrals there are, and go on with the one that answered."""
+        kept = edge_file.learned(file, told)
+        if kept is None:
+            return
+        answered = self._centrals[self._current]
+        self._centrals = kept.centrals
+        self._keys = _Keys(None, kept.public_keys, len(kept.centrals), kept.secret)
+        self._joined = (file, kept.digest)
+        self._current = self._centrals.index(answered) if answered in self._centrals else 0
+        self._drop_socket()
 
     # --- how it gets there -------------------------------------------------------------------
 

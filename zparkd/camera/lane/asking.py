@@ -29,15 +29,16 @@ class Centrals:
             self._edge = EdgeClient.join("", lane.joined, timeout_s=timeout_s, attempts=1)
             return
         some = slice(None) if only is None else slice(only, only + 1)
-        secret = edge_file.kept(lane.joined).secret if lane.joined is not None else None
+        kept = edge_file.kept(lane.joined) if lane.joined is not None else None
+        centrals = kept.centrals if kept is not None else lane.centrals
         self._edge = EdgeClient(
             lane.edge_id,
-            lane.centrals[some],
+            centrals[some],
             timeout_s=timeout_s,
             attempts=1,
             secret_key_file=lane.secret_key_file,
-            secret_key=secret,
-            public_keys=lane.public_keys[some],
+            secret_key=kept.secret if kept is not None else None,
+            public_keys=(kept.public_keys if kept is not None else lane.public_keys)[some],
         )
 
     def ask(self, request_type: str, fields: Mapping[str, object]) -> Answer:

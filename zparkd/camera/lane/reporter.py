@@ -12,6 +12,7 @@ from typing import Any
 
 from zparkd.camera.lane.asking import Centrals, NoAnswer
 from zparkd.camera.lane.lane import Lane
+from zparkd.client import edge_file
 
 EVERY_S = 5.0
 _AWAY_S = 30.0
@@ -47,7 +48,9 @@ class Reporter:
             self._over.wait(EVERY_S)
 
     def _tell(self, lane: Lane) -> None:
-        for number, central in enumerate(lane.config.centrals):
+        joined = lane.config.joined
+        centrals = edge_file.kept(joined).centrals if joined is not None else lane.config.centrals
+        for number, central in enumerate(centrals):
             if self._over.is_set() or self._away.get(central, 0) > time.monotonic():
                 continue
             alone = Centrals(lane.config, only=number)

@@ -73,6 +73,7 @@ class EntryRef(NamedTuple):
 class Request:
     """One request of an edge. None stands for what it did not say.
 
+    `centrals` is the digest of what a camera that joined knows of them.
     `speaker` is the edge with whose key it came, None where no keys are in use. `by` is who was
     proved to ask in its name, where it did not ask by itself.
     """
@@ -93,6 +94,7 @@ class Request:
     reason: str | None = None
     event: EntryRef | None = None
     report: LaneReport | None = None
+    centrals: str | None = None
     speaker: str | None = None
     by: Principal | None = None
 
@@ -159,7 +161,9 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
     kind = RequestType(name)
     if kind is RequestType.PING:
         report = _report(fields)
-        return Request(kind, edge_id, request_id, report=report, speaker=speaker, by=by)
+        centrals = _text(fields, "centrals")
+        said = (kind, edge_id, request_id)
+        return Request(*said, report=report, centrals=centrals, speaker=speaker, by=by)
     request = Request(
         type=kind,
         edge_id=edge_id,
@@ -174,6 +178,7 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
         image=_text(fields, "image"),
         force=_flag(fields, "force"),
         lost_ticket=_flag(fields, "lost_ticket"),
+        centrals=_text(fields, "centrals"),
         reason=_text(fields, "reason"),
         event=_event_ref(fields) if kind is not RequestType.DETECTION else None,
         speaker=speaker,

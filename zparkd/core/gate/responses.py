@@ -18,6 +18,7 @@ from zparkd.core.gate.gate import Decision, Refuse
 from zparkd.core.gate.requests import Refusal, RequestType
 from zparkd.core.gate.resolve import Resolved
 from zparkd.core.log import Log
+from zparkd.core.members.centrals_told import centrals_told
 
 _Fields = dict[str, Any]
 
@@ -38,6 +39,10 @@ def response(
         answer |= _of_event(event, log)
     else:
         answer |= _of_what_is_found(found, incomplete)
+    known = found.request.centrals
+    if known is not None and found.request.speaker is not None:
+        told = centrals_told(log.members.roster, known)
+        answer |= {"centrals": told} if told is not None else {}
     return orjson.dumps(answer)
 
 
