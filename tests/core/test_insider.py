@@ -1,7 +1,5 @@
 """What a member of the site with a good key can't do to the others by what it says."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +15,7 @@ from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.words import MemberDisowned
 from zparkd.core.reference.changes import NotCounting, Outranked
 from zparkd.core.replication import wire
-from zparkd.core.turn import FromBus
+from zparkd.core.turn import Admit, FromBus
 from zparkd.daemon.problems import problems_of_events, problems_of_quotas
 
 IDS = ("central-1", "central-2")
@@ -226,9 +224,7 @@ def test_a_central_that_is_disowned_itself_sets_nothing() -> None:
 def without(driven: Driven, peer_id: str) -> None:
     """Remove a peer file."""
     peers = tuple(peer for peer in driven.settings.peers if peer.id != peer_id)
-    driven.settings = replace(driven.settings, peers=peers)
-    driven.central.configure(driven.settings)
-    driven.store.commit()
+    driven.configure(peers=peers)
 
 
 def talk(*centrals: Driven) -> None:
@@ -257,7 +253,7 @@ def test_of_origins_that_are_not_configured_so_many_are_taken_in(key: str | None
     assert codes(driven) == ["NOT_TAKEN_IN"]
     waiting = driven.central.admission.waiting
     assert len(waiting) == 100 - limits.STRANGERS
-    driven.central.admit(driven.now, waiting[0])
+    driven.step(Admit(waiting[0]))
     driven.step(insider.published([event for event in invented if event.position[0] == waiting[0]]))
     assert waiting[0] in origins(driven)
     driven.start()
@@ -290,7 +286,7 @@ def test_an_invented_origin_has_no_voice_before_it_is_admitted() -> None:
     driven.step(insider.published([word]))
     assert not driven.store.members.verdicts.disowned
     assert codes(driven) == ["NOT_TAKEN_IN"]
-    driven.central.admit(driven.now, "z1")
+    driven.step(Admit("z1"))
     driven.step(insider.published([word]))
     assert set(driven.store.members.verdicts.disowned) == {"central-2"}
 
@@ -341,7 +337,7 @@ def test_a_removed_central_that_is_admitted_is_believed_by_its_own_key_again() -
     one.open(plate_id="29A22222")
     meet(one, relay)
     talk(relay, victim)
-    victim.central.admit(victim.now, "central-1")
+    victim.step(Admit("central-1"))
     victim.step()
     meet(relay, victim)
     assert sorted(row["plate_id"] for row in victim.history()) == ["29A11111", "29A22222"]

@@ -129,7 +129,6 @@ def walk_of(driven: Driven, message: Incoming) -> tuple[list[Call], Output]:
 
     def turn(*batch: Incoming) -> Output:
         output = driven.central.step(driven.now, batch)
-        driven.central.sign()
         driven.store.commit()
         return output
 

@@ -1,6 +1,5 @@
 """What is written down of peers that are lost and come back."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,7 +105,7 @@ def test_what_was_undone_is_noted_again(site) -> None:
 
 def test_a_peer_that_is_removed_is_not_missed_any_more(site) -> None:
     site.cut(5)
-    site.one.central.configure(replace(site.one.settings, peers=()))
+    site.one.configure(peers=())
     site.cut(5)
     (row,) = site.rows()
     assert row["back_ms"] is None

@@ -32,7 +32,7 @@ from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position, Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Peer
-from zparkd.core.turn import FromBus, FromEdge, Incoming, SyncAnswer, SyncRequest
+from zparkd.core.turn import FromBus, FromEdge, Identify, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.view import View
 from zparkd.daemon.reactor import Reactor
 from zparkd.daemon.status import status
@@ -537,10 +537,7 @@ class Machine:
         self.world.note(self.name, f"has its key number {self.generation + 1}")
         reactor = self.reactor
         if reactor is not None:
-            central = reactor._central
-            self.guarded(
-                lambda: reactor._transactions.run(lambda: central.identify(self._identity()))
-            )
+            self.guarded(lambda: reactor._step(self.clocks(), [Identify(self._identity())]))
 
     def _identity(self) -> Identity | None:
         """Who it signs as; a twin has the key of the other, as a copied machine has."""
@@ -554,8 +551,7 @@ class Machine:
             reactor = self.reactor
             assert self.judge is not None
             self.judge.configured(self.peers)
-            apply = functools.partial(reactor._apply, self._config(), Keys())
-            self.guarded(lambda: reactor._transactions.run(apply))
+            self.guarded(lambda: reactor.apply(self._config(), Keys()))
 
     def clocks(self) -> Now:
         """What its clocks show now."""

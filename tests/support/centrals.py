@@ -7,6 +7,7 @@ each holds all that the others hold; before that, and after it, they are cut off
 import hashlib
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,16 @@ from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position, Stream, read
 from zparkd.core.events.signing import Identity
 from zparkd.core.site import Lane, Peer, Settings
-from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, Output, SyncAnswer, SyncRequest
+from zparkd.core.turn import (
+    Configure,
+    FromBus,
+    FromEdge,
+    Incoming,
+    NotSent,
+    Output,
+    SyncAnswer,
+    SyncRequest,
+)
 from zparkd.core.view import View
 from zparkd.storage.store import Store
 
@@ -143,13 +153,22 @@ class Driven:
             output.published.append(beat)
         return output
 
+    def told(self, *batch: Incoming) -> Output:
+        """The same where nobody is there who would get what it sends."""
+        output = self.step(*batch)
+        self.not_sent += [NotSent(peer_id) for peer_id, _ in output.asks]
+        return output
+
+    def configure(self, **changes: object) -> None:
+        """Have it take over other settings."""
+        self.settings = replace(self.settings, **changes)
+        self.told(Configure(self.settings))
+
     # --- as an edge --------------------------------------------------------------------------
 
     def ask_bytes(self, *bodies: bytes) -> list[Answer]:
         """The answers to requests that came in one turn."""
-        output = self.step(*(FromEdge((b"%d" % i,), body) for i, body in enumerate(bodies)))
-        for peer_id, _ in output.asks:
-            self.not_sent.append(NotSent(peer_id))
+        output = self.told(*(FromEdge((b"%d" % i,), body) for i, body in enumerate(bodies)))
         assert [token for token, _ in output.replies] == [(b"%d" % i,) for i in range(len(bodies))]
         return [orjson.loads(answer) for _, answer in output.replies]
 

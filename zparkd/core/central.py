@@ -47,12 +47,14 @@ from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
     Admit,
     Change,
+    Configure,
     Counters,
     Disown,
     Fetched,
     Frames,
     FromBus,
     FromEdge,
+    Identify,
     ImportPasses,
     ImportStaff,
     Incoming,
@@ -136,11 +138,12 @@ class Central:
         self._bundles = Bundles(log, self.admission, self.signatures, settings.site)
         self.serving = Serving(log, self.peers, self.signatures)
         self.signatures.identify(settings, identity)
-        self.configure(settings)
+        self._configure(settings)
 
-    def configure(self, settings: Settings) -> None:
+    def _configure(self, settings: Settings) -> None:
         """Take over new settings."""
-        self.settings = self.roster.settings = settings
+        self.settings = settings
+        self.roster.configure(settings)
         self.ingress.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._changing_keys = {p.id for p in settings.peers if len(p.public_keys) > 1}
@@ -154,7 +157,7 @@ class Central:
         self.serving.configure(settings)
         self.asking.ask_again()
 
-    def admit(self, now: Now, member: str, by: Principal | None = None) -> None:
+    def _admit(self, now: Now, member: str, by: Principal | None = None) -> None:
         """Take in what a central records that is not configured, one that was removed too."""
         self.members.admit(now, member, by)
         self.log.signed.taken_back(member)
@@ -165,10 +168,6 @@ class Central:
     def over_quota(self, now: Now) -> list[str]:
         """The origins of which more waits than is taken in in an hour."""
         return self._intake.quotas.over(now)
-
-    def identify(self, identity: Identity | None) -> None:
-        """Sign as this identity from now on, our own past too; with None nothing is signed."""
-        self.signatures.identify(self.settings, identity)
 
     def restore(self, peers: Iterable[PeerNote], edges: Iterable[tuple[str, int]]) -> None:
         """Take up what an earlier run wrote down: of peers, and when which edge was heard."""
@@ -219,6 +218,10 @@ class Central:
                     self.asking.linked_anew(peer_id)
             case NotSent(peer_id):
                 self.asking.not_sent(peer_id)
+            case Configure(settings):
+                self._configure(settings)
+            case Identify(identity):
+                self.signatures.identify(self.settings, identity)
             case Fetched(at_ms):
                 self.fetched_ms = at_ms
             case WriteNotes(at_end):
@@ -247,7 +250,7 @@ class Central:
                 case Restore(member, by):
                     self.members.restore(now, member, by)
                 case Admit(member, by):
-                    self.admit(now, member, by)
+                    self._admit(now, member, by)
                 case Probe(peer_id):
                     self.asking.probe(peer_id)
                 case Join():
@@ -333,10 +336,6 @@ class Central:
         if len(answered) < len(states) and up_ms < limits.START_HELLO_MS:
             return False
         return not any(self.asking.to_be_had(peer, self.log.heads) for peer in answered)
-
-    def sign(self) -> None:
-        """Sign what was recorded. Owed before each commit of what did not come from `step`."""
-        self._own_stream.sign()
 
     def _ask(self, now: Now, output: Output) -> None:
         """Ask peers for what is missing, by all that is known of them now."""

@@ -11,6 +11,7 @@ from typing import Any
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Pass, Staff
+from zparkd.core.events.signing import Identity
 from zparkd.core.gate import by_hand, old_stays
 from zparkd.core.gate.old_stays import OldStay
 from zparkd.core.members.roster import Invitation, Member
@@ -19,6 +20,7 @@ from zparkd.core.members.roster_changes import Refused
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import Imported, NotCounting
 from zparkd.core.replication.bundles import PageTaken
+from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 
 Frames = list[bytes]
@@ -206,6 +208,20 @@ Outcome = (
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Take over new settings."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Sign as this identity from now on, our own past too; with None nothing is signed."""
+
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """When all of the external API came last, in ms: 0 for never, None where there is none."""
 
@@ -226,6 +242,8 @@ Incoming = (
     | SyncRequest
     | LinkState
     | NotSent
+    | Configure
+    | Identify
     | Change
     | Fetched
     | WriteNotes

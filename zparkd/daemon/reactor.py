@@ -7,10 +7,10 @@ of it runs in one thread; `core` decides, `store` remembers, `bus` carries.
 """
 
 import functools
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from zparkd.config.load import Config, ConfigError, Fault, load, restart_faults, secret_key
@@ -21,10 +21,20 @@ from zparkd.core.clock import Now
 from zparkd.core.keys import fingerprint
 from zparkd.core.replication import limits as sync_limits
 from zparkd.core.site import Settings
-from zparkd.core.turn import FromEdge, Incoming, NotSent, Output, TakePage, Token, WriteNotes
+from zparkd.core.turn import (
+    Configure,
+    FromEdge,
+    Identify,
+    Incoming,
+    NotSent,
+    Output,
+    TakePage,
+    Token,
+    WriteNotes,
+)
 from zparkd.core.view import View
 from zparkd.daemon.control.bundle_commands import bundle_commands
-from zparkd.daemon.control.commands import FAILED, Answer, Commands, Request, Wants
+from zparkd.daemon.control.commands import FAILED, Answer, Command, Commands, Request, Reread, Wants
 from zparkd.daemon.control.day_commands import day_commands
 from zparkd.daemon.control.edge_requests import Handed
 from zparkd.daemon.control.import_commands import import_commands
@@ -44,7 +54,7 @@ from zparkd.daemon.roster import RosterAtWork
 from zparkd.daemon.status import status
 from zparkd.daemon.sync_queue import Waiting
 from zparkd.daemon.systemd import Notifier, status_text
-from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, Undone, Why, passes
+from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, Undone, Why
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import show_times_in
@@ -121,13 +131,14 @@ class Reactor:
         self._file_due_ms = 0
         self._uplink = UplinkReport(self._clocks)
         self._roster = RosterAtWork(central, bus, config)
+        own: dict[str, Command] = {
+            "status": self._status,
+            "reload": _reload,
+            "peers.write": self._write_peers,
+            "peer.test": lambda request: peer_test(request, central, self._clocks()),
+        }
         self._commands = Commands(
-            {
-                "status": self._status,
-                "reload": self._reload_command,
-                "peers.write": self._write_peers,
-                "peer.test": lambda request: peer_test(request, central, self._clocks()),
-            }
+            own
             | reference_commands(central, self._clocks)
             | member_commands(central, self._clocks)
             | import_commands(central, self._clocks)
@@ -167,7 +178,7 @@ class Reactor:
         # Before anything is taken in: what a reload cuts off has its answers by now.
         if self._reload_asked or self._files_changed(now):
             self._reload_asked = False
-            self._transactions.run(self._reload)
+            self._reload()
         edges = self._edges_answered and not self._roster.id_is_taken
         self._bus.poll(self.wait_ms(now), edges)
         self._bus.await_company(limits.COMPANY_MS)
@@ -181,9 +192,7 @@ class Reactor:
         for token, body in self._handed.refused():
             self._bus.answer_control(token, body)
         self._fetch(now)
-        self._roster.turn(
-            now, drained.joins, self._step, lambda: self._transactions.run(self._reload)
-        )
+        self._roster.turn(now, drained.joins, self._step, self._reload)
         self._notify.turned(now.mono_ms, self._state)
 
     def wait_ms(self, now: Now) -> int:
@@ -303,21 +312,33 @@ class Reactor:
     # --- control --------------------------------------------------------------------------------
 
     def _command(self, control: Control) -> bytes:
-        """The answer to a command: looked up, or what came of the change that it wants."""
+        """The answer to a command: looked up, or what came of what it wants done first."""
         command = self._commands.read(control.body, control.asker)
-        answer = FAILED
-        match self._transactions.run(lambda: self._commands.begin(command)):
-            case Committed(Wants(change, tell)):
-                done = self._step(self._clocks(), [change])
-                if isinstance(change, TakePage) and done == Undone(Why.BLEW_UP):
-                    done = self._step(self._clocks(), [change], apart=True)
-                if isinstance(done, Committed):
-                    (outcome,) = done.result.outcomes
-                    told = self._transactions.run(lambda: tell(outcome))
-                    answer = told.result if isinstance(told, Committed) else FAILED
-            case Committed(dict(found)):
-                answer = found
-        return self._commands.end(command, answer)
+        begun = self._transactions.run(lambda: self._commands.begin(command))
+        found = begun.result if isinstance(begun, Committed) else FAILED
+        if isinstance(found, Wants):
+            found = self._changed(found)
+        elif isinstance(found, Reread):
+            found = self._reread(found)
+        return self._commands.end(command, found)
+
+    def _changed(self, wants: Wants) -> Answer:
+        """The answer to a command that changes something: by what came of that."""
+        change = wants.change
+        done = self._step(self._clocks(), [change])
+        if isinstance(change, TakePage) and done == Undone(Why.BLEW_UP):
+            done = self._step(self._clocks(), [change], apart=True)
+        if isinstance(done, Undone):
+            return FAILED
+        (outcome,) = done.result.outcomes
+        told = self._transactions.run(lambda: wants.answer(outcome))
+        return told.result if isinstance(told, Committed) else FAILED
+
+    def _reread(self, wants: Reread) -> Answer:
+        """The answer to a command that wants the files read, again where they were put back."""
+        while isinstance(answer := wants.answer(self._reload()), Reread):
+            wants = answer
+        return answer
 
     def _status(self, _: Request) -> Answer:
         now = self._clocks()
@@ -343,12 +364,8 @@ class Reactor:
         answer["problems"] += self._roster.problems()
         return answer
 
-    def _reload_command(self, _: Request) -> Answer:
-        faults = self._reload()
-        return {"success": not faults, **({"faults": faults} if faults else {})}
-
-    def _write_peers(self, request: Request) -> Answer:
-        return write_peers(request, self._config, self._reload, self._roster.member_ids)
+    def _write_peers(self, request: Request) -> Answer | Reread:
+        return write_peers(request, self._config, self._roster.member_ids)
 
     def _files_changed(self, now: Now) -> bool:
         refused = self._faults.config is not None
@@ -375,38 +392,66 @@ class Reactor:
 
     def _applied(self) -> Sequence[Fault]:
         """What is wrong with the configuration as it is written; with nothing, it is applied."""
-        try:
-            wanted = self._roster.judged(load(self._config.path))
-            faults = restart_faults(self._config, wanted)
-            keys = security_keys(wanted)
-            if not faults:
-                self._apply(wanted, keys)
-        except ConfigError as refused:
-            return refused.faults
-        except BindError as refused:
-            return [wanted.fault(refused.key, str(refused))]
-        except sqlite3.Error as fault:
-            if not passes(fault):
-                raise
-            self._store.rollback()
-            text = f"could not be written to the database: {fault}; fix that, then zparkctl reload"
-            return [wanted.fault("central.timezone", text)]
-        return faults
+        match self._transactions.run(self._wanted):
+            case Committed(_Wanted() as wanted):
+                return self.apply(wanted.config, wanted.keys)
+            case Committed(list(faults)):
+                return faults
+        return [_not_applied(self._config, "the daemon's log says why")]
 
-    def _apply(self, wanted: Config, keys: Keys) -> None:
+    def _wanted(self) -> "_Wanted | list[Fault]":
+        """The configuration as it is written, or what is wrong with it."""
+        try:
+            config = self._roster.judged(load(self._config.path))
+            faults = [*restart_faults(self._config, config)]
+            return faults or _Wanted(config, security_keys(config))
+        except ConfigError as refused:
+            return [*refused.faults]
+
+    def apply(self, wanted: Config, keys: Keys) -> Sequence[Fault]:
+        """Go on with another configuration; why not, where it can't be."""
         if (wanted, keys) == (self._config, self._keys) and not self._half_applied:
-            return
+            return ()
+        match self._transactions.run(lambda: self._prepare(wanted, keys)):
+            case Undone():
+                return [_not_applied(wanted, self._transactions.fault)]
+            case Committed(BindError() as refused):
+                return [wanted.fault(refused.key, str(refused))]
+        self._half_applied = True
+        changes: list[Incoming] = [Configure(settings_of(wanted))]
+        if keys.own != self._keys.own:
+            changes.append(Identify(identity_of(keys)))
+        if isinstance(self._step(self._clocks(), changes), Undone):
+            return [_not_applied(wanted, self._transactions.fault)]
+        show_times_in(ZoneInfo(wanted.timezone))
+        self._external.configure(wanted.external_api)
+        self._config, self._keys, self._half_applied = wanted, keys, False
+        return ()
+
+    def _prepare(self, wanted: Config, keys: Keys) -> BindError | None:
+        """Have times, ports and links as they are wanted; why not, where a port can't be had."""
         self._store.set_timezone(wanted.timezone)
         try:
             self._bus.reconfigure(wanted.listen, wanted.peers, keys)
-        except BindError:
+        except BindError as refused:
             self._store.set_timezone(self._config.timezone)
-            raise
-        renewed = keys.own != self._keys.own
-        self._half_applied = True
-        self._central.configure(settings_of(wanted))
-        show_times_in(ZoneInfo(wanted.timezone))
-        self._external.configure(wanted.external_api)
-        if renewed:
-            self._central.identify(identity_of(keys))
-        self._config, self._keys, self._half_applied = wanted, keys, False
+            return refused
+        return None
+
+
+class _Wanted(NamedTuple):
+    """A configuration in which nothing is wrong, and the keys that it names."""
+
+    config: Config
+    keys: Keys
+
+
+def _reload(_: Request) -> Reread:
+    """The command `reload`."""
+    return Reread(lambda faults: {"success": not faults, **({"faults": faults} if faults else {})})
+
+
+def _not_applied(config: Config, why: str | None) -> Fault:
+    """What is wrong with a configuration that was sound, and could not be written down."""
+    text = f"could not be written to the database: {why}; fix that, then zparkctl reload"
+    return config.fault("central.timezone", text)

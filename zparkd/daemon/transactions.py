@@ -82,7 +82,6 @@ class Transactions:
         """Do some work. Raises StorageFailed or Damaged where nothing can be trusted any more."""
         try:
             result = work()
-            self._central.sign()
             wrote = self._store.commit()
         except Exception as fault:
             return Undone(self._undo(fault))

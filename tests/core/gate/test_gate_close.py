@@ -1,7 +1,6 @@
 """Which entry a close confirms."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -323,7 +322,6 @@ def test_an_event_id_that_is_none_is_bad(central: Driven, event_id: object) -> N
 
 
 def test_a_lane_that_always_reports_closes_is_closed_like_any_other(central: Driven) -> None:
-    central.settings = replace(central.settings, lanes=(Lane("edge-1", reports_close=True),))
-    central.central.configure(central.settings)
+    central.configure(lanes=(Lane("edge-1", reports_close=True),))
     entry_id = central.open()["event_id"]
     assert central.close()["event_id"] == entry_id

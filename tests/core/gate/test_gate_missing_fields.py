@@ -55,8 +55,7 @@ def test_the_direction_is_the_requests_else_the_lanes_else_the_detections(
 def test_the_lanes_direction_counts_before_an_earlier_detections() -> None:
     central = at_lanes()
     central.detect(direction="EXIT")
-    central.settings = at_lanes(Lane("edge-1", direction=ENTRY)).settings
-    central.central.configure(central.settings)
+    central.configure(lanes=(Lane("edge-1", direction=ENTRY),))
     assert way(central.open()) == "ENTRY"
 
 

@@ -96,8 +96,7 @@ def test_a_retry_is_answered_also_where_its_lane_was_given_another_direction(
     central: Driven,
 ) -> None:
     first = central.open(request_id="r", direction="ENTRY")
-    central.settings = Driven(lanes=[Lane(EDGE, direction=Direction.EXIT)]).settings
-    central.central.configure(central.settings)
+    central.configure(lanes=(Lane(EDGE, direction=Direction.EXIT),))
     assert central.open(request_id="r", direction="ENTRY") == first
 
 

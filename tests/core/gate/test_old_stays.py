@@ -13,6 +13,7 @@ from zparkd.core.events.event import Kind
 from zparkd.core.gate import limits
 from zparkd.core.gate.old_stays import BadStays, OldStay, Taken, read_stays
 from zparkd.core.stays import project
+from zparkd.core.turn import TakeOver
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 T0_S = T0_MS // 1000
@@ -27,9 +28,8 @@ def stay(
 
 
 def take(driven: Driven, *stays: OldStay) -> Taken:
-    taken = driven.central.old_stays.take(stays, ZONE)
-    driven.central.sign()
-    driven.store.commit()
+    (taken,) = driven.step(TakeOver(stays)).outcomes
+    assert isinstance(taken, Taken)
     return taken
 
 

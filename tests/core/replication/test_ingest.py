@@ -5,7 +5,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 from msgspec import structs
@@ -24,7 +23,7 @@ from zparkd.core.replication.encoding import (
 )
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.wire import TOPIC_EVENTS, Live, read_message
-from zparkd.core.turn import FromBus, FromEdge, Incoming, NotSent, SyncAnswer, SyncRequest
+from zparkd.core.turn import FromBus, Incoming, NotSent, SyncAnswer, SyncRequest
 
 ONE, TWO, THREE, LIAR = "central-1", "central-2", "central-3", "central-9"
 
@@ -305,9 +304,7 @@ def test_nobody_speaks_for_a_central_that_was_removed() -> None:
     talk(one, two, seconds=2)
     stream = Stream(ONE, 1)
     assert held(two, ONE) == {1: 1}
-    two.settings = replace(two.settings, peers=tuple(p for p in two.settings.peers if p.id != ONE))
-    two.central.configure(two.settings)
-    two.store.commit()
+    two.configure(peers=tuple(peer for peer in two.settings.peers if peer.id != ONE))
     two.start()
     genuine = two.store.signed.certificate(stream)
     liar = Origin(ONE)
@@ -379,11 +376,9 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
     for plate in ("29A00001", "29A00002"):
         success(one.open(plate_id=plate))
     one.start()
-    for number in range(9):  # one signature at the end
-        asked = {"type": "BARRIER_OPEN", "edge_id": "edge-1", "plate_id": f"29B0000{number}"}
-        one.central.answer(one.now, FromEdge((), json.dumps(asked).encode()))
-    one.central.sign()
-    one.store.commit()
+    asked = {"type": "BARRIER_OPEN", "edge_id": "edge-1"}
+    opens = [json.dumps({**asked, "plate_id": f"29B0000{n}"}).encode() for n in range(9)]
+    one.ask_bytes(*opens)  # one turn: one signature at the end
     one.start()
     success(one.open(plate_id="29A00003"))
     meet(one, two)

@@ -1,7 +1,6 @@
 """Events are in the name of who signed them: a relaying peer can't invent, alter or take away."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from msgspec import UNSET, structs
@@ -33,7 +32,7 @@ from zparkd.core.replication.encoding import (
     write_signed,
 )
 from zparkd.core.replication.wire import TOPIC_EVENTS, Ask, Live, Page, read_message
-from zparkd.core.turn import FromBus, FromEdge, SyncAnswer
+from zparkd.core.turn import FromBus, FromEdge, Identify, SyncAnswer
 
 ONE, TWO, THREE = "central-1", "central-2", "central-3"
 
@@ -79,13 +78,11 @@ def test_what_was_undone_leaves_no_signature() -> None:
     one = keyed(ONE)
     success(one.open(plate_id="29A11111"))
     before = one.store.signed.signed_head(Stream(ONE, 1), 0, 10**6)
-    one.central.answer(
-        one.now, FromEdge((), b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A2222"}')
-    )
+    asked = b'{"type":"BARRIER_OPEN","edge_id":"e","plate_id":"29A2222"}'
+    one.central.step(one.now, [FromEdge((), asked)])
     one.store.rollback()
     one.central.forget()
-    one.central.sign()
-    one.store.commit()
+    one.step()
     assert one.store.signed.signed_head(Stream(ONE, 1), 0, 10**6) == before
 
 
@@ -254,8 +251,8 @@ def test_the_first_identity_of_a_central_that_is_no_peer_stays() -> None:
     success(one.open(plate_id="29A11111"))
     meet(one, two, three)
     other = keyed(ONE, TWO, key="another", epoch=7)
-    settle(other, known_keys={ONE: (public_key(ONE),)})
-    settle(two, peers=(peer_of(ONE, True, "another"), peer_of(THREE, True)))
+    other.configure(known_keys={ONE: (public_key(ONE),)})
+    two.configure(peers=(peer_of(ONE, True, "another"), peer_of(THREE, True)))
     success(other.open(plate_id="29A99999"))
     meet(other, two)
     three.start()  # what is pinned is written down
@@ -264,14 +261,14 @@ def test_the_first_identity_of_a_central_that_is_no_peer_stays() -> None:
     assert "signed by a key that is not one of central-1" in str(
         three.central.peers.states[TWO].keys.forged
     )
-    settle(three, known_keys={ONE: (public_key(ONE), public_key("another"))})
+    three.configure(known_keys={ONE: (public_key(ONE), public_key("another"))})
     meet(two, three)
 
 
 def test_who_relays_first_decides_whose_an_id_is_that_is_configured_nowhere() -> None:
     one, two, three = chain()
     impostor = keyed(ONE, TWO, key="impostor", epoch=7)
-    settle(two, peers=(peer_of(ONE, True, "impostor"), peer_of(THREE, True)))
+    two.configure(peers=(peer_of(ONE, True, "impostor"), peer_of(THREE, True)))
     success(impostor.open(plate_id="66X66666"))
     meet(impostor, two, three)
     assert of(three, ONE) == [Stream(ONE, 7)]
@@ -284,17 +281,11 @@ def test_who_relays_first_decides_whose_an_id_is_that_is_configured_nowhere() ->
     assert "signed by a key that is not one of central-1" in str(
         three.central.peers.states[TWO].keys.forged
     )
-    settle(three, known_keys={ONE: (public_key(ONE),)})
+    three.configure(known_keys={ONE: (public_key(ONE),)})
     with pytest.raises(AssertionError, match="did not come together"):
         meet(honest, three, turns=200)  # who has its file takes nothing of the impostor
     assert {*of(three, ONE)} == {Stream(ONE, 1), Stream(ONE, 7)}
     assert of(honest, ONE) == [Stream(ONE, 1)]
-
-
-def settle(driven: Driven, **changes: object) -> None:
-    """Have a central take over other settings."""
-    driven.settings = replace(driven.settings, **changes)
-    driven.central.configure(driven.settings)
 
 
 def test_after_a_change_of_key_a_newcomer_checks_the_whole_past_with_todays() -> None:
@@ -303,15 +294,14 @@ def test_after_a_change_of_key_a_newcomer_checks_the_whole_past_with_todays() ->
     one.start()
     success(one.open(plate_id="29A22222"))
     meet(one, two)
-    settle(two, peers=(peer_of(ONE, True, "new"), peer_of(THREE, True)))
-    one.central.identify(identity("new"))
-    one.store.commit()
+    two.configure(peers=(peer_of(ONE, True, "new"), peer_of(THREE, True)))
+    one.told(Identify(identity("new")))
     success(one.open(plate_id="29A33333"))
     meet(one, two)
     new = identity("new").public
     wait_until(lambda: all(certified(two, one_of) == new for one_of in of(two, ONE)), one, two)
     newcomer = keyed(THREE, TWO)
-    settle(newcomer, known_keys={ONE: (public_key("new"),)})
+    newcomer.configure(known_keys={ONE: (public_key("new"),)})
     meet(two, newcomer)
     assert all_of(newcomer) == all_of(one)
 
@@ -332,13 +322,13 @@ def test_a_central_that_lost_its_disk_takes_its_past_from_peers(key: str) -> Non
     success(one.open(plate_id="29A11111"))
     meet(one, two)
     again = keyed(ONE, TWO, key=key, epoch=9)
-    settle(again, known_keys={ONE: (public_key(ONE),)} if key != ONE else {})
-    settle(two, peers=(peer_of(ONE, True, key),))
+    again.configure(known_keys={ONE: (public_key(ONE),)} if key != ONE else {})
+    two.configure(peers=(peer_of(ONE, True, key),))
     meet(again, two)
     assert all_of(again) == all_of(one)
     again.start()
     assert certified(again, Stream(ONE, 1)) == identity(key).public
-    settle(again, known_keys={})
+    again.configure(known_keys={})
     wait_until(lambda: certified(two, Stream(ONE, 1)) == identity(key).public, again, two)
 
 
@@ -360,7 +350,7 @@ def test_a_plain_past_is_signed_by_its_origin_at_its_first_start_with_keys() -> 
     for number in range(limits.SIGNED_EVENTS + 10):
         success(one.open(plate_id=f"29A{number:05d}"))
     one.key = ONE
-    settle(one, peers=(peer_of(TWO, True),))
+    one.configure(peers=(peer_of(TWO, True),))
     one.start()
     signed = one.store.connection.execute("SELECT count(*) FROM signatures").fetchone()[0]
     assert signed == 2
@@ -374,7 +364,7 @@ def test_what_others_recorded_without_keys_stays_and_is_not_shown() -> None:
     success(one.open(plate_id="29A11111"))
     meet(one, two)
     two.key = TWO
-    settle(two, peers=(peer_of(THREE, True),))
+    two.configure(peers=(peer_of(THREE, True),))
     two.start()
     success(two.open(plate_id="29A22222"))
     assert {stream.origin for stream in two.central.signatures.unsigned} == {ONE}

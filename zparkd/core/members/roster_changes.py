@@ -59,6 +59,10 @@ class RosterChanges:
         self._clock = clock
         self._ends_mono_ms: dict[str, int] = {}
 
+    def configure(self, settings: Settings) -> None:
+        """Take over new settings."""
+        self.settings = settings
+
     @property
     def state(self) -> RosterState:
         """The roster as it is known here."""

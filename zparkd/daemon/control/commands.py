@@ -30,7 +30,14 @@ class Wants(NamedTuple):
     answer: Callable[[Any], Answer]
 
 
-Command = Callable[[Request], Answer | Wants]
+class Reread(NamedTuple):
+    """The configuration is to be read again; what to answer, or do, to what is wrong with it."""
+
+    answer: "Callable[[list[str]], Answer | Reread]"
+
+
+Found = Answer | Wants | Reread
+Command = Callable[[Request], Found]
 
 
 def principal(request: Request, asker: Asker) -> Principal:
@@ -105,8 +112,8 @@ class Commands:
         asked = read(body)
         return asked._replace(by=principal(asked.request, asker), asker=asker)
 
-    def begin(self, asked: Asked) -> Answer | Wants:
-        """The answer to a command, or what it wants changed."""
+    def begin(self, asked: Asked) -> Found:
+        """The answer to a command, or what it wants done first."""
         if asked.name is None or asked.id is None:
             return no("bad_request", "a command is a JSON object with v, id and command")
         command = self._table.get(asked.name)

@@ -6,7 +6,7 @@ Where that finds a fault, every file is put back as it was, and that is read aga
 """
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from zparkd.config.atomic_file import put_file
 from zparkd.config.load import Config
 from zparkd.config.schema import PEER_KEYS, SECTIONS, Key
 from zparkd.config.toml_edit import changed, flat
-from zparkd.daemon.control.commands import Answer, Request, no
+from zparkd.daemon.control.commands import Answer, Request, Reread, no
 
 _LISTEN = ("address", "bus_port")
 
@@ -24,11 +24,8 @@ _Table = dict[str, object]
 
 
 def write_peers(
-    request: Request,
-    running: Config,
-    reload: Callable[[], list[str]],
-    members: Collection[str] = (),
-) -> Answer:
+    request: Request, running: Config, members: Collection[str] = ()
+) -> Answer | Reread:
     """Make `peers`, a list of peer files as objects, all that there is in `peers.d`.
 
     What an object does not say of a peer that is there already stays as it is; null takes it
@@ -57,7 +54,7 @@ def write_peers(
         moved = {key: it for key, it in listen.items() if getattr(running.listen, key) != it}
         if moved:
             files[running.path] = changed(running.path, "listen", moved)
-        return _applied(files, reload)
+        return _written(files)
     except ValueError as fault:
         return no("unwritable", str(fault))
     except OSError as fault:
@@ -175,22 +172,25 @@ def _there(folder: Path) -> dict[str, tuple[Path, _Table]]:
     return found
 
 
-def _applied(files: Mapping[Path, bytes | None], reload: Callable[[], list[str]]) -> Answer:
-    """Write, and have it read; or put all back. Raises OSError where a file can't be written."""
+def _written(files: Mapping[Path, bytes | None]) -> Reread:
+    """Write them, and have them read; or put all back. Raises OSError where one can't be."""
     before: dict[Path, bytes | None] = {}
     try:
         for path, content in files.items():
             before[path] = path.read_bytes() if path.exists() else None
             put_file(path, content)
-        faults = reload()
     except OSError:
         _put_back(before)
         raise
-    if faults:
+
+    def told(faults: list[str]) -> Answer | Reread:
+        if not faults:
+            return {"success": True, "files": [str(path) for path in files]}
         _put_back(before)
-        reload()
-        return _refused([{"text": fault} for fault in faults])
-    return {"success": True, "files": [str(path) for path in files]}
+        refused = _refused([{"text": fault} for fault in faults])
+        return Reread(lambda _: refused)
+
+    return Reread(told)
 
 
 def _put_back(before: Mapping[Path, bytes | None]) -> None:

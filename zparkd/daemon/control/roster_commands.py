@@ -26,7 +26,7 @@ from zparkd.core.members.roster_changes import Refused
 from zparkd.core.members.roster_words import Role
 from zparkd.core.members.token import MAX_ADDRESSES, Token, encode
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
-from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
+from zparkd.daemon.control.commands import Answer, Command, Found, Request, Wants, no
 from zparkd.daemon.control.member_commands import member_row
 from zparkd.daemon.key_change import KeyChange, awaited
 from zparkd.transport.addresses import own_addresses
@@ -63,7 +63,7 @@ class _RosterCommands:
     def refusing(self, command: Command) -> Command:
         """A command whose faults are answers, and which needs keys."""
 
-        def refusing(request: Request) -> Answer | Wants:
+        def refusing(request: Request) -> Found:
             if self._bus.keys.own is None:
                 return no("plain", 'members need keys: mode = "curve" in [security], the default')
             try:
