@@ -25,6 +25,7 @@ from zparkd.config.load import SecurityMode
 
 SITE = "lot-a"
 _PATIENCE_S = 10.0  # this machine may do other work, and starve a process for seconds
+_START_S = 60.0
 _ATTEMPTS = 5  # of two seconds each
 _PORTS = (12_000, 32_000)
 _MOST_HELD = 200  # sockets of ports given out; those of older sites are let go
@@ -121,7 +122,7 @@ class LoopbackCentral:
     def start(self) -> None:
         """Start its process, and wait until it answers `status`."""
         self.launch()
-        wait_for(f"{self.id} answers", self.answers)
+        wait_for(f"{self.id} answers", self.answers, _START_S)
 
     def launch(self) -> None:
         """Start its process; do not wait for anything."""
@@ -143,8 +144,9 @@ class LoopbackCentral:
         assert self.process is not None
         if self.process.poll() is not None:
             raise NeverHappened(f"{self.id} exited: {self.log.read_text()[-2000:]}")
-        try:
-            return bool(self.status()["running"])
+        try:  # what is asked of a socket that is just being bound may get no answer
+            with ControlClient(self.folder / "control.sock", timeout_s=1.0) as daemon:
+                return bool(daemon.call("status")["running"])
         except DaemonUnreachable:
             return False
 
@@ -238,7 +240,7 @@ class LoopbackSite:
             if central.process is None:
                 central.launch()
         for central in self.centrals:
-            wait_for(f"{central.id} answers", central.answers)
+            wait_for(f"{central.id} answers", central.answers, _START_S)
 
     def wait_connected(self, timeout_s: float = 20.0) -> None:
         """Wait until each central hears each of its peers, and is heard by it."""

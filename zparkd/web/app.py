@@ -31,7 +31,6 @@ from zparkd.web.api import (
 )
 from zparkd.web.api.health import healthz, readyz
 from zparkd.web.api.metrics import metrics
-from zparkd.web.api.openapi import openapi
 from zparkd.web.api.peer_probe import test_connection
 from zparkd.web.api.stream import Stream, stream
 from zparkd.web.auth import login
@@ -41,6 +40,7 @@ from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.pictures import Pictures
 from zparkd.web.backend.site import Site
+from zparkd.web.forms.openapi import openapi
 from zparkd.web.http.answers import Problem, refusal, refuse
 from zparkd.web.http.guard import Guard
 

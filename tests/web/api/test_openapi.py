@@ -1,4 +1,7 @@
-"""`/openapi.json`: names every route and no other, and nothing that it allows makes a 500."""
+"""`/openapi.json`: names every route and no other, and nothing that it allows makes a 500.
+
+That answers are as it says, `tests/support/gateway.py` sees to in all tests of the gateway.
+"""
 
 import shutil
 import subprocess
@@ -6,11 +9,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.gateway import Gateway
-from zparkd.web.api.openapi import DOCUMENT
+from tests.support.gateway import Gateway, compared
+from tests.support.schema import differences, unnamed
+from zparkd.core.reports.records import Name
 from zparkd.web.app import TABLE
+from zparkd.web.forms.openapi import DOCUMENT
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 FUZZER = shutil.which("schemathesis", path=str(SCRIPTS))
@@ -44,6 +50,50 @@ def test_every_reference_leads_somewhere() -> None:
         for name in reference.removeprefix("#/").split("/"):
             assert isinstance(place, dict)
             place = place[name]
+
+
+def test_what_is_answered_is_compared_with_what_it_says(gateway: Gateway) -> None:
+    answer = gateway.get("/healthz")
+    assert compared(answer, DOCUMENT, differences) == []
+    schemas = DOCUMENT["components"]["schemas"]
+    healthy = {"properties": {"success": {"const": False}}, "required": ["since"]}
+    planted = {**DOCUMENT, "components": {"schemas": {**schemas, "Healthy": healthy}}}
+    found = compared(answer, planted, differences)
+    assert found == ["$.since: is missing", "$.success: True is not False"]
+    assert compared(answer, planted, unnamed) == ["$.status: is not in the document"]
+
+
+@pytest.mark.slow  # another version of the daemon may say more
+def test_it_names_all_that_the_daemon_and_the_database_say(gateway: Gateway) -> None:
+    def post(path: str, **fields: object) -> httpx.Response:
+        return gateway.http.post(f"/api/edge/{path}", json={"edge_id": "edge-1", **fields})
+
+    plate = {"plate_id": "29A-123.45"}
+    answers = [
+        post("detection", **plate),
+        post("barrier/open", **plate, direction="ENTRY"),
+        post("barrier/open", force=True, reason="ambulance"),
+        post("barrier/close"),
+        post("detection", **plate),
+        post("barrier/open", **plate, direction="EXIT"),
+        *(gateway.get(f"/api/p2p/{name}") for name in ("config", "status", "sync-state")),
+        *(gateway.get(f"/api/{name}") for name in ("session", "members", "conflicts", "audit")),
+        *(gateway.get(f"/api/{name}") for name in ("events", "tariff", "policy")),
+        *(gateway.get(f"/api/parking/{name}") for name in ("history", "traffic")),
+        gateway.get("/api/parking/vehicles/29A12345"),
+        *(gateway.get(f"/api/reports/{name}") for name in Name),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert compared(answer, DOCUMENT, unnamed) == [], answer.url
+
+
+def test_an_answer_has_all_that_its_form_has(gateway: Gateway) -> None:
+    session = DOCUMENT["components"]["schemas"]["Session"]
+    assert set(session["required"]) == set(session["properties"])
+    assert set(gateway.get("/api/session").json()) == set(session["properties"])
+    opened = DOCUMENT["components"]["schemas"]["Opened"]
+    assert opened["required"] == ["success", "request_id", "action"]
 
 
 @pytest.mark.slow

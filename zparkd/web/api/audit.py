@@ -6,6 +6,7 @@ from starlette.responses import Response
 from zparkd.core import limits
 from zparkd.storage.readers.audit import acts
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.answers import Acts
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer
 
@@ -20,4 +21,4 @@ async def audit(request: Request) -> Response:
     until_ms = asked.until(request, "to", zone) or limits.TIME_SHOWN_MS_MAX + 1
     database: Database = request.app.state.database
     rows = await database.read(lambda connection: acts(connection, zone, since_ms, until_ms, limit))
-    return answer({"success": True, "audit": rows})
+    return answer(Acts(audit=rows))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from zparkd.core import limits
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.answers import Conflicts
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer
 
@@ -19,4 +20,4 @@ async def conflicts(request: Request) -> Response:
     limit = asked.whole(request, "limit", _ROWS, 1, limits.WEB_ROWS)
     database: Database = request.app.state.database
     rows = await database.read(functools.partial(read_conflicts, limit=limit))
-    return answer({"success": True, "conflicts": rows})
+    return answer(Conflicts(conflicts=rows))

@@ -12,6 +12,7 @@ from zparkd.core import limits
 from zparkd.storage.readers import arrivals
 from zparkd.web.api.stream import shown
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.answers import Events
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer
 
@@ -24,4 +25,4 @@ async def events(request: Request) -> Response:
     database: Database = request.app.state.database
     zone = request.app.state.site.zone
     rows = await database.read(functools.partial(arrivals.arrived_last, limit=limit))
-    return answer({"success": True, "events": [shown(*row, zone) for row in rows]})
+    return answer(Events(events=[shown(*row, zone) for row in rows]))

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.web.backend.daemon import Daemon
+from zparkd.web.forms.answers import Healthy
 from zparkd.web.http.answers import Problem, answer
 
 _NOT_READY = ("BAD_CONFIG", "STORAGE_UNAVAILABLE")
@@ -17,7 +18,7 @@ _NOT_READY = ("BAD_CONFIG", "STORAGE_UNAVAILABLE")
 
 async def healthz(_request: Request) -> Response:
     """Said from the loop itself."""
-    return answer({"success": True, "status": "OK"})
+    return answer(Healthy())
 
 
 async def readyz(request: Request) -> Response:
@@ -29,4 +30,4 @@ async def readyz(request: Request) -> Response:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", "; ".join(it["code"] for it in wrong)
         )
-    return answer({"success": True, "status": "OK"})
+    return answer(Healthy())

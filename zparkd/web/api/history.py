@@ -17,6 +17,7 @@ from zparkd.core.plates import normalise_plate
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.stays import COLUMNS, StayFilter, count_stays, stays
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.answers import History
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer, bad
 
@@ -78,7 +79,7 @@ async def history(request: Request) -> Response:
         return stays(connection, which, limit, offset), count_stays(connection, which)
 
     rows, count = await database.read(read)
-    return answer({"success": True, "history": rows, "total": count})
+    return answer(History(history=rows, total=count))
 
 
 async def _csv(database: Database, which: StayFilter) -> AsyncIterator[bytes]:

@@ -13,6 +13,15 @@ from zparkd.core.clock import site_time
 from zparkd.core.members.roster_words import Role
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
 from zparkd.web.backend.daemon import Daemon
+from zparkd.web.forms.answers import (
+    Invitation,
+    Invited,
+    Member,
+    MemberEdge,
+    Members,
+    QrCode,
+    Removed,
+)
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no
 
@@ -27,30 +36,32 @@ async def show(request: Request) -> Response:
     if given.get("success") is not True:
         raise said_no(given)
     centrals = [
-        {
-            "id": row["member"],
-            "standing": row["standing"],
-            "disowned": row["disowned"],
-            "fingerprint": row["fingerprint"],
-            "public_key": (row["membership"] or {}).get("public_key"),
-            "address": (row["membership"] or {}).get("address"),
-            "member": row["membership"] is not None and not row["membership"]["removed"],
-        }
+        Member(
+            id=row["member"],
+            standing=row["standing"],
+            disowned=row["disowned"],
+            fingerprint=row["fingerprint"],
+            public_key=(row["membership"] or {}).get("public_key"),
+            address=(row["membership"] or {}).get("address"),
+            member=row["membership"] is not None and not row["membership"]["removed"],
+        )
         for row in given["members"]
     ]
     edges = [
-        {key: row[key] for key in ("id", "fingerprint", "removed", "direction", "camera_type")}
+        MemberEdge(**{field: row[field] for field in MemberEdge.__struct_fields__})
         for row in given["edges"]
     ]
     invitations = [
-        {key: row[key] for key in ("member", "role", "invited_by")}
-        | {"until": site_time(row["expires_ms"], request.app.state.site.zone)}
+        Invitation(
+            member=row["member"],
+            role=row["role"],
+            invited_by=row["invited_by"],
+            until=site_time(row["expires_ms"], request.app.state.site.zone),
+        )
         for row in given["invitations"]
         if row["open"]
     ]
-    return answer(
-        {"success": True, "centrals": centrals, "edges": edges, "invitations": invitations}
-    )
+    return answer(Members(centrals=centrals, edges=edges, invitations=invitations))
 
 
 async def invite(request: Request) -> Response:
@@ -87,7 +98,7 @@ async def invite(request: Request) -> Response:
     keys = ("token", "role", "member", "number", "addresses")
     until = site_time(given["expires_ms"], request.app.state.site.zone)
     said = {key: given[key] for key in keys}
-    return answer({"success": True, **said, "until": until, "qr": drawn})
+    return answer(Invited(**said, until=until, qr=drawn))
 
 
 async def remove(request: Request) -> Response:
@@ -106,7 +117,7 @@ async def remove(request: Request) -> Response:
             "outvoted",
             f"{member}: said, but it does not hold: as many centrals deny it",
         )
-    return answer({"success": True, "member": member, "removed": True})
+    return answer(Removed(member=member))
 
 
 def _role(fields: dict[str, object]) -> Role:
@@ -124,11 +135,11 @@ def _member(fields: dict[str, object]) -> str:
     return member
 
 
-def _qr(text: str) -> dict[str, object]:
+def _qr(text: str) -> QrCode:
     """A QR code: how many squares a side, and the path of an SVG that fills the dark ones."""
     code = segno.make(text, error="m", micro=False)
     rows = [bytes(row) for row in code.matrix]
     path = "".join(
         f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
     )
-    return {"side": len(rows), "path": path}
+    return QrCode(side=len(rows), path=path)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-import orjson
+import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,13 @@ from zparkd.storage.readers import figures
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
+from zparkd.web.forms.answers import (
+    ConfigShown,
+    Configuration,
+    PeerCentral,
+    SyncStates,
+    ThisCentral,
+)
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no
 
@@ -30,27 +38,28 @@ _OF_PEER = {
 }
 
 
-def shown(config: Config, api_port: int) -> dict[str, Any]:
+def shown(config: Config, api_port: int) -> Configuration:
     """A configuration in the words of the earlier system."""
-    return {
-        "this_central": {
-            "id": config.central_id,
-            "ip": config.listen.address,
-            "p2p_port": config.listen.bus_port,
-            "api_port": api_port,
-        },
-        "peer_centrals": [_peer(peer) for peer in config.peers],
-    }
+    return Configuration(
+        this_central=ThisCentral(
+            id=config.central_id,
+            ip=config.listen.address,
+            p2p_port=config.listen.bus_port,
+            api_port=api_port,
+        ),
+        peer_centrals=[_peer(peer) for peer in config.peers],
+    )
 
 
-def _peer(peer: Peer) -> dict[str, Any]:
+def _peer(peer: Peer) -> PeerCentral:
     """A peer; what the earlier system had no word for is there where it is set."""
-    said: dict[str, Any] = {"id": peer.id, "ip": peer.address, "p2p_port": peer.bus_port}
-    if peer.sync_port != peer.bus_port + 1:
-        said["sync_port"] = peer.sync_port
-    if peer.public_key is not None:
-        said["public_key"] = peer.public_key
-    return said
+    return PeerCentral(
+        id=peer.id,
+        ip=peer.address,
+        p2p_port=peer.bus_port,
+        sync_port=peer.sync_port if peer.sync_port != peer.bus_port + 1 else UNSET,
+        public_key=peer.public_key if peer.public_key is not None else UNSET,
+    )
 
 
 async def read_config(request: Request) -> Response:
@@ -75,7 +84,7 @@ async def write_config(request: Request) -> Response:
             "changed_meanwhile",
             "the configuration was changed meanwhile; read it again",
         )
-    listen, peers = _read(fields, running["this_central"])
+    listen, peers = _read(fields, running.this_central)
     daemon: Daemon = state.daemon
     by = request.state.who.by
     given = await daemon.ask("peers.write", _WRITE_S, listen=listen, peers=peers, by=by)
@@ -89,35 +98,35 @@ async def write_config(request: Request) -> Response:
     return _config(shown(site.config, state.port))
 
 
-def _config(config: dict[str, Any]) -> Response:
-    return answer({"success": True, "config": config}, {"ETag": _tag(config)})
+def _config(config: Configuration) -> Response:
+    return answer(ConfigShown(config=config), {"ETag": _tag(config)})
 
 
-def _tag(config: dict[str, Any]) -> str:
-    digest = hashlib.blake2b(orjson.dumps(config, option=orjson.OPT_SORT_KEYS), digest_size=16)
+def _tag(config: Configuration) -> str:
+    digest = hashlib.blake2b(msgspec.json.encode(config), digest_size=16)
     return f'"{digest.hexdigest()}"'
 
 
 _Fields = dict[str, Any]
 
 
-def _read(fields: _Fields, running: _Fields) -> tuple[_Fields, list[_Fields]]:
+def _read(fields: _Fields, running: ThisCentral) -> tuple[_Fields, list[_Fields]]:
     """What is to be listened on, and the peers, in the daemon's words. Raises Problem."""
     _only(fields, ("this_central", "peer_centrals"), "")
     this = fields.get("this_central")
     if not isinstance(this, dict):
         raise bad("this_central: is missing or no object; it has id, ip, p2p_port and api_port")
     _only(this, _OF_THIS, "this_central.")
-    if this.get("id") != running["id"]:
+    if this.get("id") != running.id:
         raise Problem(
             HTTPStatus.CONFLICT,
             "another_central",
-            f"this_central.id: this is {running['id']}, and an id never changes while it runs;"
+            f"this_central.id: this is {running.id}, and an id never changes while it runs;"
             " write that, or ask the other central",
         )
-    if this.get("api_port", running["api_port"]) != running["api_port"]:
+    if this.get("api_port", running.api_port) != running.api_port:
         raise bad(
-            f"this_central.api_port: is where this gateway listens, {running['api_port']};"
+            f"this_central.api_port: is where this gateway listens, {running.api_port};"
             " for another start it with --port"
         )
     centrals = fields.get("peer_centrals")
@@ -162,4 +171,4 @@ async def status(request: Request) -> Response:
 async def sync_state(request: Request) -> Response:
     """Up to when all that each peer had is held here."""
     database: Database = request.app.state.database
-    return answer({"success": True, "sync_state": await database.read(figures.sync_state)})
+    return answer(SyncStates(sync_state=await database.read(figures.sync_state)))

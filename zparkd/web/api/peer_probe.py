@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from zparkd.core.site import Peer
 from zparkd.web.backend.daemon import Daemon
+from zparkd.web.forms.answers import Reached
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no
 
@@ -36,7 +37,7 @@ async def test_connection(request: Request) -> Response:
     connected_ms = await asyncio.get_running_loop().run_in_executor(None, _connected, peer)
     round_trip_ms = await _answered(request.app.state.daemon, peer)
     latency_ms = round(max(connected_ms, round_trip_ms), 2)
-    return answer({"success": True, "peer_id": peer_id, "latency_ms": latency_ms})
+    return answer(Reached(peer_id=peer_id, latency_ms=latency_ms))
 
 
 def _connected(peer: Peer) -> float:

@@ -10,6 +10,7 @@ from zparkd.core.policy import as_toml, read_policy, whole_document
 from zparkd.storage.readers.reference import site_policy
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.documents import PolicyShown
 from zparkd.web.http import asked, documents
 from zparkd.web.http.answers import answer
 
@@ -23,14 +24,13 @@ async def show(request: Request) -> Response:
     zone: tzinfo = request.app.state.site.zone
     document = whole_document(read_policy(held["document"] if held is not None else {}))
     return answer(
-        {
-            "success": True,
-            "version": held["version"] if held is not None else None,
-            "toml": as_toml(document),
-            "policy": document,
-            "set_by": held["set_by"] if held is not None else None,
-            "set_at": site_time(held["set_ms"], zone) if held is not None else None,
-        }
+        PolicyShown(
+            version=held["version"] if held is not None else None,
+            toml=as_toml(document),
+            policy=document,
+            set_by=held["set_by"] if held is not None else None,
+            set_at=site_time(held["set_ms"], zone) if held is not None else None,
+        )
     )
 
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import AsyncIterator
 from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -30,6 +30,7 @@ from zparkd.web.auth.access import Access
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
+from zparkd.web.forms.answers import StreamEvent
 from zparkd.web.http.answers import Problem
 
 _LOG = logging.getLogger("zparkd.web")
@@ -39,7 +40,11 @@ _STATUS_AT_LEAST_S = 5.0
 # What changes all the time, and alone is no news.
 _NO_NEWS = ("uptime_s", "messages_sent", "messages_received", "edges")
 _NO_NEWS_OF_PEER = ("last_ping_time", "clock_offset_ms")
-_STATUS_OF = {Kind.ENTRY: "IN", Kind.CONFIRM: "IN", Kind.EXIT: "OUT"}
+_STATUS_OF: dict[str, Literal["IN", "OUT"]] = {
+    Kind.ENTRY: "IN",
+    Kind.CONFIRM: "IN",
+    Kind.EXIT: "OUT",
+}
 
 
 class Stream:
@@ -172,39 +177,39 @@ def _digest(state: dict[str, Any]) -> bytes:
         {key: value for key, value in peer.items() if key not in _NO_NEWS_OF_PEER}
         for peer in state["peers"]
     ]
-    return hashlib.blake2b(orjson.dumps(kept), digest_size=16).digest()
+    return hashlib.blake2b(msgspec.json.encode(kept), digest_size=16).digest()
 
 
-def _message(name: str, data: dict[str, Any], id: int | None = None) -> bytes:
+def _message(name: str, data: StreamEvent | dict[str, Any], id: int | None = None) -> bytes:
     head = f"event: {name}\n" + (f"id: {id}\n" if id is not None else "")
-    return head.encode() + b"data: " + orjson.dumps(data) + b"\n\n"
+    return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"
 
 
-def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> dict[str, Any]:
+def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> StreamEvent:
     """What a page is told of an event; what it does not say is null."""
     try:
         event = read(skeleton, sealed)
     except ProtocolError:  # kept for other readers
-        return {"id": number, "kind": None}
+        return StreamEvent(id=number, kind=None)
     facts, personal, act = event.facts, event.personal, act_of(event)
-    return {
-        "id": number,
-        "kind": event.kind,
-        "event_id": event.event_id,
-        "plate_id": personal.plate_id if personal is not None else None,
-        "plate_view": personal.plate_view if personal is not None else None,
-        "camera_type": facts.camera_type if facts is not None else None,
-        "central": event.position.origin,
-        "edge_id": facts.edge_id if facts is not None else None,
-        "time": site_time_or_none(event.timestamp, zone),
-        "time_ms": event.timestamp,
-        "fee": facts.fee if facts is not None else None,
-        "currency": facts.currency if facts is not None else None,
-        "status": _STATUS_OF.get(Kind(event.kind)) if event.kind in set(Kind) else None,
-        "forced": act is not None and act.forced,
-        "who": act.who if act is not None else None,
-        "why": act.why if act is not None else None,
-    }
+    return StreamEvent(
+        id=number,
+        kind=event.kind,
+        event_id=event.event_id,
+        plate_id=personal.plate_id if personal is not None else None,
+        plate_view=personal.plate_view if personal is not None else None,
+        camera_type=facts.camera_type if facts is not None else None,
+        central=event.position.origin,
+        edge_id=facts.edge_id if facts is not None else None,
+        time=site_time_or_none(event.timestamp, zone),
+        time_ms=event.timestamp,
+        fee=facts.fee if facts is not None else None,
+        currency=facts.currency if facts is not None else None,
+        status=_STATUS_OF.get(event.kind),
+        forced=act is not None and act.forced,
+        who=act.who if act is not None else None,
+        why=act.why if act is not None else None,
+    )
 
 
 def site_time_or_none(ms: int, zone: tzinfo) -> str | None:

@@ -20,6 +20,7 @@ from zparkd.core.tariff.pricing import Price, Rate, Tariff, built_in, price
 from zparkd.storage.readers.reference import site_tariff
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
+from zparkd.web.forms.documents import Quoted, TariffShown
 from zparkd.web.http import asked, documents
 from zparkd.web.http.answers import answer, bad
 
@@ -72,30 +73,28 @@ async def quote(request: Request) -> Response:
         return price(rate, entry_ms, exit_ms, zone, lost_ticket=lost_ticket)
 
     priced = await asyncio.get_running_loop().run_in_executor(None, priced_stay)
-    return answer({"success": True, **priced._asdict()})
+    return answer(Quoted(**priced._asdict()))
 
 
-async def _shown(request: Request) -> dict[str, Any]:
+async def _shown(request: Request) -> TariffShown:
     held = await _held(request)
     if held is None:
         document = {"rate": [_as_document(built_in(_SHOWN))]}
-        return {
-            "success": True,
-            "version": None,
-            "toml": as_toml(document),
-            **document,
-            "set_by": None,
-            "set_at": None,
-        }
+        return TariffShown(
+            version=None,
+            toml=as_toml(document),
+            rate=document["rate"],
+            set_by=None,
+            set_at=None,
+        )
     zone: tzinfo = request.app.state.site.zone
-    return {
-        "success": True,
-        "version": held["version"],
-        "toml": as_toml(held["document"]),
-        "rate": held["document"]["rate"],
-        "set_by": held["set_by"],
-        "set_at": site_time(held["set_ms"], zone),
-    }
+    return TariffShown(
+        version=held["version"],
+        toml=as_toml(held["document"]),
+        rate=held["document"]["rate"],
+        set_by=held["set_by"],
+        set_at=site_time(held["set_ms"], zone),
+    )
 
 
 async def _held(request: Request) -> _Held | None:

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +16,12 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.storage.readers import figures
 from zparkd.storage.readers.connection import Connection
-from zparkd.storage.readers.traffic import QUARTER_MS, By, Traffic
+from zparkd.storage.readers.traffic import QUARTER_MS, By
+from zparkd.storage.readers.traffic import Traffic as Found
 from zparkd.storage.readers.traffic import traffic as read_traffic
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
+from zparkd.web.forms.answers import Traffic, TrafficRow
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer, bad
 
@@ -66,12 +67,11 @@ async def traffic(request: Request) -> Response:
     missing = [id for id in peers if synced.get(id, 0) < upto_ms - _LATE_MS]
     complete_ms = min([upto_ms, *(synced.get(id, 0) for id in missing)])
     return answer(
-        {
-            "success": True,
-            "rows": [_said(key, currency, row) for (key, currency), row in sorted_rows(rows)],
-            "complete_until": site_time(complete_ms, zone) if complete_ms > 0 else None,
-            "missing": missing,
-        }
+        Traffic(
+            rows=[_said(key, currency, row) for (key, currency), row in sorted_rows(rows)],
+            complete_until=site_time(complete_ms, zone) if complete_ms > 0 else None,
+            missing=missing,
+        )
     )
 
 
@@ -80,17 +80,17 @@ def sorted_rows(rows: _Rows) -> list[tuple[tuple[str, str | None], _Row]]:
     return sorted(rows.items(), key=lambda item: (item[0][0], item[0][1] or ""))
 
 
-def _said(key: str, currency: str | None, row: _Row) -> dict[str, Any]:
-    return {
-        "key": key,
-        "entries": row.entries,
-        "exits": row.exits,
-        "revenue": row.revenue,
-        "currency": currency,
-    }
+def _said(key: str, currency: str | None, row: _Row) -> TrafficRow:
+    return TrafficRow(
+        key=key,
+        entries=row.entries,
+        exits=row.exits,
+        revenue=row.revenue,
+        currency=currency,
+    )
 
 
-def _counted(found: Traffic, zone: tzinfo) -> _Rows:
+def _counted(found: Found, zone: tzinfo) -> _Rows:
     """The rows by key and currency; entries are in the row of the key's first currency."""
     rows: _Rows = defaultdict(_Row)
     for exits in found.exits:

@@ -7,7 +7,6 @@ which stay it counts. That was decided by the rules of the stays; here it is onl
 import functools
 from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from zparkd.web.api.history import plate_id
 from zparkd.web.api.stream import site_time_or_none
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.pictures import REFERENCE
+from zparkd.web.forms.answers import Story, StoryEvent
 from zparkd.web.http.answers import Problem, answer
 
 
@@ -31,37 +31,31 @@ async def vehicle(request: Request) -> Response:
     if not found.events:
         message = f"{plate}: no vehicle with this plate was ever here"
         raise Problem(HTTPStatus.NOT_FOUND, "unknown_plate", message)
-    return answer(
-        {
-            "success": True,
-            "plate_id": plate,
-            "stays": found.stays,
-            "events": [_shown(one, zone) for one in found.events],
-        }
-    )
+    events = [_shown(one, zone) for one in found.events]
+    return answer(Story(plate_id=plate, stays=found.stays, events=events))
 
 
-def _shown(one: Judged, zone: tzinfo) -> dict[str, Any]:
+def _shown(one: Judged, zone: tzinfo) -> StoryEvent:
     event = one.event
     facts, personal = event.facts, event.personal
-    return {
-        "event_id": event.event_id,
-        "kind": event.kind,
-        "central": event.position.origin,
-        "edge_id": facts.edge_id if facts is not None else None,
-        "time": site_time_or_none(event.timestamp, zone),
-        "time_ms": event.timestamp,
-        "camera_type": facts.camera_type if facts is not None else None,
-        "plate_view": personal.plate_view if personal is not None else None,
-        "fee": facts.fee if facts is not None else None,
-        "verdict": one.verdict,
-        "counts_for": one.stay,
-        "forced": facts is not None and facts.forced,
-        "reason": personal.reason if personal is not None else None,
-        "staff_id": personal.staff_id if personal is not None else None,
-        "image": _image(personal.image if personal is not None else None),
-        "by": str(facts.by) if facts is not None and facts.by is not None else None,
-    }
+    return StoryEvent(
+        event_id=event.event_id,
+        kind=event.kind,
+        central=event.position.origin,
+        edge_id=facts.edge_id if facts is not None else None,
+        time=site_time_or_none(event.timestamp, zone),
+        time_ms=event.timestamp,
+        camera_type=facts.camera_type if facts is not None else None,
+        plate_view=personal.plate_view if personal is not None else None,
+        fee=facts.fee if facts is not None else None,
+        verdict=one.verdict,
+        counts_for=one.stay,
+        forced=facts is not None and facts.forced,
+        reason=personal.reason if personal is not None else None,
+        staff_id=personal.staff_id if personal is not None else None,
+        image=_image(personal.image if personal is not None else None),
+        by=str(facts.by) if facts is not None and facts.by is not None else None,
+    )
 
 
 def _image(reference: str | None) -> str | None:

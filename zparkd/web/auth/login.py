@@ -19,11 +19,12 @@ from zparkd.core import limits
 from zparkd.web.auth.access import COOKIE, Access, check_csrf
 from zparkd.web.auth.credentials import Role, fits, hashed, is_old
 from zparkd.web.auth.sessions import Attempts
+from zparkd.web.forms.answers import Language, LoggedIn, Session, Yes
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad
 
 _LOG = logging.getLogger("zparkd.web")
-_LANGUAGES = ("vi", "en")
+_LANGUAGES: tuple[Language, ...] = ("vi", "en")
 _Result = TypeVar("_Result")
 
 
@@ -65,19 +66,18 @@ async def session(request: Request) -> Response:
     who = access.who(request)
     config = request.app.state.site.config
     return answer(
-        {
-            "success": True,
-            "login_required": access.required or who is None,
-            "first_login": None if access.required else access.first_login,
-            "user": who.name if who is not None else None,
-            "role": who.role if who is not None else Role.VIEWER,
-            "staff_id": who.staff_id if who is not None else None,
-            "csrf": who.session.csrf if who is not None and who.session is not None else "",
-            "central": config.central_id,
-            "site": config.site,
-            "timezone": config.timezone,
-            "language": _language(request.headers.get("accept-language", "")),
-        }
+        Session(
+            login_required=access.required or who is None,
+            first_login=None if access.required else access.first_login,
+            user=who.name if who is not None else None,
+            role=who.role if who is not None else Role.VIEWER,
+            staff_id=who.staff_id if who is not None else None,
+            csrf=who.session.csrf if who is not None and who.session is not None else "",
+            central=config.central_id,
+            site=config.site,
+            timezone=config.timezone,
+            language=_language(request.headers.get("accept-language", "")),
+        )
     )
 
 
@@ -110,7 +110,7 @@ async def login(request: Request) -> Response:
     if is_old(user.password):
         user = access.renew(user, await logins.hashed(password))
     secret, opened = access.sessions.begin(user.name, user.password)
-    response = answer({"success": True, "user": user.name, "role": user.role, "csrf": opened.csrf})
+    response = answer(LoggedIn(user=user.name, role=user.role, csrf=opened.csrf))
     response.set_cookie(
         COOKIE,
         secret,
@@ -130,7 +130,7 @@ async def logout(request: Request) -> Response:
         check_csrf(request, who)
     if cookie := request.cookies.get(COOKIE):
         access.sessions.end(cookie)
-    response = answer({"success": True})
+    response = answer(Yes())
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
 
@@ -143,10 +143,11 @@ def _too_often(wait_s: int) -> Problem:
     return refused
 
 
-def _language(accepted: str) -> str:
+def _language(accepted: str) -> Language:
     """The first of our languages that a browser asks for."""
     for part in accepted.split(",")[:20]:
         language = part.partition(";")[0].strip().lower().partition("-")[0]
-        if language in _LANGUAGES:
-            return language
+        for ours in _LANGUAGES:
+            if language == ours:
+                return ours
     return _LANGUAGES[0]

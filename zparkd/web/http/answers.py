@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,10 +76,12 @@ def said_no(given: Mapping[str, Any]) -> Problem:
     )
 
 
-def answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer that nobody keeps."""
+def answer(
+    body: msgspec.Struct | Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer that nobody keeps: one of `forms.answers`, or what the daemon says as it is."""
     return Response(
-        orjson.dumps(body),
+        msgspec.json.encode(body),
         media_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
@@ -97,7 +99,7 @@ def refusal(problem: Problem) -> Response:
         **problem.more,
     }
     return Response(
-        orjson.dumps(body),
+        msgspec.json.encode(body),
         status_code=problem.status,
         media_type=PROBLEM,
         headers={"Cache-Control": "no-store", **problem.headers},

@@ -5,6 +5,10 @@ browser is to treat the answer.
   its own name resolve to this machine, but can't make a browser say another name.
 - What changes something must not come from a page of another origin, but for those named.
 - No answer runs, frames or keeps what is not ours.
+
+Starlette's own middleware is not enough: TrustedHostMiddleware knows names and `*.name` and can't
+admit every address while it refuses every foreign name, which is what keeps such a page out; and
+CORSMiddleware tells browsers what they may read, but lets a request through that changes something.
 """
 
 import ipaddress

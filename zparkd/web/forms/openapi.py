@@ -1,10 +1,14 @@
-"""`GET /openapi.json`: what can be asked, in the form that tools read. Written by hand.
+"""`GET /openapi.json`: what can be asked, in the form that tools read.
 
-A test holds that it names every route and no other, and another asks by it whatever can be asked.
+The forms are the types beside it. Tests hold that it names every route and no other and that real
+answers are of these forms, and another asks by it whatever can be asked.
 """
 
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args
 
+from msgspec import Struct, UnsetType, structs
+from msgspec.json import schema_components
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,41 +16,49 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.gate.requests import Code
 from zparkd.core.reports.records import By, Name
-from zparkd.web.api.openapi_schemas import SCHEMAS
+from zparkd.web.forms import answers, bodies, documents, status
 from zparkd.web.http.answers import PROBLEM, answer
 
 _Schema = dict[str, Any]
 _Operation = dict[str, Any]
 
 
-def _ref(name: str) -> _Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
+_REF = "#/components/schemas/{name}"
 
 
-def _says(**properties: _Schema) -> _Schema:
-    """The schema of an answer that says yes."""
-    return {
-        "type": "object",
-        "properties": {"success": {"const": True}, **properties},
-        "required": ["success", *properties],
-    }
+def _ref(form: type[Struct]) -> _Schema:
+    return {"$ref": _REF.format(name=form.__name__)}
 
 
-def _list(name: str) -> _Schema:
-    return {"type": "array", "items": _ref(name)}
+def _forms(module: ModuleType) -> list[type[Struct]]:
+    return [
+        form
+        for form in vars(module).values()
+        if isinstance(form, type) and form.__module__ == module.__name__
+    ]
+
+
+def _schemas() -> dict[str, _Schema]:
+    """The schemas of all forms by name. An answer has all that can't be left out."""
+    said = [form for module in (answers, documents, status) for form in _forms(module)]
+    _, schemas = schema_components([*said, *_forms(bodies)], ref_template=_REF)
+    for form in said:
+        always = [one for one in structs.fields(form) if UnsetType not in get_args(one.type)]
+        schemas[form.__name__]["required"] = [one.encode_name for one in always]
+    return schemas
 
 
 def _operation(
     summary: str,
-    yes: _Schema | None,
+    yes: type[Struct] | None,
     *parameters: _Schema,
     no: tuple[int, ...] = (),
-    body: _Schema | None = None,
+    body: type[Struct] | None = None,
     media: str = "application/json",
     guarded: bool = True,
 ) -> _Operation:
     """One operation: what it answers, what it takes, and with which statuses it refuses."""
-    content = {media: {"schema": yes}} if yes is not None else {media: {}}
+    content = {media: {"schema": _ref(yes)}} if yes is not None else {media: {}}
     # Any call may be told to log in, that it comes from elsewhere, or that something is away.
     refusals = sorted({*no, 400, 403, 421, 503, *((401,) if guarded else ())})
     operation: _Operation = {
@@ -61,7 +73,7 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": body}},
+            "content": {"application/json": {"schema": _ref(body)}},
         }
     if not guarded:
         operation["security"] = []
@@ -108,37 +120,37 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/": {
         "get": _operation("The page for people.", None, media="text/html", no=(404,), guarded=False)
     },
-    "/api/session": {"get": _operation("Who is asking.", _ref("Session"), guarded=False)},
+    "/api/session": {"get": _operation("Who is asking.", answers.Session, guarded=False)},
     "/api/login": {
         "post": _operation(
             "Begin a session: its cookie comes with the answer.",
-            _says(user=_TEXT, role=_ref("Role"), csrf={"type": "string"}),
-            body=_ref("Login"),
+            answers.LoggedIn,
+            body=bodies.Login,
             no=(401, 413, 429),
             guarded=False,
         )
     },
-    "/api/logout": {"post": _operation("End the session.", _says(), guarded=False)},
+    "/api/logout": {"post": _operation("End the session.", answers.Yes, guarded=False)},
     "/api/p2p/config": {
-        "get": _operation("This central and its peers.", _says(config=_ref("Config"))),
+        "get": _operation("This central and its peers.", answers.ConfigShown),
         "put": _operation(
             "Make this the configuration, all of it or nothing, with no restart.",
-            _says(config=_ref("Config")),
+            answers.ConfigShown,
             {
                 "name": "If-Match",
                 "in": "header",
                 "schema": {"type": "string"},
                 "description": "The ETag of what was changed: refused where another changed it.",
             },
-            body=_ref("Config"),
+            body=bodies.ConfigurationAsked,
             no=(409, 412, 413, 422),
         ),
     },
-    "/api/p2p/status": {"get": _operation("What `zparkctl status --json` says.", _ref("Status"))},
+    "/api/p2p/status": {"get": _operation("What `zparkctl status --json` says.", status.Status)},
     "/api/p2p/test-connection": {
         "post": _operation(
             "Is a peer there, and who we think it is?",
-            _says(peer_id={"type": "string"}, latency_ms={"type": "number"}),
+            answers.Reached,
             _query("peer_id", _TEXT, "The id of a configured peer.", required=True),
             no=(404, 502, 504),
         )
@@ -146,73 +158,69 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/p2p/sync-state": {
         "get": _operation(
             "Up to when all that each peer had is held here.",
-            _says(sync_state=_list("SyncState")),
+            answers.SyncStates,
         )
     },
     "/api/members": {
         "get": _operation(
             "Who belongs to the site, and which invitations are open.",
-            _says(
-                centrals=_list("Member"),
-                edges=_list("MemberEdge"),
-                invitations=_list("Invitation"),
-            ),
+            answers.Members,
         )
     },
     "/api/members/invite": {
         "post": _operation(
             "Invite a central or a camera.",
-            _ref("Invited"),
-            body=_ref("Invite"),
+            answers.Invited,
+            body=bodies.Invite,
             no=(404, 409, 413, 422, 429),
         )
     },
     "/api/members/remove": {
         "post": _operation(
             "End a membership, at all centrals.",
-            _says(member={"type": "string"}, removed={"const": True}),
-            body=_ref("RemoveMember"),
+            answers.Removed,
+            body=bodies.RemoveMember,
             no=(404, 409, 413, 422),
         )
     },
     "/api/edge/detection": {
         "post": _operation(
             "A camera saw a plate.",
-            _ref("Detected"),
+            answers.Detected,
             _KEY,
-            body=_ref("EdgeRequest"),
+            body=bodies.EdgeRequest,
             no=_REFUSED_BY_GATE,
         )
     },
     "/api/edge/barrier/open": {
         "post": _operation(
             "Open the barrier; a success is on the disk.",
-            _ref("Opened"),
+            answers.Opened,
             _KEY,
-            body=_ref("EdgeRequest"),
+            body=bodies.EdgeRequest,
             no=_REFUSED_BY_GATE,
         )
     },
     "/api/edge/barrier/close": {
         "post": _operation(
             "The barrier closed behind a vehicle.",
-            _ref("Closed"),
+            answers.Closed,
             _KEY,
-            body=_ref("EdgeRequest"),
+            body=bodies.EdgeRequest,
             no=_REFUSED_BY_GATE,
         )
     },
     "/api/parking/history": {
         "get": _operation(
             "Who came and went, newest entry first.",
-            _says(history=_list("Stay"), total={"type": "integer"}),
+            answers.History,
             *_HISTORY,
         )
     },
     "/api/parking/vehicles/{plate_id}": {
         "get": _operation(
             "A vehicle's whole story, oldest first.",
-            _says(plate_id={"type": "string"}, stays=_list("Stay"), events=_list("StoryEvent")),
+            answers.Story,
             {"name": "plate_id", "in": "path", "required": True, "schema": _TEXT},
             no=(404,),
         )
@@ -232,11 +240,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/parking/traffic": {
         "get": _operation(
             "How many came and went, and what they paid.",
-            _says(
-                rows=_list("TrafficRow"),
-                complete_until={"type": ["string", "null"]},
-                missing={"type": "array", "items": {"type": "string"}},
-            ),
+            answers.Traffic,
             _FROM,
             _TO,
             _query("by", {"type": "string", "enum": ["hour", "gate", "type"]}, "What a row is."),
@@ -245,7 +249,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/audit": {
         "get": _operation(
             "Who did what, when and why, newest first.",
-            _says(audit=_list("Act")),
+            answers.Acts,
             _query("since", _MOMENT, "Not before this: site time, a day or a second."),
             _TO,
             _query(
@@ -258,7 +262,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/conflicts": {
         "get": _operation(
             "What a person should look at, newest first.",
-            _says(conflicts=_list("Conflict")),
+            answers.Conflicts,
             _query(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
@@ -267,29 +271,26 @@ PATHS: dict[str, dict[str, _Operation]] = {
         )
     },
     "/api/tariff": {
-        "get": _operation("What the site charges.", _ref("Tariff")),
+        "get": _operation("What the site charges.", documents.TariffShown),
         "put": _operation(
             "Set what the site charges, as JSON or TOML.",
-            _ref("Tariff"),
-            body={"type": "object", "properties": {"rate": _list("Rate")}, "required": ["rate"]},
+            documents.TariffShown,
+            body=bodies.Tariff,
             no=(413, 422),
         ),
     },
     "/api/tariff/quote": {
         "post": _operation(
-            "What a stay would cost.", _ref("Quote"), body=_ref("QuoteRequest"), no=(413, 422)
+            "What a stay would cost.",
+            documents.Quoted,
+            body=bodies.QuoteRequest,
+            no=(413, 422),
         )
     },
     "/api/reports/{name}": {
         "get": _operation(
             "What the car park came to in a time: today up to now, where nothing is said.",
-            _says(
-                report={"type": "string"},
-                rows={"type": "array", "items": {"type": "object"}},
-                totals={"type": "array", "items": {"type": "object"}},
-                complete_until={"type": ["string", "null"]},
-                missing={"type": "array", "items": {"type": "string"}},
-            ),
+            answers.Report,
             {
                 "name": "name",
                 "in": "path",
@@ -306,7 +307,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/events": {
         "get": _operation(
             "The events that arrived here last, newest first, as the stream tells them.",
-            _says(events=_list("StreamEvent")),
+            answers.Events,
             _query(
                 "limit",
                 {
@@ -320,11 +321,11 @@ PATHS: dict[str, dict[str, _Operation]] = {
         )
     },
     "/api/policy": {
-        "get": _operation("What gates do, with every default.", _ref("Policy")),
+        "get": _operation("What gates do, with every default.", documents.PolicyShown),
         "put": _operation(
             "Set what gates do, as JSON or TOML. What is left out is as by default.",
-            _ref("Policy"),
-            body=_ref("PolicyDocument"),
+            documents.PolicyShown,
+            body=bodies.Policy,
             no=(413, 422),
         ),
     },
@@ -336,9 +337,9 @@ PATHS: dict[str, dict[str, _Operation]] = {
         )
     },
     "/metrics": {"get": _operation("For Prometheus.", None, media="text/plain")},
-    "/healthz": {"get": _operation("Does the gateway turn?", _ref("Health"), guarded=False)},
-    "/readyz": {"get": _operation("Can cameras be answered here?", _ref("Health"), guarded=False)},
-    "/openapi.json": {"get": _operation("This document.", {"type": "object"}, guarded=False)},
+    "/healthz": {"get": _operation("Does the gateway turn?", answers.Healthy, guarded=False)},
+    "/readyz": {"get": _operation("Can cameras be answered here?", answers.Healthy, guarded=False)},
+    "/openapi.json": {"get": _operation("This document.", None, guarded=False)},
 }
 
 for _path in ("/api/tariff", "/api/policy"):
@@ -359,11 +360,11 @@ DOCUMENT: dict[str, Any] = {
     "paths": PATHS,
     "security": [{}, {"token": []}, {"cookie": []}],
     "components": {
-        "schemas": SCHEMAS,
+        "schemas": _schemas(),
         "responses": {
             "problem": {
                 "description": "No, and why.",
-                "content": {PROBLEM: {"schema": _ref("Problem")}},
+                "content": {PROBLEM: {"schema": _ref(answers.No)}},
             }
         },
         "securitySchemes": {

@@ -1,0 +1,56 @@
+"""What is answered about tariff and policy, as types."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from zparkd.core.tariff.pricing import Line
+from zparkd.web.forms.answers import Row, Yes, is_a
+
+
+class TariffShown(Yes, kw_only=True):
+    """What the site charges; `version` is null where none was set and the built-in one counts."""
+
+    version: int | None
+    toml: str
+    rate: list[Annotated[Row, is_a("Rate")]]
+    set_by: str | None
+    set_at: str | None
+
+
+class PriceLine(Struct, kw_only=True, rename={"from_": "from"}):
+    """A part of a fee: the rule that asks for it, the amount, and what that rule goes by."""
+
+    rule: Literal["free", "lost_ticket", "limit", "step", "window", "cap", "round"]
+    amount: int
+    free_minutes: int | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    from_minutes: int | UnsetType = UNSET
+    every_minutes: int | UnsetType = UNSET
+    blocks: int | UnsetType = UNSET
+    each: int | UnsetType = UNSET
+    from_: str | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    times: int | UnsetType = UNSET
+    cap_24h: int | UnsetType = UNSET
+    days: int | UnsetType = UNSET
+    round_to: int | UnsetType = UNSET
+
+
+class Quoted(Yes, kw_only=True):
+    """What a stay would cost, and how that comes about."""
+
+    fee: int
+    currency: str
+    minutes: int
+    breakdown: tuple[Annotated[Line, is_a("PriceLine")], ...]
+
+
+class PolicyShown(Yes, kw_only=True):
+    """What gates do, with every default; `version` is null where none was set."""
+
+    version: int | None
+    toml: str
+    policy: Annotated[Row, is_a("Policy")]
+    set_by: str | None
+    set_at: str | None
