@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
+from zparkd.core.corrections import CORRECTIONS
 from zparkd.core.events.event import (
     Event,
     Facts,
@@ -279,12 +280,15 @@ def _written(ideas: list[_Idea]) -> list[Event]:
     book = Book()
     for idea in ideas:
         choice = nameable[idea.naming] or [None]
+        of, at_s = idea.of if idea.kind[0] is not Kind.MANUAL else None, idea.at_s
+        if idea.kind[0] in CORRECTIONS and of is not None:  # as a rule later, and of another
+            of, at_s = (CAR, OTHER, BIKE)[idea.which % 3], at_s + 4
         book.write(
             idea.stream,
             idea.kind[0],
-            idea.at_s,
-            shown=idea.at_s - idea.shown_before_s,
-            of=idea.of if idea.kind[0] is not Kind.MANUAL else None,
+            at_s,
+            shown=at_s - idea.shown_before_s,
+            of=of,
             names=choice[idea.which % len(choice)],
             act=idea.act,
             fee=idea.fee if idea.kind[0] in (Kind.EXIT, Kind.CLOSED) else None,

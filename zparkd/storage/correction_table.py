@@ -10,13 +10,14 @@ is `corrected` for good: it is folded from all that is gathered here, never one 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from zparkd.core.corrections import ACTS, CORRECTIONS
-from zparkd.core.events.event import Event, Kind
+from zparkd.core.corrections import ACTS, CORRECTIONS, NAMING
+from zparkd.core.events.event import Event, Kind, Position, read
 
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
+_NAMING = frozenset(kind.value for kind in NAMING)
 _CORRECTIONS = tuple(kind.value for kind in sorted(CORRECTIONS))
 _ROW = "e.at, e.skeleton, e.sealed, d.verdict, d.instead, d.vehicle"
 _OF_VEHICLE = (
@@ -48,7 +49,11 @@ class GatheredRow(NamedTuple):
 class Corrections:
     """Reads and writes the tables. All within the caller's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, at: Callable[[Position], int | None]
+    ) -> None:
+        """`at` gives the key of a position in this database, None where it has none."""
+        self._at = at
         cursor = connection.cursor()
         cursor.row_factory = None
         self._run = cursor.execute
@@ -84,8 +89,8 @@ class Corrections:
     def concerned(self, at: int) -> set[int]:
         """The vehicles that have to do with an event, or with what corrections name in the end.
 
-        Those that it was said to be of, where that is of any moment: that of a CORRECTED which
-        names it, or the act that it is of.
+        Those under which it stands, and those that a CORRECTED says of it, of the act that it is
+        of, or of the entry that it names.
         """
         seen = set()
         while at not in seen:
@@ -95,7 +100,8 @@ class Corrections:
                 break
             at = row[0]
         vehicles = {self._vehicle(at)}
-        for mate in self._act(at):
+        entry = self._named(at)
+        for mate in self._act(at) | (self._act(entry) if entry is not None else set()):
             for number, kind in self._run(
                 "SELECT e.vehicle, e.kind FROM corrections c JOIN events e ON e.at = c.at"
                 " WHERE c.named=?",
@@ -104,6 +110,14 @@ class Corrections:
                 if kind == Kind.CORRECTED.value:
                     vehicles.add(number)
         return {number for number in vehicles if number is not None}
+
+    def _named(self, at: int) -> int | None:
+        """The entry that an event names which goes where that goes."""
+        row = self._run("SELECT kind, skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
+        if row is None or row[0] not in _NAMING:
+            return None
+        event = read(row[1], row[2])
+        return self._at(event.names) if event.names is not None else None
 
     def _vehicle(self, at: int) -> int | None:
         row = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()
@@ -139,13 +153,9 @@ class Corrections:
             numbers |= set(self.sources(number))
         return sorted(numbers)
 
-    def touched(self, at: int, number: int, named: int | None) -> set[int]:
-        """The vehicles to fold again for an event of a corrected vehicle.
-
-        `named` is the entry that it names.
-        """
-        found = {number} | self.concerned(at)
-        return found | self.concerned(named) if named is not None else found
+    def touched(self, at: int, number: int) -> set[int]:
+        """The vehicles to fold again for an event of a corrected vehicle."""
+        return {number} | self.concerned(at)
 
     # --- what is gathered for one vehicle
 

@@ -152,6 +152,20 @@ def test_a_void_exit_opens_the_stay_again() -> None:
     assert left(driven)["success"]
 
 
+def test_a_void_exit_opens_the_stay_of_a_corrected_vehicle_again() -> None:
+    driven = Driven()
+    id = entered(driven)
+    say(driven, Correct(WHO, id, OTHER, OTHER))
+    driven.wait(60)
+    left(driven, OTHER)
+    driven.step()
+    stay = say(driven, Void(WHO, id, exit=True)).stay
+    assert stay is not None
+    assert (stay.vehicle.plate_id, stay.closed_by) == (OTHER, None)
+    driven.step()
+    assert [row["status"] for row in driven.history()] == ["IN"]
+
+
 def test_charges_add_up_beside_the_fee() -> None:
     driven = Driven()
     id = entered(driven)

@@ -41,7 +41,7 @@ class Projection:
         self.vehicles = Vehicles(connection, self.stays)
         self._connection = connection
         self._conflicts: tuple[int, int] | None = None
-        self.corrections = Corrections(connection)
+        self.corrections = Corrections(connection, streams.at)
         self._refold = Refold(connection, streams, self.stays, self.vehicles, self.corrections)
         self._run = connection.execute
         self._many = connection.executemany
@@ -148,7 +148,7 @@ class Projection:
         if place <= _AN_ENTRY_LEFT:
             yield from self._await_again(number)
         if number in self.corrections.vehicles:
-            yield from self._refold.corrected(number)
+            yield from self._refold.corrected(number, self._dirty.__contains__)
         else:
             yield from self._refold.pieces(number, place)
 
@@ -274,11 +274,9 @@ class Projection:
 
         An event of it may be of another one: that of an entry which it names, or of its act.
         """
-        at, named = self._streams.at(event.position), None
+        at = self._streams.at(event.position)
         assert at is not None
-        if event.kind in NAMING and event.names is not None:
-            named = self._streams.at(event.names)
-        for touched in self.corrections.touched(at, number, named):
+        for touched in self.corrections.touched(at, number):
             self._mark(touched, _FROM_THE_FIRST)
 
     def _first_named(self, event: Event, place: int) -> int:

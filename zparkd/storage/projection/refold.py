@@ -125,8 +125,11 @@ class Refold:
         yield from self._rejudge(number, verdicts, past)
         self._vehicles.numbered(number).open = self._stays.open_of(number)
 
-    def corrected(self, number: int) -> Iterator[int]:
-        """Fold a vehicle again that corrections have to do with, from all that bears on it."""
+    def corrected(self, number: int, waits: Callable[[int], bool]) -> Iterator[int]:
+        """Fold a vehicle again that corrections have to do with, from all that bears on it.
+
+        `waits` tells which vehicles are to be folded again as well.
+        """
         rows: dict[Position, GatheredRow] = {}
         events: list[Event] = []
         for part in self._corrections.gather(number, limits.EVENTS_PER_PIECE):
@@ -142,6 +145,7 @@ class Refold:
         yield len(events)
         stays = self._stays
         before = [held for piece in stays.since(number, -1) for held in piece]
+        before += self._held_by_others(gathered.members(key), before)
         ids = _kept_ids(before, found.stays, lambda entry: _counting(entry, found.judged))
         kept = set(ids.values())
         for held in before:
@@ -149,15 +153,17 @@ class Refold:
                 continue
             opener = gathered.here.get(held.stay.entry)
             now = gathered.found.vehicle_of(opener, gathered.here) if opener is not None else key
-            if now != key:  # there it is folded again, and keeps its id
-                stays.hand_over(held.id, self._vehicles.get(now).no)
+            to = self._vehicles.get(now).no
+            if to != number and waits(to):  # which takes it, or what is left of it, from there
+                stays.hand_over(held.id, to)
             else:
                 stays.delete(held.id)
         for entry, stay in found.stays.items():
             if entry in ids:
+                stays.hand_over(ids[entry], number)
                 stays.update(ids[entry], stay)
             else:
-                stays.put(stay, number)
+                stays.insert(stay, number)
         yield len(before)
         for event in gathered.members(key):
             self._judge(rows[event.position], event, number, found.judged.get(event.position))
@@ -167,6 +173,17 @@ class Refold:
                 at = rows[event.position].at
                 self._corrections.charge(at, event, for_stay, counts=counts)
         self._vehicles.numbered(number).open = stays.open_of(number)
+
+    def _held_by_others(
+        self, events: Iterable[Event], own: Iterable[HeldStay]
+    ) -> Iterator[HeldStay]:
+        """The stays that entries of a vehicle opened while they were another one's."""
+        ours = {held.id for held in own}
+        for event in events:
+            if event.kind == Kind.ENTRY:
+                held = self._stays.of_entry(self._streams.at(event.position))
+                if held is not None and held.id not in ours:
+                    yield held
 
     def _judge(
         self, row: GatheredRow, event: Event, number: int, judgement: Judgement | None

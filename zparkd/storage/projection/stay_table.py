@@ -79,14 +79,6 @@ class Stays:
         self._run(_UPDATE, (*self._row(stay), id))
         return self._tell(HeldStay(id, stay))
 
-    def put(self, stay: Stay, vehicle: int) -> HeldStay:
-        """Add a stay; one that another vehicle has is this one's now, under the id that it has."""
-        held = self.of_entry(self._streams.at(stay.entry))
-        if held is None:
-            return self.insert(stay, vehicle)
-        self.hand_over(held.id, vehicle)
-        return self.update(held.id, stay)
-
     def hand_over(self, id: int, vehicle: int) -> None:
         """Make the stay with this id one of another vehicle, which is to be folded again."""
         self._run("UPDATE sessions SET vehicle=? WHERE id=?", (vehicle, id))

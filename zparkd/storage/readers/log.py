@@ -64,7 +64,7 @@ class StoredLog:
         cursor = connection.cursor()
         cursor.row_factory = None  # plain tuples: there may be millions
         self._run_plain = cursor.execute
-        self._corrections = Corrections(connection)
+        self._corrections = Corrections(connection, self.key)
         self.heads: Heads = {}
         self._numbers: dict[Stream, int] = {}
         self._streams: dict[int, Stream] = {}

@@ -26,9 +26,16 @@ _MOVED_HERE = (
     " JOIN events e ON e.at IN (s.entry, s.closer) LEFT JOIN verdicts d ON d.at = e.at"
     " WHERE v.plate_id = :plate AND e.vehicle <> s.vehicle ORDER BY e.place DESC LIMIT :limit"
 )
+# Corrections of an event, and what a correction is about.
 _ABOUT = (
-    f"SELECT {_ROW} FROM corrections c JOIN events e ON e.at = c.at"
-    " LEFT JOIN verdicts d ON d.at = e.at WHERE c.named = ?"
+    f"SELECT {_ROW} FROM corrections c"
+    " JOIN events e ON (c.named = :at AND e.at = c.at) OR (c.at = :at AND e.at = c.named)"
+    " LEFT JOIN verdicts d ON d.at = e.at WHERE c.named = :at OR c.at = :at"
+)
+_BESIDE = (
+    f"SELECT {_ROW} FROM events o JOIN events e ON e.vehicle = o.vehicle"
+    " LEFT JOIN verdicts d ON d.at = e.at WHERE o.at = :at AND e.place >= o.place"
+    " AND e.kind <> 'VEHICLE_ENTRY_PENDING' ORDER BY e.place LIMIT :limit"
 )
 _STAY = (
     "SELECT s.entry, s.closer,"
@@ -94,16 +101,29 @@ def nearest(connection: sqlite3.Connection, plate_id: str) -> list[str]:
 def _rows(connection: sqlite3.Connection, plate_id: str, limit: int) -> Iterator[sqlite3.Row]:
     """The events of a plate, those moved to it, and what people said of either."""
     values = {"plate": plate_id, "limit": limit}
-    rows = [
-        *connection.execute(_EVENTS, values).fetchall(),
-        *connection.execute(_MOVED_HERE, values).fetchall(),
-    ]
+    moved = connection.execute(_MOVED_HERE, values).fetchall()
+    rows = [*connection.execute(_EVENTS, values).fetchall(), *moved]
+    for row in moved:
+        rows += _naming(connection, row, limit)
     seen: set[int] = set()
     while rows:
         yield from rows
         seen |= {row["at"] for row in rows}
-        said = [about for row in rows for about in connection.execute(_ABOUT, (row["at"],))]
+        said = [it for row in rows for it in connection.execute(_ABOUT, {"at": row["at"]})]
         rows = [row for row in said if row["at"] not in seen]
+
+
+def _naming(
+    connection: sqlite3.Connection, entry: sqlite3.Row, limit: int
+) -> Iterator[sqlite3.Row]:
+    """What names an entry: it went with it where that was moved."""
+    try:
+        position = read(entry["skeleton"], entry["sealed"]).position
+        for row in connection.execute(_BESIDE, {"at": entry["at"], "limit": limit}):
+            if read(row["skeleton"], row["sealed"]).names == position:
+                yield row
+    except ProtocolError:
+        return
 
 
 class _Counting:
