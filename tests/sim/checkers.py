@@ -14,7 +14,7 @@ from tests.sim.cameras import Act
 from tests.sim.machine import Disk, Machine
 from tests.sim.oracle.events import ENTRY, EXIT, At, Key, Said
 from tests.sim.oracle.held import Held
-from tests.sim.oracle.prices import price
+from tests.sim.oracle.prices import price, rate_of
 from tests.sim.oracle.stays import (
     ENDED_NOTHING,
     REPEATED,
@@ -232,9 +232,12 @@ def fees_can_be_computed_again(world: World, held: Held, zone: ZoneInfo) -> None
         if tariff is not None and world.ledger.is_divided(Position(*tariff)):
             continue  # another event of the same position may be the one that is here
         fee = 0
-        if data.get("pass_until") is None:
+        document = held.document(tuple(tariff) if tariff is not None else None)
+        if data.get("pass_until") is None and "entry_ms" not in data:
+            fee = rate_of(document, data["camera_type"]).get("lost_ticket", 0)
+        elif data.get("pass_until") is None:
             fee, _ = price(
-                held.document(tuple(tariff) if tariff is not None else None),
+                document,
                 data["camera_type"],
                 data["entry_ms"],
                 data.get("priced_ms", event.timestamp),

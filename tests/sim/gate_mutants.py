@@ -286,6 +286,18 @@ def a_stay_that_ended_can_be_named() -> Planted:
     return patch.object(Resolver, "_of_exit_by_name", by_name)
 
 
+def what_was_taken_is_not_believed() -> Planted:
+    def taken(fee: int, *rest: Any) -> Any:
+        return right(0, *rest)
+
+    right = zparkd.core.gate.recording.taken
+    return patch.object(zparkd.core.gate.recording, "taken", taken)
+
+
+def nobody_is_asked_when_it_entered() -> Planted:
+    return patch.object(Resolver, "_told_entry_ms", lambda self, found: None)
+
+
 def never_full() -> Planted:
     return patch.object(Resolver, "_full_from", lambda self, policy, vehicle, held: None)
 
@@ -406,6 +418,8 @@ GATE_MUTANTS = (
     Mutant(of_two_that_look_alike_any_leaves, "gate: ", office),
     Mutant(what_was_read_is_forgotten, "gate: ", office),
     Mutant(a_stay_that_ended_can_be_named, "gate: ", office),
+    Mutant(what_was_taken_is_not_believed, "gate: ", office),
+    Mutant(nobody_is_asked_when_it_entered, "gate: ", office),
     Mutant(never_full, "gate: ", office),
     Mutant(full_by_one_too_early, "gate: ", office),
     Mutant(plates_are_not_looked_out_for, "gate: ", office),

@@ -49,7 +49,7 @@ class Office:
     def _change(self) -> None:
         draw = self._draw
         machine = draw.choice(self._world.centrals)
-        kind = draw.choice([*_KINDS, "exit", "misread", "misread"])
+        kind = draw.choice([*_KINDS, "exit", "misread", "misread", "by_force"])
         match kind:
             case "tariff.set":
                 tell(machine, kind, document=draw.choice(TARIFFS))
@@ -77,6 +77,19 @@ class Office:
 
             case "misread":
                 self._misread(machine)
+            case "by_force":
+                self._by_force(machine)
+
+    def _by_force(self, machine: "Machine") -> None:
+        """Somebody lets a vehicle out and says what is known of it."""
+        draw = self._draw
+        fields = {"plate_id": draw.choice(self._plates), "direction": "EXIT", "edge_id": "office"}
+        fields |= {"force": True, "reason": "no ticket", "staff_id": GUARD}
+        times = [{"entry_time": "2027-01-15 08:00"}, {"entry_time": "2099-01-01 00:00"}]
+        fields |= draw.choice([{}, {"fee": 7_000}, *times])
+        fields |= draw.choice([{}, {"lost_ticket": True}, {"request_id": f"f{draw.randrange(9)}"}])
+        fields |= draw.choice([{}, {"camera_type": "motorbike"}])
+        machine.ask(FromEdge((b"-1",), orjson.dumps({"type": "BARRIER_OPEN", **fields})))
 
     def _misread(self, machine: "Machine") -> None:
         """An exit whose camera read the plate wrong; half of them name the stay that is meant."""

@@ -213,6 +213,8 @@ class EdgeClient:
         image: str | None = None,
         lost_ticket: bool | None = None,
         event_id: str | None = None,
+        fee: int | None = None,
+        entry_time: str | None = None,
         request_id: str | None = None,
     ) -> dict[str, Any]:
         """Ask to let a vehicle through; `success` True means that it is recorded on disk.
@@ -220,8 +222,9 @@ class EdgeClient:
         The fields of `detect`, and: `force` with a `reason` overrides `already_inside` and
         `not_inside`, and without a plate opens for something that has none; `staff_id` who does
         it; `lost_ticket` adds what the tariff asks for one. `event_id` names the stay that ends,
-        as a candidate of a detection has it: then the plate is only what was read. What is left
-        out the central fills in from the lane and the edge's last detection.
+        as a candidate of a detection has it: then the plate is only what was read. An exit by
+        force may say what `fee` was taken, or the `entry_time` at the site from which it is priced.
+        What is left out the central fills in from the lane and the edge's last detection.
 
             >>> gate.open_barrier("29A12345", direction="EXIT")
             {'success': True, 'request_id': '…', 'action': 'EXIT', 'event_id': '…', 'fee': 25000,
@@ -244,6 +247,8 @@ class EdgeClient:
                 "image": image,
                 "lost_ticket": lost_ticket,
                 "event_id": event_id,
+                "fee": fee,
+                "entry_time": entry_time,
                 "request_id": request_id,
             },
         )

@@ -101,6 +101,11 @@ def _possible(ms: int) -> bool:
     return RELEASE_MS <= ms <= limits.TIME_SHOWN_MS_MAX
 
 
+def site_ms(when: datetime, zone: tzinfo) -> int:
+    """A time that people of the site say, as a time stamp; the first of two that read so."""
+    return int(when.replace(tzinfo=zone).timestamp() * 1000)
+
+
 def site_time(ms: int, zone: tzinfo) -> str:
     """A time stamp as people of the site read it: `YYYY-MM-DD HH:MM:SS`."""
     return datetime.fromtimestamp(ms // 1000, zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -117,7 +117,7 @@ def test_a_tariff_set_at_one_central_prices_at_the_others() -> None:
 def test_an_exit_by_force_of_a_vehicle_that_never_came_costs_nothing() -> None:
     driven = Driven()
     set_tariff(driven, LOST)
-    answer = leave(driven, force=True, reason="r", lost_ticket=True)
+    answer = leave(driven, force=True, reason="r")
     assert (answer["fee"], answer["unmatched"]) == (0, True)
 
 

@@ -7,7 +7,7 @@ The time that a central stamps with is given: whether it is right is judged else
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
 import orjson
@@ -284,7 +284,7 @@ class Gate:
             if stay is not None and request.get("camera_type") not in (None, stay.vehicle[0]):
                 return Expected(code="bad_request")
             vehicle = stay.vehicle if stay is not None else vehicle
-        elif way == "EXIT" and stay is None and not is_missing:
+        elif way == "EXIT" and stay is None and not is_missing and not (force and _told(request)):
             meant = self._surely_meant(request, edge, now)
             if meant is not None:
                 vehicle, read, guess = meant, request["plate_id"], True
@@ -300,11 +300,14 @@ class Gate:
             return Expected(code="full", near=True)
         if way == "EXIT" and stay is None and not force:
             return Expected(code="not_inside", near=True)
+        if way == "EXIT" and stay is None and (self._told_ms(request) or 0) > now.ms:
+            return Expected(code="bad_request")
         event = self._event(request, edge, now, vehicle)
         event["names"] = stay.entry.at if stay is not None else None
         event["plate_read"] = read
         event["forced"] = force
         event["over_capacity"] = is_full
+        event["by_hand"] = False
         if way == "EXIT":
             self._charged(event, request, edge, now, vehicle, stay)
         kind = ENTRY if way == "ENTRY" else EXIT
@@ -414,11 +417,12 @@ class Gate:
         exit_ms, lost = event["timestamp"], bool(request.get("lost_ticket"))
         event["lost_ticket"] = lost
         if stay is None:
-            tariff = self.held.tariff
-            document = tariff.data["document"] if tariff is not None else None
-            event |= {"fee": 0, "currency": rate_of(document, vehicle[0]).get("currency", "VND")}
-            event |= {"duration_s": 0, "entry_ms": None, "pass_until": None, "priced_ms": None}
-            event["tariff"] = tariff.at if tariff is not None else None
+            self._charged_unmatched(event, request, vehicle)
+            return
+        if request.get("force") and request.get("fee") is not None:
+            event |= {"fee": request["fee"], "by_hand": True, "pass_until": None}
+            event["entry_ms"] = stay.entry.timestamp
+            event["duration_s"] = max(0, exit_ms - stay.entry.timestamp) // 1000
             return
         seen = edge.detections.get(vehicle[1])
         quote = seen.quote if seen is not None else None
@@ -438,6 +442,40 @@ class Gate:
             "pass_until": quote.held_pass.data["valid_until"] if quote.held_pass else None,
             "holder": quote.held_pass.personal.get("holder") if quote.held_pass else None,
         }
+
+    def _charged_unmatched(
+        self, event: dict[str, Any], request: dict[str, Any], vehicle: Vehicle
+    ) -> None:
+        """Of an exit without an entry: what was taken, or by what somebody says of it."""
+        exit_ms, lost = event["timestamp"], event["lost_ticket"]
+        told_ms = self._told_ms(request)
+        tariff = self.held.tariff
+        document = tariff.data["document"] if tariff is not None else None
+        rate = rate_of(document, vehicle[0])
+        event |= {"currency": rate.get("currency", "VND"), "entry_ms": told_ms, "priced_ms": None}
+        event["tariff"] = tariff.at if tariff is not None else None
+        event["duration_s"] = (exit_ms - told_ms) // 1000 if told_ms is not None else 0
+        event["pass_until"] = None
+        event["fee"] = 0
+        if _told(request) and request.get("fee") is not None:
+            event |= {"fee": request["fee"], "by_hand": True}
+        elif told_ms is not None or lost:
+            held_pass = self.held.pass_on(vehicle, site_time(exit_ms, self._zone)[:10])
+            if held_pass is not None:
+                event["pass_until"] = held_pass.data["valid_until"]
+            elif told_ms is not None:
+                event["fee"], _ = price(
+                    document, vehicle[0], told_ms, exit_ms, self._zone, lost_ticket=lost
+                )
+            else:
+                event["fee"] = rate.get("lost_ticket", 0)
+
+    def _told_ms(self, request: dict[str, Any]) -> int | None:
+        """When somebody says that it entered, who forces its exit."""
+        said = request.get("entry_time") if request.get("force") else None
+        if said is None:
+            return None
+        return int(datetime.fromisoformat(said).replace(tzinfo=self._zone).timestamp() * 1000)
 
     # --- close -----------------------------------------------------------------------------------
 
@@ -547,6 +585,12 @@ class Gate:
         return None
 
 
+def _told(request: dict[str, Any]) -> bool:
+    """Whether who forces an exit says what was taken, or from when on it is to be priced."""
+    said = request.get("fee") is not None or request.get("entry_time") is not None
+    return bool(request.get("force")) and said
+
+
 _ENVELOPE = ("success", "request_id", "history_id", "error", "incomplete")
 
 
@@ -564,7 +608,8 @@ def _incomplete(answer: dict[str, Any]) -> list[str]:
 
 def _flat(event: Said) -> dict[str, Any]:
     """All that an event says, by name."""
-    flat = {"forced": False, "marked": False, "lost_ticket": False, "over_capacity": False}
+    flags = ("forced", "marked", "lost_ticket", "over_capacity", "by_hand")
+    flat: dict[str, Any] = dict.fromkeys(flags, False)
     flat |= event.data | event.personal
     flat |= {"timestamp": event.timestamp, "order": event.order, "names": event.names}
     if "tariff" in flat:

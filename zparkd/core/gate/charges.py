@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from zparkd.core.events.event import Facts, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
-from zparkd.core.stays import Stay
 from zparkd.core.tariff.pricing import Line, Tariff, price
 
 
@@ -29,7 +28,10 @@ class Quote(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """What an exit pays and why; `priced_ms` is up to when, None for the exit's own time."""
+    """What an exit pays and why; `priced_ms` is up to when, None for the exit's own time.
+
+    One `by_hand` was taken by a person, who says so, and was not calculated.
+    """
 
     fee: int
     currency: str
@@ -37,28 +39,40 @@ class Charge(NamedTuple):
     breakdown: tuple[Line, ...]
     priced_ms: int | None = None
     held_pass: Pass | None = None
+    by_hand: bool = False
 
 
 def charge(
     quote: Quote,
     vehicle: VehicleKey,
-    stay: Stay | None,
+    entry_ms: int | None,
     exit_ms: int,
     zone: tzinfo,
     *,
     lost_ticket: bool = False,
 ) -> Charge:
-    """What the exit of a vehicle at `exit_ms` pays; without a stay, nothing."""
+    """What the exit of a vehicle at `exit_ms` pays that entered at `entry_ms`.
+
+    Where no entry is known, only for a lost ticket.
+    """
     rate = quote.tariff.rate(vehicle.camera_type)
-    if stay is None:
-        return Charge(0, rate.currency, quote.tariff, ())
     until_ms = exit_ms if quote.at_ms is None else quote.at_ms
     priced_ms = until_ms if until_ms != exit_ms else None
     if quote.held_pass is not None:
         line: Line = {"rule": "pass", "amount": 0, "valid_until": quote.held_pass.valid_until}
         return Charge(0, rate.currency, quote.tariff, (line,), priced_ms, quote.held_pass)
-    priced = price(rate, stay.entry_ms, until_ms, zone, lost_ticket=lost_ticket)
+    if entry_ms is None:
+        line = {"rule": "lost_ticket", "amount": rate.lost_ticket}
+        lines, fee = ((line,), rate.lost_ticket) if lost_ticket else ((), 0)
+        return Charge(fee, rate.currency, quote.tariff, lines)
+    priced = price(rate, entry_ms, until_ms, zone, lost_ticket=lost_ticket)
     return Charge(priced.fee, priced.currency, quote.tariff, priced.breakdown, priced_ms)
+
+
+def taken(fee: int, quote: Quote, vehicle: VehicleKey) -> Charge:
+    """What a person says that was taken."""
+    currency = quote.tariff.rate(vehicle.camera_type).currency
+    return Charge(fee, currency, quote.tariff, (), by_hand=True)
 
 
 def charged(facts: Facts, charge: Charge, *, lost_ticket: bool) -> Facts:
@@ -73,16 +87,19 @@ def charged(facts: Facts, charge: Charge, *, lost_ticket: bool) -> Facts:
         lost_ticket=lost_ticket,
         pass_until=charge.held_pass.valid_until if charge.held_pass is not None else None,
         breakdown=charge.breakdown or None,
+        by_hand=charge.by_hand,
     )
 
 
 def computed_again(facts: Facts, timestamp: int, tariff: Tariff, zone: tzinfo) -> int | None:
-    """The fee of an exit, computed from what it says; None for one that names no entry.
+    """The fee of an exit, computed from what it says; None where it can't be.
+
+    That is where it says of no entry, or what a person took.
 
     `timestamp` is the exit's, `tariff` the one that it names, or the built-in one.
     """
     assert facts.camera_type is not None
-    if facts.names is None or facts.entry_ms is None:
+    if facts.entry_ms is None or facts.by_hand:
         return None
     if facts.pass_until is not None:
         return 0

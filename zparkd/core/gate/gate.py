@@ -250,6 +250,7 @@ def _leave(found: Resolved) -> Decision:
     if held is not None:
         return Record(Kind.EXIT, held.stay, forced=request.force)
     if request.force:
+        _check_told(found)
         return Record(Kind.EXIT, forced=True)
     assert vehicle is not None
     if request.event is not None:
@@ -262,6 +263,13 @@ def _leave(found: Resolved) -> Decision:
         f"plate_id: {vehicle.plate_id} ({vehicle.camera_type}) is not inside;"
         " force with a reason opens anyway, event_id names the stay of a misread plate",
     )
+
+
+def _check_told(found: Resolved) -> None:
+    """Refuse an entry time that no exit can have."""
+    if found.told_entry_ms is not None and found.told_entry_ms > found.time.ms:
+        now = site_time(found.time.ms, found.settings.zone)
+        raise bad(f"entry_time: {found.request.entry_time} is later than now, {now} at the site")
 
 
 # --- close --------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now, Stamp
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
-from zparkd.core.gate.charges import charge, charged
+from zparkd.core.gate.charges import charge, charged, taken
 from zparkd.core.gate.edge_state import Detection, EdgeStates
 from zparkd.core.gate.gate import Answer, Decision, Record, Refuse
 from zparkd.core.gate.requests import RequestType
@@ -72,6 +72,8 @@ class Recorder:
         kind, stay = what.kind, what.stay
         stamp, order = self._stamp(now, vehicle)
         entry_ms = stay.entry_ms if stay is not None and kind is not Kind.ENTRY else None
+        if kind is Kind.EXIT and stay is None:
+            entry_ms = found.told_entry_ms
         plate_view, confidence = _as_seen(found)
         facts = Facts(
             edge_id=request.edge_id,
@@ -92,7 +94,12 @@ class Recorder:
             assert vehicle is not None
             assert found.quote is not None
             zone, lost_ticket = found.settings.zone, request.lost_ticket
-            paid = charge(found.quote, vehicle, stay, stamp.ms, zone, lost_ticket=lost_ticket)
+            if request.fee is not None:
+                paid = taken(request.fee, found.quote, vehicle)
+            else:
+                paid = charge(
+                    found.quote, vehicle, entry_ms, stamp.ms, zone, lost_ticket=lost_ticket
+                )
             duration_s = 0 if entry_ms is None else max(0, stamp.ms - entry_ms) // 1000
             facts = charged(facts, paid, lost_ticket=lost_ticket)
             facts = replace(facts, duration_s=duration_s)

@@ -6,6 +6,7 @@ answer is, `gate` decides.
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import orjson
 from zparkd.core.events.event import event_id
 from zparkd.core.gate import limits
 from zparkd.core.gate.lane_report import LaneReport, read_report
-from zparkd.core.limits import TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
+from zparkd.core.limits import FEE_MAX, TEXT_CHARACTERS, TIME_SHOWN_MS_MAX
 from zparkd.core.plates import PLATE_ID, normalise_plate
 from zparkd.core.principal import Principal
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID, Direction
@@ -76,6 +77,9 @@ class Request:
     `centrals` is the digest of what a camera that joined knows of them.
     `speaker` is the edge with whose key it came, None where no keys are in use. `by` is who was
     proved to ask in its name, where it did not ask by itself.
+
+    An exit by force may say what `fee` was taken by hand, or the `entry_time` at the site from
+    which it is to be priced.
     """
 
     type: RequestType
@@ -95,6 +99,8 @@ class Request:
     event: EntryRef | None = None
     report: LaneReport | None = None
     centrals: str | None = None
+    fee: int | None = None
+    entry_time: datetime | None = None
     speaker: str | None = None
     by: Principal | None = None
 
@@ -164,6 +170,7 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
         centrals = _text(fields, "centrals")
         said = (kind, edge_id, request_id)
         return Request(*said, report=report, centrals=centrals, speaker=speaker, by=by)
+    by_force = kind is RequestType.BARRIER_OPEN and _flag(fields, "force")
     request = Request(
         type=kind,
         edge_id=edge_id,
@@ -181,6 +188,8 @@ def _request(fields: dict[str, Any], speaker: str | None, by: Principal | None) 
         centrals=_text(fields, "centrals"),
         reason=_text(fields, "reason"),
         event=_event_ref(fields) if kind is not RequestType.DETECTION else None,
+        fee=_fee(fields) if by_force else None,
+        entry_time=_entry_time(fields) if by_force else None,
         speaker=speaker,
         by=by,
     )
@@ -192,6 +201,8 @@ def _check_whole(request: Request) -> None:
     opens = request.type is RequestType.BARRIER_OPEN
     if opens and request.force and not (request.reason and request.reason.strip()):
         raise bad("reason: is missing; force needs a reason")
+    if request.fee is not None and request.entry_time is not None:
+        raise bad("entry_time: is not asked where fee says what was taken; leave one of them out")
     if request.plate_id is None:
         if request.type is RequestType.DETECTION:
             raise bad("plate_id: is missing")
@@ -199,6 +210,7 @@ def _check_whole(request: Request) -> None:
             raise bad("plate_id: is missing; only force with a reason opens without a plate")
 
 
+_SITE_TIME = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -268,6 +280,27 @@ def _report(fields: dict[str, Any]) -> LaneReport | None:
         return read_report(fields["lane"])
     except ValueError as fault:
         raise bad(f"lane: {fault}") from None
+
+
+def _fee(fields: dict[str, Any]) -> int | None:
+    value = fields.get("fee")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= FEE_MAX:
+        raise bad(f"fee: must be a whole number from 0 to {FEE_MAX:,}, of the site's currency")
+    return value
+
+
+def _entry_time(fields: dict[str, Any]) -> datetime | None:
+    value = _text(fields, "entry_time")
+    if value is None:
+        return None
+    try:
+        if _SITE_TIME.fullmatch(value) and value >= "2000":
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise bad(f'entry_time: must be site time such as "2025-12-02 10:30:00", not {value[:40]!r}')
 
 
 def _flag(fields: dict[str, Any], name: str) -> bool:

@@ -7,7 +7,7 @@ inside. What follows from all that is for `gate` to decide; no event is recorded
 from msgspec import Struct
 from msgspec.structs import replace
 
-from zparkd.core.clock import Clock, Now, Stamp, site_time
+from zparkd.core.clock import Clock, Now, Stamp, site_ms, site_time
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.events.payloads import Pass
 from zparkd.core.gate import limits
@@ -53,6 +53,7 @@ class Resolved(Struct, frozen=True):
     watch: str | None = None  # what to show of a plate that the site looks out for
     # Of the exit of a plate that is not inside: the stays that it may be of, best first.
     candidates: tuple[Candidate, ...] | None = None
+    told_entry_ms: int | None = None  # of an exit by force, where no entry of it is known
     quote: Quote | None = None  # by which a detection is told a fee, or an exit is charged
 
     @property
@@ -196,8 +197,11 @@ class Resolver:
 
         While a peer may know of a vehicle with just this plate, none is.
         """
+        request = found.request
         if self._policy().misread is not Misread.ACCEPT:
             return None
+        if request.fee is not None or request.entry_time is not None:
+            return None  # somebody says that no entry is known
         held = the_strong_one(self._candidates(found, _camera_type(found)))
         if held is None or self._peers.incomplete(self._log.heads, now.mono_ms):
             return None
@@ -211,9 +215,12 @@ class Resolver:
         full_from = None
         if direction is Direction.ENTRY:
             full_from = self._full_from(policy, vehicle, held)
-        quote = None
-        if direction is Direction.EXIT:
-            quote = self._exit_quote(found, held.stay if held is not None else None)
+        quote = told_ms = None
+        if direction is Direction.EXIT and held is not None:
+            quote = self._exit_quote(found, held.stay)
+        elif direction is Direction.EXIT:
+            told_ms = self._told_entry_ms(found)
+            quote = self._unmatched_quote(found, vehicle, told_ms)
         return replace(
             found,
             vehicle=vehicle,
@@ -223,8 +230,14 @@ class Resolver:
             full_from=full_from,
             refuses_when_full=policy.full is Full.REFUSE,
             watch=policy.watch.get(vehicle.plate_id),
+            told_entry_ms=told_ms,
             quote=quote,
         )
+
+    def _told_entry_ms(self, found: Resolved) -> int | None:
+        """When a vehicle entered of which no entry is known, where a person says that."""
+        told = found.request.entry_time
+        return site_ms(told, self._settings.zone) if told is not None else None
 
     def _full_from(self, policy: Policy, vehicle: VehicleKey, held: HeldStay | None) -> int | None:
         """How many of its type there is room for, where no more is left for this one.
@@ -286,18 +299,22 @@ class Resolver:
 
     # --- what it costs -------------------------------------------------------------------------
 
-    def _exit_quote(self, found: Resolved, stay: Stay | None) -> Quote:
+    def _unmatched_quote(self, found: Resolved, vehicle: VehicleKey, entry_ms: int | None) -> Quote:
+        """By what an exit without a known entry is charged, where it is charged at all."""
+        pays = entry_ms is not None or found.request.lost_ticket
+        held_pass = self._pass(vehicle, found.time.ms) if pays else None
+        return Quote(None, None, self._tariff(), held_pass)
+
+    def _exit_quote(self, found: Resolved, stay: Stay) -> Quote:
         """What the edge was told of this stay a moment ago, else by what it is charged now."""
         told = found.remembered.quote
-        if stay is None or told is None or told.entry != stay.entry:
+        if told is None or told.entry != stay.entry:
             return self._quote(found, stay, None)
         if told.held_pass is None:
             return told._replace(held_pass=self._pass(stay.vehicle, found.time.ms))
         return told
 
-    def _quote(self, found: Resolved, stay: Stay | None, at_ms: int | None) -> Quote:
-        if stay is None:
-            return Quote(None, at_ms, self._tariff(), None)
+    def _quote(self, found: Resolved, stay: Stay, at_ms: int | None) -> Quote:
         return Quote(stay.entry, at_ms, self._tariff(), self._pass(stay.vehicle, found.time.ms))
 
     def _policy(self) -> Policy:

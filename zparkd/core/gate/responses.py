@@ -70,7 +70,7 @@ def _vehicle_info(found: Resolved, incomplete: Sequence[str]) -> _Fields:
     info: _Fields = {"already_inside": held is not None, "plate_id": found.request.plate_id}
     if held is not None and quote is not None:
         stay, zone = held.stay, found.settings.zone
-        due = charge(quote, stay.vehicle, stay, now_ms, zone)
+        due = charge(quote, stay.vehicle, stay.entry_ms, now_ms, zone)
         info |= {
             "event_id": stay.event_id,
             "entry_time": site_time(stay.entry_ms, zone),

@@ -93,6 +93,9 @@ class EdgeRequest(Struct, kw_only=True):
     image: _Text | UnsetType = UNSET
     force: bool | UnsetType = UNSET
     reason: _Text | UnsetType = UNSET
+    lost_ticket: bool | UnsetType = UNSET
+    fee: Annotated[int, Meta(ge=0, le=limits.FEE_MAX)] | UnsetType = UNSET
+    entry_time: _Moment | UnsetType = UNSET
     event_id: (
         Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}_[0-9]{{1,15}}_{PLATE_ID.pattern}$")]
         | UnsetType

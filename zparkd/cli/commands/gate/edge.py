@@ -85,6 +85,10 @@ def detect(
 @click.option("--reason", metavar="R", help="Why it is forced; kept.")
 @click.option("--staff", "staff_id", metavar="ID", help="Who forces it, where there is a list.")
 @click.option("--lost-ticket", is_flag=True, help="Add what the tariff asks for a lost ticket.")
+@click.option("--fee", type=int, metavar="N", help="What was taken by hand; needs --force.")
+@click.option(
+    "--entry-time", metavar="TIME", help="Price from then, where no entry is known; needs --force."
+)
 @click.option(
     "--event", "event_id", metavar="ID", help="The stay that ends, where its plate was misread."
 )
@@ -126,7 +130,7 @@ def close_(
 
 
 def _given(optional: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in optional.items() if value}
+    return {name: it for name, it in optional.items() if it is not None and it is not False}
 
 
 def _ask(
