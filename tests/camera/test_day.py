@@ -1,11 +1,20 @@
 """A day of a site with cameras of every make, while power comes and goes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
+from benchmarks.camera import measure
 from tests.camera.driving import Day
+from tests.camera.relay import Relay
+from tests.camera.rig import ROOT, Bridge
 from tests.camera.site import CameraSite, Killer, plans
+from tests.support.harness import promised
+from zparkd.testbed.loopback import LoopbackSite
 
 
 def check(site: CameraSite, day: Day) -> None:
@@ -49,3 +58,41 @@ def test_a_day_of_2000_vehicles_at_ten_lanes_with_kills_is_told_as_it_was_driven
         assert killer.bridge_kills > 5
         assert killer.central_kills > 5
         check(site, day)
+
+
+@pytest.mark.slow
+def test_from_a_frame_to_the_open_of_a_barrier_it_takes_less_than_15_ms(folder: Path) -> None:
+    taken = measure(folder, passages=100)
+    assert median(taken) < promised(0.015), sorted(taken)
+
+
+def simulated(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run what `bin/camera-sim` runs, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.camera.simulator", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.mark.programs
+def test_the_simulator_of_cameras_plays_a_day_of_a_site_of_its_own() -> None:
+    done = simulated("--vehicles", "4", "--lanes", "2", "--centrals", "1", "--pace", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.programs
+def test_the_simulator_of_cameras_sends_to_a_site_that_runs(
+    site: LoopbackSite, bridge: Bridge, relay: Relay
+) -> None:
+    barrier = f'[barrier]\nkind = "http"\nurl = "{relay.url}/open"\n'
+    bridge.lane("in-1", [site.centrals[0].endpoint], barrier, direction="ENTRY")
+    bridge.start()
+    url = f"http://127.0.0.1:{bridge.port}"
+    done = simulated("--url", url, "--lane", "in-1=hikvision", "--vehicles", "2", "--pace", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bridge.status()["in-1"]["reads"] >= 2

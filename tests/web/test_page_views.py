@@ -1,5 +1,7 @@
 """Each view of the page in a real browser, with what a site of two centrals has recorded."""
 
+import time
+
 import pytest
 
 from tests.support.browser import Page
@@ -183,6 +185,27 @@ def test_a_camera_that_never_called_is_shown_as_such(make_site: MakeSite, open_p
     assert [row.split()[0] for row in rows] == ["lane-1", "lane-2"]
     assert "Chưa gọi lần nào" in rows[0]
     assert "Chưa gọi" not in rows[1]
+
+
+def test_what_a_controller_says_of_its_lanes_is_shown(make_site: MakeSite, open_page: Open) -> None:
+    site = make_site(1)
+    (one,) = site.centrals
+    site.start()
+    said = {"last_event_ms": time.time_ns() // 1_000_000, "reads": 1284, "misreads": 37}
+    said |= {"open_p50_ms": 38.4, "silent": False}
+    lanes = {"in-1": said, "in-2": {**said, "silent": True}}
+    lanes["in-3"] = {**said, "fault": "the relay said 500"}
+    for edge_id, lane in lanes.items():
+        with one.edge(edge_id) as controller:
+            assert controller.request("PING", {"lane": lane})["success"] is True
+    page = open_page(open_page.serve(one), "now")
+    page.see("1.284", ".edges")
+    rows = page.wait("[...document.querySelectorAll('.edges tbody tr')].map(e => e.innerText)")
+    assert len(rows) == 3
+    for row, state in zip(rows, ("Tốt", "Camera im lặng", "the relay said 500"), strict=True):
+        assert "1.284" in row
+        assert "38 ms" in row
+        assert state in row
 
 
 def test_a_stream_that_is_stuck_is_named_with_its_peer_and_the_reason(
