@@ -127,7 +127,7 @@ def test_an_ordinary_day_has_none(book: Book) -> None:
 
 
 # Members of `data` that SQL's JSON would read otherwise than core does, or not at all.
-_ODD = [
+ODD = [
     b'"fee":7,"fee":8,',
     b'"\\u0066ee":7,',
     b'"names":null,',
@@ -143,7 +143,7 @@ _ODD = [
 ]
 
 
-@pytest.mark.parametrize("odd", _ODD)
+@pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("waits", [False, True])
 def test_fee_and_entry_are_those_that_core_reads_whatever_else_is_in_the_bytes(
     book: Book, odd: bytes, waits: bool

@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,11 @@ from tests.sim.oracle import reports as oracle
 from tests.sim.oracle.events import read as read_again
 from tests.sim.oracle.held import Held
 from tests.sim.oracle.stays import site_time
+from tests.storage.test_conflicts_view import ODD
 from tests.support.vehicles import T0_MS, Book, event_sets
-from zparkd.core.events.event import Event
+from zparkd.core import limits
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import Event, VehicleKey, read
 from zparkd.core.reports.counting import report
 from zparkd.core.reports.period import period
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
@@ -203,3 +207,35 @@ def test_a_report_of_years_uses_the_indexes() -> None:
                 f"EXPLAIN QUERY PLAN {STAYS}{condition}", {"since": 1, "until": 2}
             ).fetchall()
             assert not any(row["detail"].startswith("SCAN s") for row in plan), condition
+
+
+def odd_events() -> list[Event]:
+    """What a member can record and core reads: at all ends of time, of any fee, oddly put."""
+    book = Book()
+    first_s, last_s = -T0_MS // 1000, (limits.TIME_SHOWN_MS_MAX - T0_MS) // 1000
+    for number, (since_s, until_s) in enumerate(
+        [(first_s, last_s), (0, last_s), (first_s, 0), (10, 10), (last_s, last_s)]
+    ):
+        vehicle = VehicleKey("car", f"29A{number:05d}")
+        entry = book.entry("a", since_s, of=vehicle)
+        book.exit("a", until_s, of=vehicle, names=entry, fee=limits.FEE_MAX)
+        book.exit("b", until_s, of=vehicle, fee=limits.FEE_MAX)
+    events = list(book.events)
+    for number, odd in enumerate(ODD):
+        other = Book()
+        written = other.exit(f"odd-{number}", 20, fee=limits.FEE_MAX)
+        with suppress(ProtocolError):  # no event at all: nobody holds it
+            skeleton = written.skeleton.replace(b'"data":{', b'"data":{' + odd)
+            events.append(read(skeleton, written.sealed))
+    return events
+
+
+@pytest.mark.parametrize("name", Name)
+def test_no_event_that_a_member_can_make_keeps_a_report_from_being_made(name: Name) -> None:
+    whole = oracle.Time(T0_MS - DAY_MS, T0_MS + DAY_MS, ZONE)  # type: ignore[arg-type]
+    with kept(odd_events()) as store:
+        for by in COUNTED_BY[name]:
+            table = of(store, name, by, whole)
+            orjson.dumps([dict(row) for row in table.rows])
+        assert store.open_conflicts() > 0
+        assert store.connection.execute("SELECT count(*) FROM history").fetchone()[0] > 0
