@@ -48,8 +48,12 @@ class Ack:
 
 @dataclass
 class Ledger:
-    """All of a run. `broken` are the rules seen to be broken as it went."""
+    """All of a run. `broken` are the rules seen to be broken as it went.
 
+    `known` are the centrals whose keys all others have: nobody else can record in their name.
+    """
+
+    known: frozenset[str] = frozenset()
     hashes: dict[Position, str] = field(default_factory=dict)
     opened: set[Stream] = field(default_factory=set)
     held: dict[str, Heads] = field(default_factory=dict)
@@ -88,6 +92,8 @@ class Ledger:
         """A transaction of a machine is on its disk."""
         for event in events:
             position = event.position
+            if position.origin in self.known and position.stream not in self.opened:
+                self.breaks(f"invented: {machine} takes in {position}, of a run that never was")
             if self.is_divided(position):
                 continue
             known = self.hashes.setdefault(position, event.hash)

@@ -325,7 +325,7 @@ MUTANTS = {
         Mutant(first_policy_stays, "policies differ|gate: ", office),
         Mutant(first_tariff_stays, "tariffs differ|gate: ", office),
         Mutant(exits_end_the_stay_they_name, "ended nothing|stays differ|gate: "),
-        Mutant(trust_everybody, "position reused|bytes differ|heads differ", liars),
+        Mutant(trust_everybody, "invented|position reused|bytes differ|heads differ", liars),
         Mutant(commit_without_sync, "not on the disk|that were committed", lambda plan: plan.files),
         *GATE_MUTANTS,
         *MEMBER_MUTANTS,

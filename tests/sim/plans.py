@@ -95,6 +95,11 @@ class Plan:
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
 
+    @property
+    def all_know_all_keys(self) -> bool:
+        """Whether each has the keys of all others, always: nobody is met by the first key."""
+        return self.keys and self.topology is Topology.MESH and Kind.PEERS not in self.kinds
+
     def configured(self, config: Config) -> Config:
         """A configuration with this plan's rhythm."""
         beat_s = self.heartbeat_ms / 1000

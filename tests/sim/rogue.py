@@ -16,7 +16,6 @@ from msgspec import UNSET, structs
 from tests.sim.ledger import positions_in
 from tests.sim.machine import ROGUE_ID as ID
 from tests.sim.machine import identity_of
-from tests.sim.plans import Kind, Topology
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, Stream, digest
@@ -292,12 +291,17 @@ class Rogue:
         return {"type": f"MEMBER_{kind}", "timestamp": now_ms, "order": now_ms}, data, SALT
 
     def _forged(self) -> list[Wired]:
-        """An event in the name of a central: at its next place with a wrong chain, or beyond it."""
+        """An event in the name of a central: at its next place with a wrong chain, or beyond it.
+
+        Or the first of a run that there never was.
+        """
         heads = self._world.any_heads()
         if not heads:
             return []
         random = self._random
         stream = random.choice(sorted(heads))
+        if self._forges_whom_all_know(stream.origin) and random.random() < 0.2:
+            return [self._of_a_run_that_never_was(stream)]
         sealed = orjson.dumps({**SALT, "plate_id": "66X00000"})
         jump = random.choice([0, 1, 1, 1, 2, 1000])
         data = {"edge_id": "e", "camera_type": "car"}
@@ -311,11 +315,14 @@ class Rogue:
             sealed += b" "
         return [(skeleton, sealed)]
 
+    def _of_a_run_that_never_was(self, stream: Stream) -> Wired:
+        sealed = orjson.dumps({**SALT, "plate_id": "66X00001"})
+        data, invented = {"edge_id": "e", "camera_type": "car"}, stream._replace(epoch=9)
+        return skeleton_of(invented, 1, "", sealed, self._world.true_ms(), {"data": data}), sealed
+
     def _forges_whom_all_know(self, origin: str) -> bool:
         """Whether to be right but for the key: who is no peer is known by the first key met."""
-        plan = self._world.plan
-        known = plan.topology is Topology.MESH and Kind.PEERS not in plan.kinds
-        return self._identity is not None and known and origin in self._world.machines
+        return self._world.plan.all_know_all_keys and origin in self._world.machines
 
     def _replayed(self) -> list[Wired]:
         """What it heard, again."""

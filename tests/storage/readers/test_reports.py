@@ -20,7 +20,7 @@ from tests.storage.test_conflicts_view import ODD
 from tests.support.vehicles import T0_MS, Book, event_sets
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, VehicleKey, read
+from zparkd.core.events.event import Event, Kind, VehicleKey, read
 from zparkd.core.reports.counting import report
 from zparkd.core.reports.period import period
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
@@ -207,6 +207,15 @@ def test_a_report_of_years_uses_the_indexes() -> None:
                 f"EXPLAIN QUERY PLAN {STAYS}{condition}", {"since": 1, "until": 2}
             ).fetchall()
             assert not any(row["detail"].startswith("SCAN s") for row in plan), condition
+
+
+def test_two_opens_by_hand_in_one_moment_are_two_exceptions() -> None:
+    book = Book()
+    for _ in range(2):
+        book.write("a", Kind.MANUAL, 0, of=None, forced=True)
+    whole = oracle.Time(T0_MS - DAY_MS, T0_MS + DAY_MS, ZONE)  # type: ignore[arg-type]
+    with kept(book.events) as store:
+        assert len(of(store, Name.EXCEPTIONS, None, whole).rows) == 2
 
 
 def odd_events() -> list[Event]:

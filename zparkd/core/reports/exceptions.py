@@ -21,17 +21,13 @@ _Place = tuple[str, int, str | None]  # of an event: central, time, plate
 
 def exceptional(conflicts: Iterable[Row], acts: Iterable[Row]) -> Iterator[Exceptional]:
     """Rows of conflicts (with `time_ms`) and of the audit as what a report lists."""
-    done = {
-        (act["central"], act["time_ms"], act["plate_id"]): act
-        for act in acts
-        if act["counts"] and act["kind"] in _BY_PEOPLE
-    }
+    by_people = [act for act in acts if act["counts"] and act["kind"] in _BY_PEOPLE]
+    done = {_place(act): act for act in by_people}
     told: set[_Place] = set()
     for row in conflicts:
-        place = (row["central"], row["time_ms"], row["plate_id"])
-        act = done.get(place) if row["kind"] in _OF_AN_EXIT else None
+        act = done.get(_place(row)) if row["kind"] in _OF_AN_EXIT else None
         if act is not None:
-            told.add(place)
+            told.add(_place(row))
         yield Exceptional(
             row["time_ms"],
             row["kind"],
@@ -43,9 +39,13 @@ def exceptional(conflicts: Iterable[Row], acts: Iterable[Row]) -> Iterator[Excep
             row["fee"],
             row["event_id"],
         )
-    for place, act in done.items():
-        if place not in told:
+    for act in by_people:  # all of them: two opens by hand may be of one moment
+        if _place(act) not in told:
             yield _by_hand(act)
+
+
+def _place(row: Row) -> _Place:
+    return row["central"], row["time_ms"], row["plate_id"]
 
 
 def _by_hand(act: Row) -> Exceptional:
