@@ -50,6 +50,11 @@ _STAYS = (
     " t.adjusted"
     " FROM shared_stays t JOIN streams o ON o.no = t.at >> 40 ORDER BY 1, 2, 3"
 )
+_CHARGES = (
+    "SELECT o.origin, o.epoch, c.at & ((1 << 40) - 1), i.origin, i.epoch,"
+    " c.stay & ((1 << 40) - 1) FROM charges c JOIN streams o ON o.no = c.at >> 40"
+    " LEFT JOIN streams i ON i.no = c.stay >> 40 ORDER BY 1, 2, 3"
+)
 _VERDICTS = (
     "SELECT o.origin, o.epoch, v.at & ((1 << 40) - 1), v.verdict, i.origin, i.epoch,"
     " v.instead & ((1 << 40) - 1) FROM verdicts v JOIN streams o ON o.no = v.at >> 40"
@@ -262,6 +267,8 @@ def same_stays(machine: Machine, held: Held, zone: ZoneInfo) -> None:
         for at, (verdict, instead) in held.verdicts().items()
     )
     same("verdicts", machine, connection.execute(_VERDICTS).fetchall(), wanted)
+    wanted = sorted((*at, *(stay or (None,) * 3)) for at, stay in held.charged().items())
+    same("charges", machine, connection.execute(_CHARGES).fetchall(), wanted)
     same_history(machine, stays, zone)
 
 
@@ -295,7 +302,8 @@ def the_older_entry_counts(held: Held, stays: dict[At, Stay], verdicts: dict[At,
     """An entry gives way to older ones only; stays of a vehicle follow each other; each closer
     ends one stay; each entry either counts, gave way, or repeats another."""
     for at, (verdict, instead) in verdicts.items():
-        if verdict in (SUPERSEDED, REPEATED):
+        passed_on = verdict == SUPERSEDED and held.is_corrected(held.events[at].vehicle)
+        if verdict in (SUPERSEDED, REPEATED) and not passed_on:
             older = held.events[instead].key < held.events[at].key
             assert older, f"the newer won: {at} gave way to {instead}"
     for at, event in held.events.items():
@@ -320,6 +328,8 @@ def exits_end_the_open_stay(held: Held, stays: dict[At, Stay], verdicts: dict[At
     for at, (verdict, _) in verdicts.items():
         if verdict == ENDED_NOTHING:
             event = held.events[at]
+            if held.is_corrected(vehicle_of(event, held)):
+                continue  # what ended its stay may stand elsewhere
             inside = [
                 it
                 for it in spans.get(vehicle_of(event, held), ())
@@ -390,7 +400,7 @@ def ids_stay(world: World, held: Held) -> None:
                 stay = held.stay_of(entry.at)
                 if stay is None or stay.entry.at != entry.at:
                     continue
-                if older != held.before(entry):
+                if older != held.before(entry) or held.is_corrected(entry.vehicle):
                     continue  # another may have had the stay for a while
                 now = ids[stay.event_id, stay.vehicle[0]]
                 assert now == id, f"id changed: {name} called {entry.at} {id}, now {now}"

@@ -668,6 +668,8 @@ class Machine:
             assert event.reference is not None
             world.stamped(self, event)
             return
+        if facts.by_hand or event.kind == Kind.CLOSED:
+            return  # stands at the time of which it tells
         before = self.disk.last_order(vehicle) if vehicle is not None else 0
         if before >= event.order and before < limits.ORDER_RAISED_MAX:
             world.ledger.breaks(f"order falls: {event.position} is before what it follows")

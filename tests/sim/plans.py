@@ -17,6 +17,7 @@ from tests.sim.keyring import Keyring
 from tests.sim.network import Weather
 from tests.sim.office import Office
 from tests.sim.registrar import Registrar
+from tests.sim.supervisor import Supervisor
 from tests.sim.versions import LATER_KINDS, Older
 from tests.sim.vfs import IOERR_FSYNC
 from zparkd.config.load import Config
@@ -91,6 +92,7 @@ class Plan:
     votes: int = 0
     fork: bool = False  # a machine is set back while it runs
     renewals: int = 0  # changes of keys
+    corrections: int = 0  # of what was recorded
     roster: int = 0  # changes of who belongs to the site
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
@@ -116,6 +118,7 @@ class Plan:
         parts += [f"{self.changes} changes"] if self.changes else []
         parts += [f"{self.votes} votes"] if self.votes else []
         parts += [f"{self.renewals} new keys"] if self.renewals else []
+        parts += [f"{self.corrections} corrections"] if self.corrections else []
         parts += [f"{self.roster} of the roster"] if self.roster else []
         parts += [f"{self.older} know no {sorted(self.unknown)}"] if self.older else []
         parts += [kind.name for kind in self.kinds]
@@ -159,6 +162,7 @@ QUOTAS_SHARE = 0.06  # of the seeds take in little of each origin
 ROSTER_SHARE = 0.3  # of the seeds with keys change who belongs to the site
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
 VOTES_ON_LISTS_SHARE = 0.6  # of those, some of what the disowned recorded are tariffs and lists
+CORRECTIONS_SHARE = 0.5  # of the seeds have people who correct what was recorded
 ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
 ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
 ANYWHERE = tuple(kind for kind in Kind if kind not in ON_FILES)
@@ -205,6 +209,9 @@ def plan_of(seed: int) -> Plan:
         )
     _members(plan)
     _roster(plan)
+    draw = Random(f"{seed} corrections")
+    if draw.random() < CORRECTIONS_SHARE:
+        plan.corrections = draw.randint(4, 25)
     return plan
 
 
@@ -280,6 +287,7 @@ def live(world: "World") -> None:
     for _ in range(plan.scenes):
         world.at(fate.randrange(plan.live_ms), gates.scene)
     Office(world, plan.plates).live(plan.changes)
+    Supervisor(world, plan.plates).live(plan.corrections)
     Council(world).live(plan.votes)
     Keyring(world).live(plan.renewals)
     Registrar(world).live(plan.roster)

@@ -25,6 +25,11 @@ LATER_KINDS = (
     Kind.DISOWNED,
     Kind.RESTORED,
     Kind.ADMITTED,
+    Kind.NOT_TAKEN,
+    Kind.CORRECTED,
+    Kind.CLOSED,
+    Kind.VOIDED,
+    Kind.CHARGED,
 )
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from tests.sim.oracle.corrections import corrected
 from tests.sim.oracle.events import (
+    CLOSED,
     CORRECTED,
     CORRECTIONS,
     ENTRY,
     EXIT,
     MANUAL,
+    NOT_TAKEN,
     OF_AN_ENTRY,
     OF_GATES,
     OF_MEMBERS,
@@ -193,6 +195,14 @@ class Held:
         """All of which anything is held that takes part."""
         waiting = {it.vehicle for events in self.waiting.values() for it in events}
         return sorted({*self._of_vehicle, *waiting})
+
+    def is_corrected(self, vehicle: Vehicle) -> bool:
+        """Whether people said anything of a vehicle, or of one that is linked to it by that."""
+        linked = self._linked_to(vehicle)
+        said = {it for one in self._corrections for it in self._vehicles_named(one)}
+        said |= {one.vehicle for one in self._corrections}
+        endings = (it for one in linked for it in self._of_vehicle.get(one, ()))
+        return bool(linked & said) or any(it.kind in (CLOSED, NOT_TAKEN) for it in endings)
 
     def inside(self, vehicle: Vehicle) -> Stay | None:
         """The stay that is open."""
