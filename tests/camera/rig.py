@@ -150,6 +150,15 @@ class Bridge:
             connection.close()
         return {lane["lane"]: lane for lane in shown["lanes"]}
 
+    def shows(self, lane: str, **figures: object) -> None:
+        """Wait until figures of a lane are these, all at one look."""
+
+        def shown() -> bool:
+            said = self.status()[lane]
+            return {name: said[name] for name in figures} == figures
+
+        wait_for(f"{lane} shows {figures}", shown, PATIENCE_S)
+
     def wait(self, lane: str, what: str, at_least: int = 1) -> None:
         """Wait until a figure of a lane has come so far."""
         wait_for(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.camera.relay import Relay
 from tests.camera.rig import PATIENCE_S, Bridge, hikvision, now_ms
-from tests.support.harness import QUICK, zparkctl
+from tests.support.harness import QUICK, wait_equal, wait_events, zparkctl
 from zparkd.config.load import SecurityMode
 from zparkd.config.values import is_loopback
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, new_key, wait_for
@@ -34,13 +34,12 @@ def test_a_camera_s_read_becomes_an_entry_and_opens_the_barrier_once(
         status, _ = bridge.send("in-1", hikvision("29A-123.45"))
         assert status == 200
     bridge.wait("in-1", "reads", 3)
-    wait_for("the barrier opened", lambda: relay.opened == ["/open"])
-    [stay] = site.centrals[0].history()
+    wait_for("the barrier opened", lambda: relay.opened == ["/open"], PATIENCE_S)
+    [stay] = wait_equal(site.centrals[:1], when=bool)
     assert (stay["plate_id"], stay["plate_view"]) == ("29A12345", "29A-123.45")
     assert (stay["edge_id"], stay["confidence"], stay["status"]) == ("in-1", 0.97, "IN")
-    shown = bridge.status()["in-1"]
-    assert (shown["passages"], shown["opened"], shown["waiting"]) == (1, 1, 0)
-    assert shown["open_p50_ms"] > 0
+    bridge.shows("in-1", passages=1, opened=1, waiting=0)
+    assert bridge.status()["in-1"]["open_p50_ms"] > 0
     assert bridge.stop() == 0
     assert relay.opened == ["/open"]
 
@@ -55,8 +54,8 @@ def test_a_late_read_is_recorded_as_seen_and_opens_nothing(
         assert bridge.send("in-1", old)[0] == 200
     bridge.wait("in-1", "told", 1)
     bridge.wait("in-1", "late", 2)
-    wait_for("nothing waits", lambda: bridge.status()["in-1"]["waiting"] == 0)
-    assert site.centrals[0].status()["events"] == 1
+    bridge.shows("in-1", waiting=0)
+    wait_events(site.centrals, 1)
     assert site.centrals[0].history() == []
     assert relay.opened == []
 
@@ -70,9 +69,8 @@ def test_a_better_read_of_who_was_let_through_is_recorded_beside_it(
     bridge.wait("in-1", "opened")
     bridge.send("in-1", hikvision("29A12345", confidence=99))
     bridge.wait("in-1", "corrected")
-    shown = bridge.status()["in-1"]
-    assert (shown["passages"], shown["seen"], shown["waiting"]) == (1, 1, 1)
-    assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["29A1234S"]
+    bridge.shows("in-1", passages=1, seen=1, waiting=1)
+    wait_equal(site.centrals, when=lambda h: [stay["plate_id"] for stay in h] == ["29A1234S"])
     assert relay.opened == ["/open"]
 
 
@@ -82,7 +80,7 @@ def test_who_is_refused_stays_before_a_closed_barrier_and_may_be_let_in_later(
     bridge.lane("out-1", endpoints(site), http_barrier(relay), direction="EXIT")
     bridge.start()
     bridge.send("out-1", hikvision("29A12345"))
-    wait_for("it is refused", lambda: bridge.status()["out-1"]["refused"] == {"not_inside": 1})
+    bridge.shows("out-1", refused={"not_inside": 1})
     assert relay.opened == []
     with site.centrals[1].edge("in-1") as gate:
         assert gate.open_barrier("29A12345", direction="ENTRY")["success"] is True
@@ -91,9 +89,8 @@ def test_who_is_refused_stays_before_a_closed_barrier_and_may_be_let_in_later(
         bridge.send("out-1", hikvision("29A12345"))
         return relay.opened == ["/open"]
 
-    wait_for("it is let out", opened)
-    [stay] = site.centrals[0].history()
-    assert stay["status"] == "OUT"
+    wait_for("it is let out", opened, PATIENCE_S)
+    wait_equal(site.centrals, when=lambda h: [stay["status"] for stay in h] == ["OUT"])
 
 
 def test_a_barrier_that_does_not_open_is_shown_and_asked_again_for_who_stands_there(
@@ -111,11 +108,10 @@ def test_a_barrier_that_does_not_open_is_shown_and_asked_again_for_who_stands_th
         bridge.send("in-1", hikvision("29A12345"))
         return bridge.status()["in-1"]["opened"] == 1
 
-    wait_for("it opens", opened)
+    wait_for("it opens", opened, PATIENCE_S)
     assert len(relay.opened) == 2
     assert bridge.status()["in-1"]["barrier_fault"] is None
-    [stay] = site.centrals[0].history()
-    assert stay["plate_id"] == "29A12345"
+    wait_equal(site.centrals, when=lambda h: [stay["plate_id"] for stay in h] == ["29A12345"])
 
 
 def test_a_slow_barrier_is_moved_by_one_command_at_a_time(
@@ -129,7 +125,7 @@ def test_a_slow_barrier_is_moved_by_one_command_at_a_time(
         bridge.send("in-1", hikvision(plate))
     bridge.wait("in-1", "opened", 3)
     assert relay.most_busy == 1
-    assert {stay["plate_id"] for stay in site.centrals[0].history()} == set(plates)
+    wait_equal(site.centrals, when=lambda h: {stay["plate_id"] for stay in h} == set(plates))
 
 
 def test_a_rehearsal_records_nothing_and_moves_nothing(
@@ -140,10 +136,11 @@ def test_a_rehearsal_records_nothing_and_moves_nothing(
     bridge.send("in-1", hikvision("29A12345"))
     bridge.send("in-1", hikvision("30F99999", now_ms() - 3_600_000))
     bridge.wait("in-1", "late")
-    wait_for("it is asked for", lambda: bridge.status()["in-1"]["passages"] == 1)
+    bridge.shows("in-1", passages=1)
     wait_for(
         "the central has heard of it",
         lambda: [edge["edge_id"] for edge in site.centrals[0].status()["edges"]] == ["in-1"],
+        PATIENCE_S,
     )
     assert bridge.stop() == 0
     assert (relay.opened, site.centrals[0].status()["events"]) == ([], 0)
@@ -156,9 +153,9 @@ def test_a_camera_whose_clock_is_ahead_opens_nothing(
     bridge.start()
     bridge.send("in-1", hikvision("29A12345", now_ms() + 7 * 3_600_000))
     bridge.wait("in-1", "ahead")
+    bridge.shows("in-1", waiting=1)
     shown = bridge.status()["in-1"]
     assert 7 * 3_600_000 - 60_000 < shown["clock_offset_ms"] <= 7 * 3_600_000
-    assert shown["waiting"] == 1
     assert relay.opened == []
 
 
@@ -172,8 +169,7 @@ def test_a_camera_that_sends_a_read_again_opens_nothing(
     bridge.send("in-1", hikvision("29A12345", isDataRetransmission="true"))
     bridge.send("in-1", hikvision("30F99999", isDataRetransmission="true"))
     bridge.wait("in-1", "repeated", 2)
-    shown = bridge.status()["in-1"]
-    assert (shown["passages"], shown["seen"]) == (1, 1), "the first was dealt with already"
+    bridge.shows("in-1", passages=1, seen=1)  # the first was dealt with already
     assert relay.opened == ["/open"]
 
 
@@ -186,7 +182,7 @@ def test_the_direction_of_a_lane_that_goes_both_ways_is_the_camera_s(
     bridge.send("gate", hikvision("29A12345"))
     bridge.wait("gate", "opened")
     bridge.send("gate", hikvision("30F99999", direction="reverse"))
-    wait_for("it is refused", lambda: bridge.status()["gate"]["refused"] == {"not_inside": 1})
+    bridge.shows("gate", refused={"not_inside": 1})
 
 
 def test_an_open_with_the_power_gone_in_the_middle_is_not_made_twice(
@@ -196,16 +192,16 @@ def test_an_open_with_the_power_gone_in_the_middle_is_not_made_twice(
     bridge.start()
     relay.slow_s = 1.0
     bridge.send("in-1", hikvision("29A12345"))
-    wait_for("the barrier moves", lambda: relay.busy == 1)
+    wait_for("the barrier moves", lambda: relay.busy == 1, PATIENCE_S)
     bridge.kill()
-    wait_for("it has moved", lambda: relay.opened == ["/open"])
+    wait_for("it has moved", lambda: relay.opened == ["/open"], PATIENCE_S)
     bridge.start()
     for _ in range(2):
         bridge.send("in-1", hikvision("29A12345"))
     bridge.wait("in-1", "reads", 2)
     assert bridge.stop() == 0
     assert relay.opened == ["/open"]
-    assert len(site.centrals[0].history()) == 1
+    wait_equal(site.centrals, when=lambda h: len(h) == 1)
 
 
 def test_where_centrals_use_keys_a_lane_proves_who_it_is(
@@ -258,7 +254,8 @@ def test_what_no_central_answered_survives_the_power_and_is_told_in_order_as_see
     bridge.wait("in-1", "opened")
     wait_for("nothing waits", lambda: bridge.status()["in-1"]["waiting"] == 0, 60)
     assert relay.opened == ["/open"]
-    assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["51H00077"]
+    wait_equal(site.centrals, when=lambda h: [stay["plate_id"] for stay in h] == ["51H00077"])
+    wait_events(site.centrals, len(plates) + 1)
     address = f"{site.centrals[0].database.as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as database:
         rows = database.execute(
@@ -280,7 +277,7 @@ def test_a_lane_that_joined_by_a_token_needs_no_other_key(
         bridge.lane("in-1", "in-1.json", http_barrier(relay))
         bridge.start()
         bridge.send("in-1", hikvision("29A-123.45"))
-        wait_for("the barrier opened", lambda: relay.opened == ["/open"])
+        wait_for("the barrier opened", lambda: relay.opened == ["/open"], PATIENCE_S)
         [stay] = central.history()
         assert (stay["plate_id"], stay["edge_id"]) == ("29A12345", "in-1")
         # The lane's key is that of the join, so nobody else speaks for it.
@@ -318,7 +315,7 @@ def test_every_central_shows_how_a_lane_is_though_its_camera_says_nothing(
         assert lane(central)["last_event"] is None
         assert lane(central)["last_seen"] is None, "a report is not the camera"
     bridge.send("in-1", hikvision("29A-123.45"))
-    wait_for("the barrier opened", lambda: relay.opened == ["/open"])
+    wait_for("the barrier opened", lambda: relay.opened == ["/open"], PATIENCE_S)
     for central in site.centrals:
         wait_for("it is told of", lambda c=central: lane(c)["opened"] == 1, PATIENCE_S)
         said = lane(central)

@@ -3,6 +3,8 @@
 from tests.fleet.rig import Rig, camera, events_held, history
 from zparkd.testbed.loopback import wait_for
 
+PATIENCE_S = 30.0
+
 
 def test_what_cameras_of_two_sites_record_is_in_the_fleet_as_each_site_shows_it(rig: Rig) -> None:
     rig.fleet()
@@ -23,7 +25,7 @@ def test_what_cameras_of_two_sites_record_is_in_the_fleet_as_each_site_shows_it(
         assert len(history(central)) == 6
         result = rig.verify(site)
         assert (result["stays"], result["rows_equal"], result["site_equal"]) == (6, True, True)
-    assert rig.ask("status").returncode == 0
+    wait_for("the fleet is well", lambda: rig.ask("status").returncode == 0, PATIENCE_S)
     revenue = rig.rows("SELECT sum(revenue)::bigint AS sum FROM revenue")
     assert revenue == [{"sum": 2 * 3 * 25_000}]
 
@@ -45,7 +47,8 @@ def test_a_central_that_dies_is_stood_in_for_and_nothing_is_lost_or_doubled(rig:
             assert edge.open_barrier(f"29A1000{n}", direction="ENTRY")["success"]
     rig.await_events("lot-a", 10)
     rig.await_history("lot-a", second)
-    assert rig.rows("SELECT sender FROM sites") == [{"sender": "central-2"}]
+    senders = [{"sender": "central-2"}]
+    wait_for("it sends", lambda: rig.rows("SELECT sender FROM sites") == senders, PATIENCE_S)
 
 
 def test_status_shows_who_sends_and_what_the_fleet_lacks(rig: Rig) -> None:
@@ -54,15 +57,23 @@ def test_status_shows_who_sends_and_what_the_fleet_lacks(rig: Rig) -> None:
     uplink = rig.uplink(central)
     with camera(central) as edge:
         assert edge.open_barrier("29A10001", direction="ENTRY")["success"]
-    wait_for("it runs", lambda: central.status()["uplink"]["running"])
-    problems = {it["code"]: it["message"] for it in central.status()["problems"]}
-    assert "the fleet does not answer" in problems["UPLINK"]
+
+    def problem() -> str:
+        problems = {it["code"]: it["message"] for it in central.status()["problems"]}
+        return problems.get("UPLINK", "")
+
+    wait_for("it runs", lambda: central.status()["uplink"]["running"], PATIENCE_S)
+    wait_for("it says so", lambda: "the fleet does not answer" in problem(), PATIENCE_S)
     rig.fleet()
-    wait_for("the fleet has all", lambda: central.status()["uplink"]["lag"] == 0, 30)
-    state = central.status()["uplink"]
-    assert (state["sender"], state["sends"], state["problem"]) == ("central-1", True, None)
+    wanted = {"lag": 0, "sender": "central-1", "sends": True, "problem": None}
+
+    def well() -> bool:
+        state = central.status()["uplink"]
+        return {name: state[name] for name in wanted} == wanted
+
+    wait_for("the fleet has all", well, PATIENCE_S)
     assert uplink.stop() == 0
-    wait_for("it is gone", lambda: central.status()["uplink"]["running"] is False)
+    wait_for("it is gone", lambda: central.status()["uplink"]["running"] is False, PATIENCE_S)
 
 
 def test_what_is_not_to_be_told_is_not_sent(rig: Rig) -> None:
@@ -78,6 +89,7 @@ def test_what_is_not_to_be_told_is_not_sent(rig: Rig) -> None:
             assert edge.open_barrier(plate_id, direction="ENTRY", plate_view="X")["success"]
         assert edge.open_barrier("29A10001", direction="EXIT")["success"]
     rig.await_events("lot-a", 3)
+    wait_for("both are there", lambda: len(rig.stays("lot-a")) == 2, PATIENCE_S)
     plates = {row["plate_id"] for row in rig.stays("lot-a")}
     assert len(plates) == 2
     assert not plates & {"29A10001", "29A10002"}

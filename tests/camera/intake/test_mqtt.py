@@ -26,7 +26,7 @@ def publish(broker: Broker, body: bytes, user: str = "", password: str = "") -> 
 
 
 def subscribed(bridge: Bridge) -> None:
-    wait_for("it is subscribed", lambda: bridge.status()["in-1"]["last_fault"] is None)
+    wait_for("it is subscribed", lambda: bridge.status()["in-1"]["last_fault"] is None, 30)
 
 
 @needs_broker
@@ -45,8 +45,7 @@ def test_a_plate_that_frigate_publishes_becomes_an_entry(
         publish(broker, b"no JSON")
         publish(broker, frigate(shot).body)
         bridge.wait("in-1", "opened")
-        shown = bridge.status()["in-1"]
-        assert (shown["messages"], shown["reads"], shown["unreadable"]) == (3, 1, 1)
+        bridge.shows("in-1", messages=3, reads=1, unreadable=1)
         assert [stay["plate_id"] for stay in site.centrals[0].history()] == ["29A12345"]
         # Over HTTP nobody is let in: its messages come from the broker alone.
         assert bridge.send("in-1", frigate(shot).body)[0] == 404

@@ -287,6 +287,8 @@ class Stay(Struct, kw_only=True):
     duration: str | None
     duration_s: int | None
     remarks: str | None
+    adjusted: int
+    plate_read: str | None
 
 
 class History(Yes, kw_only=True):
