@@ -28,6 +28,10 @@ VIEWS = {
     "peers": "Mạng P2P",
     "conflicts": "Xung đột",
     "tariff": "Bảng giá",
+    "policy": "Nội quy bãi xe",
+    "audit": "Nhật ký thao tác",
+    "reports": "Báo cáo",
+    "reports/revenue": "Báo cáo",
 }
 PAGE = 25  # stays on a page of the history
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from zparkd.web.api import (
     audit,
     conflicts,
+    corrections,
     edge,
     events,
     history,
@@ -69,6 +70,7 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("GET", "/api/parking/traffic", _SEE, traffic.traffic),
     ("GET", "/api/audit", _SEE, audit.audit),
     ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
+    ("POST", "/api/corrections/{act}", _DO, corrections.correct),
     ("GET", "/api/tariff", _SEE, tariff.show),
     ("PUT", "/api/tariff", _RULE, tariff.set_),
     ("POST", "/api/tariff/quote", _SEE, tariff.quote),

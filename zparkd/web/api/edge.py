@@ -10,8 +10,9 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core.gate.requests import Code, RequestType
+from zparkd.core.gate.requests import RequestType
 from zparkd.web.auth.access import Who
+from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.http import asked
 from zparkd.web.http.answers import STATUS_OF, Problem, answer, bad, said_no
@@ -43,15 +44,7 @@ async def _ask(request: Request, type: RequestType) -> Response:
             raise bad("Idempotency-Key: is not the request_id in the body; send one of them")
         fields["request_id"] = key
     who: Who = request.state.who
-    if who.staff_id is not None:
-        if fields.get("staff_id") not in (None, who.staff_id):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                Code.FORBIDDEN,
-                f"staff_id: {who} is {who.staff_id[:40]!r} and acts for nobody else; leave it out."
-                f" Where {who} has another: zparkd-web user add {who} --staff ID",
-            )
-        fields["staff_id"] = who.staff_id
+    act_as(who, fields)
     daemon: Daemon = request.app.state.daemon
     handed = await daemon.ask("edge", _PATIENCE_S, request=fields, by=who.by)
     if handed.get("success") is not True:

@@ -181,6 +181,13 @@ class Invited(Yes, kw_only=True):
     qr: QrCode
 
 
+class Recorded(Yes, kw_only=True):
+    """What a person said is recorded; `stay` is what it is now, null where there is none."""
+
+    recorded: Row
+    stay: Row | None
+
+
 class Removed(Yes, kw_only=True):
     """A membership is over."""
 

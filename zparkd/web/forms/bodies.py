@@ -67,6 +67,24 @@ class Invite(Struct, kw_only=True):
     camera_type: str | UnsetType | None = UNSET
 
 
+CORRECTIONS = ("correct", "close", "enter", "void", "charge")
+"""What a person may say of a stay: the last part of the path."""
+
+
+class Correction(Struct, kw_only=True):
+    """What a person says of a stay; which fields are asked for depends on what it is."""
+
+    reason: _Text
+    staff_id: _Text | UnsetType = UNSET
+    event_id: _Text | UnsetType = UNSET
+    plate: _Text | UnsetType = UNSET
+    camera_type: _CameraType | UnsetType | None = UNSET
+    at: _Moment | UnsetType = UNSET
+    fee: _Amount | UnsetType | None = UNSET
+    amount: int | UnsetType = UNSET
+    exit: bool | UnsetType = UNSET
+
+
 class RemoveMember(Struct, kw_only=True):
     """Whose membership is to end."""
 

@@ -17,6 +17,7 @@ from zparkd.core import limits
 from zparkd.core.gate.requests import Code
 from zparkd.core.reports.records import By, Name
 from zparkd.web.forms import answers, bodies, documents, status
+from zparkd.web.forms.bodies import CORRECTIONS
 from zparkd.web.http.answers import PROBLEM, answer
 
 _Schema = dict[str, Any]
@@ -268,6 +269,20 @@ PATHS: dict[str, dict[str, _Operation]] = {
                 {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
                 "At most this many.",
             ),
+        )
+    },
+    "/api/corrections/{act}": {
+        "post": _operation(
+            "Say what was otherwise of a stay: recorded as an event, nothing is rewritten.",
+            answers.Recorded,
+            {
+                "name": "act",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "enum": list(CORRECTIONS)},
+            },
+            body=bodies.Correction,
+            no=(404, 409, 413),
         )
     },
     "/api/tariff": {

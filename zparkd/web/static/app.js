@@ -8,16 +8,30 @@ import { el, put } from "./dom.js";
 import { has, language, remembered, t, translateShell, useLanguage } from "./i18n.js";
 import { mark } from "./marks.js";
 import { follow } from "./stream.js";
+import { show as audit } from "./view-audit.js";
 import { show as conflicts } from "./view-conflicts.js";
 import { show as history } from "./view-history.js";
 import { show as login } from "./view-login.js";
 import { show as now } from "./view-now.js";
 import { show as peers } from "./view-peers.js";
+import { show as policy } from "./view-policy.js";
+import { show as reports } from "./view-reports.js";
 import { show as tariff } from "./view-tariff.js";
 import { show as traffic } from "./view-traffic.js";
 import { show as vehicles } from "./view-vehicles.js";
 
-const VIEWS = { now, vehicles, history, traffic, peers, conflicts, tariff };
+const VIEWS = {
+  now,
+  vehicles,
+  history,
+  conflicts,
+  traffic,
+  reports,
+  audit,
+  tariff,
+  policy,
+  peers,
+};
 const ROLES = ["viewer", "operator", "admin"];
 const place = (id) => document.getElementById(id);
 

@@ -1,6 +1,7 @@
 // Vehicles: search by plate, also by a part of it; then one vehicle's whole story.
 
 import { get } from "./api.js";
+import { enterAct, stayActs } from "./corrections.js";
 import { el, field, put } from "./dom.js";
 import { dayTime, duration, money, number, t, word } from "./i18n.js";
 import { kindMark, mark, nothing, plateLink, remarks, stayMark } from "./marks.js";
@@ -40,7 +41,8 @@ function search(place, app, signal) {
     field(t("vehicles.plate"), input, t("vehicles.hint")),
     el("button", { class: "main" }, t("vehicles.search")),
   );
-  place.append(form, found);
+  const enter = enterAct(app, asked);
+  place.append(form, found, ...(enter ? [el("p", { class: "actions" }, enter)] : []));
   if (!asked) return {};
   put(found, el("p", { class: "quiet" }, t("loading")));
   get("/api/parking/history", { plate: asked, match: "partial", limit: MOST_FOUND }, signal)
@@ -75,7 +77,7 @@ function story(place, app, signal, plate) {
     try {
       const answer = await get(`/api/parking/vehicles/${encodeURIComponent(plate)}`, {}, signal);
       known = answer.plate_id;
-      put(told, heading(answer), staysOf(answer), eventsOf(answer));
+      put(told, heading(answer), staysOf(answer, app, tell), eventsOf(answer));
     } catch (fault) {
       put(told, app.explain(fault) ?? []);
     }
@@ -100,18 +102,18 @@ function heading({ plate_id, stays }) {
   return el("h2", { class: "of-vehicle" }, el("span", { class: "plate large" }, view), state);
 }
 
-function staysOf({ stays }) {
+function staysOf({ stays }, app, done) {
   return el(
     "section",
     {},
     el("h2", {}, t("vehicles.stays", { count: number(stays.length) })),
     stays.length === 0
       ? el("p", { class: "empty" }, t("vehicles.stays.none"))
-      : el("ol", { class: "stays" }, stays.map(stayPanel)),
+      : el("ol", { class: "stays" }, stays.map((stay) => stayPanel(stay, app, done))),
   );
 }
 
-function stayPanel(stay) {
+function stayPanel(stay, app, done) {
   const exit = stay.exit_time
     ? `${dayTime(stay.exit_time)} · ${stay.exit_central ?? ""}/${stay.exit_edge_id ?? ""}`
     : t("none");
@@ -122,12 +124,14 @@ function stayPanel(stay) {
     [t("col.exit"), exit],
     [t("col.duration"), duration(stay.duration_s)],
     [t("col.fee"), money(stay.fee, stay.currency)],
+    stay.adjusted ? [t("col.adjusted"), money(stay.adjusted, stay.currency)] : null,
+    stay.plate_read ? [t("col.plate_read"), el("span", { class: "plate" }, stay.plate_read)] : null,
     [t("col.confirmed"), stay.confirmed ? mark("good", t("yes")) : mark("none", t("no"))],
     [t("col.closed_by"), stay.closed_by ? word("closed_by", stay.closed_by) : t("none")],
     [t("col.decided"), decided(stay)],
     [t("col.remarks"), remarks(stay.remarks)],
     [t("col.event_id"), el("code", {}, stay.event_id)],
-  ];
+  ].filter(Boolean);
   return el(
     "li",
     { class: "panel" },
@@ -136,6 +140,7 @@ function stayPanel(stay) {
       { class: "facts" },
       facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
     ),
+    stayActs(app, stay, done),
   );
 }
 

@@ -1,0 +1,119 @@
+"""What people do on the page: each act is asked, recorded with its reason, and shown."""
+
+import json
+
+import pytest
+
+from tests.support.gateway import Gateway
+from tests.support.harness import enter, leave
+from tests.support.pages import Open
+from zparkd.testbed.loopback import zparkctl
+
+
+@pytest.fixture
+def gateway(make_site, open_page: Open) -> Gateway:
+    central = make_site(1).centrals[0]
+    central.start()
+    return open_page.serve(central)
+
+
+def story(gateway: Gateway, plate: str) -> dict:
+    return json.loads(zparkctl(gateway.central.config, "vehicle", "show", plate, "--json"))
+
+
+def fill(page, **fields: str) -> None:
+    """Fill in the question that is open, and say yes."""
+    for name, text in {"staff_id": "nv01", "reason": "bảo vệ thấy", **fields}.items():
+        page.write(f"dialog input[name={name}]", text)
+    page.click("dialog form .actions button")
+    page.wait("!document.querySelector('dialog')")
+
+
+def test_a_misread_plate_is_put_right_where_its_stay_is_shown(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12346")
+    page = open_page(gateway, "vehicles/29A12346")
+    page.click("[data-act=correct]")
+    page.see("Cả lượt gửi chuyển sang biển số mới", "dialog")
+    fill(page, plate="29A-123.45")
+    page.see("29A-123.45", "h2.of-vehicle")
+    page.see("Đã đính chính", ".stays")
+    assert leave(gateway.central, "29A12345")["success"]
+
+
+def test_a_car_that_left_unseen_is_closed_and_its_fee_counts(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.click("[data-act=close]")
+    fill(page, fee="25000")
+    page.see("Kết thúc bằng tay", ".stays")
+    page.see("25.000", ".stays")
+    page.click("[data-act=charge]")
+    fill(page, amount="-5000")
+    page.see("-5.000", ".stays")
+
+
+def test_an_exit_that_never_happened_is_void_and_the_car_is_inside_again(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    leave(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.see("Không ở trong bãi", "h2.of-vehicle")
+    page.click("[data-act=void_exit]")
+    fill(page)
+    page.see("Trong bãi từ", "h2.of-vehicle")
+
+
+def test_a_car_that_no_camera_saw_comes_in_by_hand_and_the_audit_says_who_and_why(
+    gateway: Gateway, open_page: Open
+) -> None:
+    page = open_page(gateway, "vehicles?plate=29A55555")
+    page.click("[data-act=enter]")
+    fill(page)
+    page.see("29A55555", "h2.of-vehicle")
+    page.see("Ghi vào bằng tay", ".stays")
+    page.go(f"{gateway.url}/#/audit")
+    page.see("bảo vệ thấy", "table")
+    page.see("nv01", "table")
+
+
+def test_a_refusal_is_told_in_the_question_which_stays(gateway: Gateway, open_page: Open) -> None:
+    open_page.cuts_are_expected = True
+    enter(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.click("[data-act=correct]")
+    page.write("dialog input[name=plate]", "29A12345")
+    page.write("dialog input[name=staff_id]", "nv01")
+    page.write("dialog input[name=reason]", "x")
+    page.click("dialog form .actions button")
+    page.see("29A12345", "dialog .fault")
+
+
+def test_a_policy_is_set_and_told_in_words(gateway: Gateway, open_page: Open) -> None:
+    page = open_page(gateway, "policy")
+    page.see("Mặc định", "main")
+    page.write("textarea", '[capacity]\ncar = 200\n\n[entry]\nfull = "refuse"\n')
+    page.click("section:last-of-type button.main")
+    page.click("dialog button.main")
+    page.see("Phiên bản 1, áp dụng tại central-1", "main")
+    page.see("đầy khi có 200 xe trong bãi", "main")
+    page.see("Khi đầy không cho vào", "main")
+
+
+def test_a_shift_is_handed_over_by_a_report_that_can_be_taken_along(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    enter(gateway.central, "29A12346")
+    leave(gateway.central, "29A12345")
+    page = open_page(gateway, "reports")
+    page.see("Đủ sự kiện của mọi central", "main")
+    page.see("Đầu kỳ", ".report table")
+    href = page.js("document.querySelector('.report a[download]').getAttribute('href')")
+    sheet = gateway.http.get(href)
+    assert sheet.content.startswith(b"\xef\xbb\xbf")
+    assert sheet.headers["content-type"].startswith("text/csv")
