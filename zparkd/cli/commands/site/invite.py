@@ -80,6 +80,12 @@ def invite(
     until = datetime.fromtimestamp(answer["expires_ms"] / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
     there = f"zparkctl join TOKEN{' --edge-file FILE' if edge else ''}"
     click.echo(f"on {member}, until {until}, once: {there}", err=True)
+    if answer["number"] > 1 and not edge:
+        click.echo(
+            f"{member} was a member before: who has its former key can go on signing as it. If that"
+            " key was stolen, invite under another id",
+            err=True,
+        )
     if all(is_loopback(one) for one in answer["addresses"]):
         listed = ", ".join(answer["addresses"])
         click.echo(
