@@ -72,20 +72,22 @@ def simulated(*arguments: str) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-m", "tests.camera.simulator", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 
-@pytest.mark.programs
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_simulator_of_cameras_plays_a_day_of_a_site_of_its_own() -> None:
     done = simulated("--vehicles", "4", "--lanes", "2", "--centrals", "1", "--pace", "0")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.programs
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_simulator_of_cameras_sends_to_a_site_that_runs(
     site: LoopbackSite, bridge: Bridge, relay: Relay
 ) -> None:
