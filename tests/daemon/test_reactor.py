@@ -1,7 +1,8 @@
 """The loop with real parts: what happens to a message that blows up, and to those beside it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -9,15 +10,18 @@ import pytest
 import zmq
 
 from zparkd.client import ControlClient
-from zparkd.config.load import load
+from zparkd.config.load import Config, Fault, load
+from zparkd.config.schema import SecurityMode
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.turn import FromEdge
-from zparkd.daemon.reactor import Reactor, read_clocks, settings_of
+from zparkd.daemon.main import central_of
+from zparkd.daemon.reactor import Reactor, read_clocks, security_keys, settings_of
 from zparkd.storage.store import Store
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.transport.bus import Bus
+from zparkd.transport.zap import identity_of
 
 POISON = "66X66666"
 
@@ -126,3 +130,46 @@ def test_garbage_on_the_control_socket_is_answered_and_harms_nobody(running: Run
         assert orjson.loads(dealer.recv_multipart()[1])["success"] is False
     context.destroy(linger=0)
     wait_for("status is answered", lambda: running.files.status()["running"])
+
+
+# --- a configuration that can't be written down --------------------------------------------------
+
+
+@pytest.fixture
+def at_rest(tmp_path: Path) -> Iterator[tuple[Reactor, Store, Config]]:
+    """A daemon with keys that does not turn, its database, and another configuration for it."""
+    files = LoopbackCentral(tmp_path / "central-1", "central-1", mode=SecurityMode.CURVE)
+    config = load(files.config)
+    files.knows(LoopbackCentral(tmp_path / "central-2", "central-2", mode=SecurityMode.CURVE))
+    keys = security_keys(config)
+    store = Store(config.storage_path, config.central_id, config.site, config.timezone)
+    bus = Bus(config.listen, config.peers, keys)
+    central = central_of(config, store, read_clocks(), lambda bits: 1, identity_of(keys))
+    try:
+        yield Reactor(config, store, bus, central), store, load(files.config)
+    finally:
+        bus.close()
+        store.close()
+
+
+def tried(reactor: Reactor, store: Store, wanted: Config) -> Sequence[Fault]:
+    """What is wrong with it while nothing can be written."""
+    store.connection.execute("PRAGMA query_only = 1")
+    try:
+        return reactor.apply(wanted, security_keys(wanted))
+    finally:
+        store.connection.execute("PRAGMA query_only = 0")
+
+
+@pytest.mark.parametrize("timezone", ["Asia/Ho_Chi_Minh", "Europe/Berlin"])
+def test_a_configuration_that_can_not_be_written_is_a_fault_and_is_applied_later(
+    at_rest: tuple[Reactor, Store, Config], timezone: str
+) -> None:
+    reactor, store, wanted = at_rest
+    wanted = replace(wanted, timezone=timezone)
+    [fault] = tried(reactor, store, wanted)
+    assert "could not be written to the database: attempt to write a readonly" in fault.text
+    assert reactor.apply(wanted, security_keys(wanted)) == ()
+    assert store.signed.removed() == frozenset()
+    assert reactor.apply(replace(wanted, peers=()), security_keys(wanted)) == ()
+    assert store.signed.removed() == {"central-2"}, "it was written down who was configured"
