@@ -89,7 +89,7 @@ def test_an_event_is_written_as_it_stands(vector: Vector) -> None:
         personal=msgspec.convert(vector["personal"], Personal),
     )
     assert event.skeleton.decode() == vector["skeleton"]
-    assert event.sealed.decode() == vector["personal_part"]
+    assert event.personal_part.decode() == vector["personal_part"]
     assert event.hash == vector["hash"]
 
 
@@ -295,7 +295,7 @@ def events_of(vector: Vector) -> list[Event]:
             personal=Personal(salt="00", plate_id=row.get("plate_id")),
         )
         last[position.stream] = written.hash
-        events.append(read(written.skeleton, written.sealed))
+        events.append(read(written.skeleton, written.personal_part))
     return events
 
 

@@ -136,9 +136,9 @@ def test_an_event_of_reference_data_is_written_and_read_as_it_stands(vector: Any
         personal=msgspec.convert(vector["personal"], Personal),
     )
     assert event.skeleton.decode() == vector["skeleton"]
-    assert event.sealed.decode() == vector["personal_part"]
+    assert event.personal_part.decode() == vector["personal_part"]
     assert event.hash == vector["hash"]
-    assert read(event.skeleton, event.sealed) == event
+    assert read(event.skeleton, event.personal_part) == event
 
 
 @pytest.mark.parametrize("vector", VECTORS["tariff_fees"])

@@ -37,18 +37,20 @@ def odd_events() -> list[Event]:
     for kind in (Kind.ENTRY, Kind.EXIT, Kind.SEEN, Kind.MANUAL):
         for odd in _ODD:
             event = book.write(next(origins), kind, 0, fee=5)
-            keep(event.skeleton.replace(b'"data":{', b'"data":{' + odd), event.sealed)
+            keep(event.skeleton.replace(b'"data":{', b'"data":{' + odd), event.personal_part)
         for ms in _ABSURD_MS:
             event = book.write(next(origins), kind, 0, fee=5)
             old = b'"timestamp":%d,"order":%d' % (event.timestamp, event.order)
             assert old in event.skeleton
             new = b'"timestamp":%d,"order":%d' % (ms, ms)
-            keep(event.skeleton.replace(old, new), event.sealed)
+            keep(event.skeleton.replace(old, new), event.personal_part)
         for odd in _ODD_PERSONAL:
             event = book.write(next(origins), kind, 0, fee=5)
-            sealed = event.sealed.replace(b"{", b"{" + odd, 1)
+            sealed = event.personal_part.replace(b"{", b"{" + odd, 1)
             keep(
-                event.skeleton.replace(digest(event.sealed).encode(), digest(sealed).encode()),
+                event.skeleton.replace(
+                    digest(event.personal_part).encode(), digest(sealed).encode()
+                ),
                 sealed,
             )
     return found

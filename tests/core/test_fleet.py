@@ -30,7 +30,7 @@ def test_events_at_one_position_of_two_sites_are_two_messages() -> None:
 def test_a_message_has_the_bytes_of_the_event_and_its_proof() -> None:
     event = Book().entry("a", 1)
     proof = Proof(b"s" * 64, b"k" * 32, b"i" * 32, b"c" * 64)
-    sent = read_event(write_event(event.skeleton, event.sealed, Told.FULL, proof))
+    sent = read_event(write_event(event.skeleton, event.personal_part, Told.FULL, proof))
     assert (sent.event, sent.told, sent.proof) == (event, Told.FULL, proof)
 
 
@@ -50,7 +50,7 @@ def test_a_pseudonym_is_a_plate_in_form_the_same_for_the_same_plate_and_key(
 
 
 def test_what_is_told_of_a_personal_part_is_no_more_than_was_asked_for() -> None:
-    sealed = Book().entry("a", 1).sealed
+    sealed = Book().entry("a", 1).personal_part
     assert told_of(sealed, Told.FULL, KEY) == sealed
     assert told_of(sealed, Told.NONE, KEY) == ERASED
     told = told_of(sealed, Told.PSEUDONYM, KEY)

@@ -15,7 +15,7 @@ from zparkd.core.turn import FromBus, FromEdge
 
 
 def published(by: str, events: list[Event]) -> FromBus:
-    body = write_body((event.skeleton, event.sealed) for event in events)
+    body = write_body((event.skeleton, event.personal_part) for event in events)
     return FromBus(by, [TOPIC_EVENTS, header(by, 0, Live("lot-a")), body])
 
 

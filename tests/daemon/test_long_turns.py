@@ -43,7 +43,7 @@ def told(driven: Driven, events: Iterable[Event]) -> list[float]:
     gc.freeze()  # what the test holds is none of the daemon's garbage
     for first in range(0, len(events), limits.EVENTS_PER_TURN):
         part = events[first : first + limits.EVENTS_PER_TURN]
-        body = write_body((event.skeleton, event.sealed) for event in part)
+        body = write_body((event.skeleton, event.personal_part) for event in part)
         header = write_header(part[0].position.origin, 0, Live("lot-a"))
         took.append(turn(driven, FromBus(part[0].position.origin, [TOPIC_EVENTS, header, body])))
     while driven.store.unsettled:

@@ -45,7 +45,7 @@ def older() -> Iterator[None]:
 def feed(store: Store, events: Iterable[Event]) -> None:
     """Let a store take in events as its version reads them."""
     for event in events:
-        store.append(read(event.skeleton, event.sealed))
+        store.append(read(event.skeleton, event.personal_part))
     store.settle()
     store.commit()
 
@@ -255,7 +255,7 @@ def test_a_personal_part_that_is_held_stays_where_a_peer_has_forgotten_it() -> N
     meet(one, two)
     held = two.store.event(entry.position)
     assert held is not None
-    assert held.sealed == entry.sealed
+    assert held.personal_part == entry.personal_part
 
 
 def test_verify_takes_a_forgotten_personal_part_for_what_the_skeleton_says(tmp_path: Path) -> None:

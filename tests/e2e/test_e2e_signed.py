@@ -39,7 +39,7 @@ def invented(origin: str) -> list[bytes]:
         facts=Facts("gate-1", camera_type="car"),
         personal=Personal("salt", "66X66666"),
     )
-    body = write_body([(event.skeleton, event.sealed)])
+    body = write_body([(event.skeleton, event.personal_part)])
     return [TOPIC_EVENTS, write_header("central-2", 0, Live("lot-a")), body]
 
 

@@ -48,7 +48,7 @@ def _written(origin: str, day: int) -> tuple[bytes, bytes]:
         facts=Facts(edge_id="in-1", request_id=f"{origin} {day}", camera_type="car"),
         personal=Personal(salt=f"{ms}", plate_id=f"30A{ms // 1000 % 100_000:05d}"),
     )
-    return event.skeleton, event.sealed
+    return event.skeleton, event.personal_part
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def prepare(sites: int, events: int) -> tuple[Prepared, list[SimulatedSite]]:
         queue = []
         for event in site.events(events // sites):
             subject = event_subject(site.name, event.position.origin, event.kind)
-            data = write_event(event.skeleton, event.sealed, Told.FULL, None)
+            data = write_event(event.skeleton, event.personal_part, Told.FULL, None)
             queue.append((subject, data, message_id(site.name, event.position)))
         queues.append(queue)
     mixed: Prepared = []

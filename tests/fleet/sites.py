@@ -24,7 +24,7 @@ def message(
     site: str, event: Event, *, told: Told = Told.FULL, proof: Proof | None = None, at: int = 1
 ) -> Message:
     """The message of an event."""
-    personal = told_of(event.sealed, told, KEY)
+    personal = told_of(event.personal_part, told, KEY)
     data = write_event(event.skeleton, personal, told, proof)
     subject = event_subject(site, event.position.origin, event.kind)
     return Message(site, subject, data, Cursor("made", at), 0)

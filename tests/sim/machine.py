@@ -144,7 +144,7 @@ class Disk(Store):
         super().append(event, new_act=new_act)
         self.appended.append(event)
         if self.machine.judge is not None:
-            self.machine.judge.appended(event.skeleton, event.sealed)
+            self.machine.judge.appended(event.skeleton, event.personal_part)
 
     def commit(self) -> bool:
         self.machine.step("commit")

@@ -19,7 +19,7 @@ def at(position: Position | None) -> tuple[Any, ...] | None:
 @examples(300)
 @given(any_sets())
 def test_two_readings_of_the_protocol_come_to_the_same(events: list[Event]) -> None:
-    held = Held(oracle.read(event.skeleton, event.sealed) for event in events)
+    held = Held(oracle.read(event.skeleton, event.personal_part) for event in events)
     came_to = project(events)
     assert {
         entry: (

@@ -152,7 +152,7 @@ def test_fee_and_entry_are_those_that_core_reads_whatever_else_is_in_the_bytes(
     book.exit("a", 3600, names=entry)
     second = book.exit("b", 3700, names=entry, fee=30_000)
     try:
-        event = read(second.skeleton.replace(b'"data":{', b'"data":{' + odd), second.sealed)
+        event = read(second.skeleton.replace(b'"data":{', b'"data":{' + odd), second.personal_part)
     except ProtocolError:
         return  # no event at all: nobody holds it
     held = [event] if waits else [*book.events[:2], event]

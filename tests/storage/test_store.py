@@ -332,7 +332,9 @@ def test_a_rotten_event_costs_no_answer_about_others(opened: Opener, book: Book)
     keep(store, rotten, sound)
     edge_id = sound.facts.edge_id  # type: ignore[union-attr]
     with store.writing() as database:
-        database.execute("UPDATE events SET sealed = x'00' WHERE sealed = ?", (rotten.sealed,))
+        database.execute(
+            "UPDATE events SET sealed = x'00' WHERE sealed = ?", (rotten.personal_part,)
+        )
     store.commit()
     assert store.event(rotten.position) is None
     assert store.opens_of(edge_id, 9) == [sound]

@@ -40,7 +40,7 @@ def keep(store: Store, *events: Event) -> None:
 def test_a_page_ends_with_its_stream_its_count_or_its_size(store: Store, book: Book) -> None:
     mine = [book.entry("a", at, of=OTHER) for at in range(5)]
     keep(store, *mine, book.entry("b", 1))
-    stream, every = Stream("a", 1), [(event.skeleton, event.sealed) for event in mine]
+    stream, every = Stream("a", 1), [(event.skeleton, event.personal_part) for event in mine]
     size = len(every[0][0]) + len(every[0][1])
     assert list(store.page(stream, 0, 99, 10**6)) == every
     assert list(store.page(stream, 4, 99, 10**6)) == every[4:]
@@ -56,7 +56,7 @@ def test_an_event_of_an_unknown_kind_is_kept_as_it_came(store: Store, book: Book
     unknown = book.write("a", LaterKind.TOWED, 10)
     keep(store, unknown, book.entry("a", 20))
     first = next(iter(store.page(Stream("a", 1), 0, 9, 9999)))
-    assert first == (unknown.skeleton, unknown.sealed)
+    assert first == (unknown.skeleton, unknown.personal_part)
     assert store.event(unknown.position) == unknown
     assert store.last_order(CAR) == T0_MS + 20_000, "it says nothing of a vehicle"
 

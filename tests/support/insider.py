@@ -95,7 +95,7 @@ class Insider:
             signed.append(key.sign("lot-a", event.position, event.hash))
             certificates.append(certificate)
         live = Live("lot-a", write_signed(signed), write_certificates(certificates))
-        body = write_body((event.skeleton, event.sealed) for event in events)
+        body = write_body((event.skeleton, event.personal_part) for event in events)
         return FromBus(self.id, [TOPIC_EVENTS, write_header(self.id, T0_MS, live), body])
 
     def _key(self, stream: Stream) -> tuple[StreamKey, Certificate]:

@@ -103,7 +103,7 @@ class Book:
                 plate_read=plate_read,
             ),
         )
-        event = read(written.skeleton, written.sealed)
+        event = read(written.skeleton, written.personal_part)
         self._heads[stream] = event
         self.events.append(event)
         return event
@@ -121,7 +121,7 @@ class Book:
             facts=what,
             personal=personal,
         )
-        event = self._heads[stream] = read(written.skeleton, written.sealed)
+        event = self._heads[stream] = read(written.skeleton, written.personal_part)
         self.events.append(event)
         return event
 

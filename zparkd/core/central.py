@@ -350,7 +350,7 @@ class Central:
         output.recorded, signed, certificate = self._own_stream.take_recorded()
         if output.recorded:
             id, site, stamp = self.settings.id, self.settings.site, self.clock.read(now)
-            events = [(event.skeleton, event.sealed) for event in output.recorded]
+            events = [(event.skeleton, event.personal_part) for event in output.recorded]
             message = encoding.write_live(id, stamp.ms, site, events, signed, certificate)
             output.published.append(message)
 

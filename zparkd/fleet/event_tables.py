@@ -99,7 +99,7 @@ def copy_events(connection: Connection, rows: Iterable[Row]) -> None:
                     meant,
                     sent.told.value,
                     event.skeleton,
-                    event.sealed,
+                    event.personal_part,
                     sent.proof.signature if sent.proof is not None else None,
                 )
             )

@@ -92,7 +92,7 @@ def sort_out(
             streams.setdefault(position.stream, []).append(Waiting(sent, message))
         elif position.seq == head and sent.event.hash != hash:
             taken.aside.append(Aside(message, f"another event is held at {position}"))
-        elif sent.event.sealed == ERASED and sent.told is not Told.NONE:
+        elif sent.event.personal_part == ERASED and sent.told is not Told.NONE:
             taken.erased.append(sent)
     return streams
 

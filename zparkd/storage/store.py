@@ -276,7 +276,7 @@ class Store:
                 vehicle,
                 *act,
                 event.skeleton,
-                event.sealed,
+                event.personal_part,
             ),
         )
 

@@ -76,9 +76,9 @@ def _fold(connection: Connection, heads: Heads, file: Path, folding: Folding) ->
     names = folding.central, folding.site, folding.timezone
     with closing(Store(file, *names)) as store:
         count = 0
-        for skeleton, sealed in days.events_up_to(connection, heads):
+        for skeleton, personal_part in days.events_up_to(connection, heads):
             try:
-                event = read(skeleton, sealed)
+                event = read(skeleton, personal_part)
             except ProtocolError:  # rot; `verify` names it
                 continue
             store.append(event)

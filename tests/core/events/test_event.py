@@ -128,7 +128,7 @@ def test_what_is_written_is_read_again(
         facts=facts,
         personal=personal,
     )
-    assert read(written.skeleton, written.sealed) == written
+    assert read(written.skeleton, written.personal_part) == written
     assert (written.facts, written.personal) == (facts, personal)
 
 
@@ -143,7 +143,7 @@ def test_the_skeleton_is_the_documented_json() -> None:
         "timestamp": T0_MS + 1000,
         "order": T0_MS + 1000,
         "prev": "",
-        "sealed": blake2b(event.sealed),
+        "sealed": blake2b(event.personal_part),
         "data": {
             "edge_id": "e",
             "request_id": "r",
@@ -162,7 +162,7 @@ def test_no_personal_data_is_in_the_skeleton() -> None:
     assert event.personal is not None
     for text in (event.personal.plate_id, event.personal.plate_view, event.personal.reason):
         assert text is not None
-        assert text.encode() in event.sealed
+        assert text.encode() in event.personal_part
         assert text.encode() not in event.skeleton
 
 
@@ -171,7 +171,7 @@ def test_each_skeleton_hashes_the_one_before_it() -> None:
     first, second = book.entry("a", 0), book.exit("a", 1)
     assert first.prev == ""
     assert second.prev == first.hash == blake2b(first.skeleton)
-    assert read(second.skeleton, second.sealed).hash == blake2b(second.skeleton)
+    assert read(second.skeleton, second.personal_part).hash == blake2b(second.skeleton)
 
 
 def test_who_speaks_of_which_vehicle_and_which_entry() -> None:
@@ -189,14 +189,14 @@ def test_who_speaks_of_which_vehicle_and_which_entry() -> None:
 def test_a_personal_part_that_is_not_the_sealed_one_is_refused() -> None:
     event = Book().entry("a", 0)
     with pytest.raises(ProtocolError, match="seals"):
-        read(event.skeleton, event.sealed.replace(b"29A12345", b"29A12346"))
+        read(event.skeleton, event.personal_part.replace(b"29A12345", b"29A12346"))
 
 
-@pytest.mark.parametrize("part", ["skeleton", "sealed"])
+@pytest.mark.parametrize("part", ["skeleton", "personal_part"])
 def test_an_event_longer_than_the_limit_is_refused(part: str) -> None:
     longer = b" " * limits.EVENT_BYTES
     event = Book().entry("a", 0)
-    parts = {"skeleton": event.skeleton, "sealed": event.sealed}
+    parts = {"skeleton": event.skeleton, "personal_part": event.personal_part}
     parts[part] += longer
     with pytest.raises(ProtocolError, match="longer"):
         read(**parts)
@@ -240,7 +240,7 @@ def understood_or_refused(skeleton: bytes, sealed: bytes) -> None:
         event = read(skeleton, sealed)
     except ProtocolError:
         return
-    assert (event.skeleton, event.sealed) == (skeleton, sealed)
+    assert (event.skeleton, event.personal_part) == (skeleton, sealed)
     assert (event.facts is None) is (event.personal is None)
 
 
@@ -267,10 +267,10 @@ def test_any_content_is_kept_or_refused_and_nothing_else_happens(
 @given(st.data())
 def test_an_event_with_any_bytes_changed_is_kept_or_refused(draw: st.DataObject) -> None:
     event = Book().exit("a", 1, names=Position("b", 2, 3), act=("e", "r"))
-    sealed = bytearray(event.sealed)
+    sealed = bytearray(event.personal_part)
     for at in draw.draw(st.lists(st.integers(0, len(sealed) - 1), max_size=3)):
         sealed[at] = draw.draw(st.integers(0, 255))
-    changed = bytearray(event.skeleton.replace(blake2b(event.sealed).encode(), b"%s"))
+    changed = bytearray(event.skeleton.replace(blake2b(event.personal_part).encode(), b"%s"))
     for at in draw.draw(st.lists(st.integers(0, len(changed) - 1), max_size=3)):
         changed[at] = draw.draw(st.integers(0, 255))
     whole = bytes(changed).replace(b"%s", blake2b(bytes(sealed)).encode())

@@ -253,7 +253,7 @@ def altered(driven: Driven, **data: Any) -> Any:
     event = driven.last()
     skeleton = json.loads(event.skeleton)
     skeleton["data"] |= data
-    return read(json.dumps(skeleton).encode(), event.sealed)
+    return read(json.dumps(skeleton).encode(), event.personal_part)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,9 @@ def test_the_highest_version_of_all_does_not_keep_others_from_being_set() -> Non
     high = altered(one, version=limits.VERSION_MAX)
     one.store.rollback()
     stranger = Driven("stranger", peers=["central-1"])
-    stranger.store.append(read(high.skeleton.replace(b"central-1", b"central-9"), high.sealed))
+    stranger.store.append(
+        read(high.skeleton.replace(b"central-1", b"central-9"), high.personal_part)
+    )
     stranger.store.commit()
     for amount in (5, 6):
         assert set_tariff(stranger, flat(amount)) == limits.VERSION_MAX

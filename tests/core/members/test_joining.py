@@ -294,7 +294,7 @@ def test_who_is_disowned_invites_nobody_and_lets_nobody_in(inviter: Inviter) -> 
         facts=said,
         personal=Personal("s"),
     )
-    inviter.store.append(read(word.skeleton, word.sealed))
+    inviter.store.append(read(word.skeleton, word.personal_part))
     inviter.store.commit()
     refused = inviter.invite(Pair(), "central-4")
     assert isinstance(refused, Refused)

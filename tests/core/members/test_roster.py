@@ -41,7 +41,7 @@ def event(origin: str, seq: int, order: int, said: Reference, epoch: int = 1) ->
         facts=said,
         personal=Personal("s"),
     )
-    again = read(written.skeleton, written.sealed)
+    again = read(written.skeleton, written.personal_part)
     assert again.reference == said  # what is recorded is what others read
     return again
 

@@ -61,7 +61,7 @@ def test_plates_to_look_out_for_stand_in_the_personal_part_alone() -> None:
     set_policy(driven, FULL | WATCHING)
     event = driven.last()
     assert b"29A12345" not in event.skeleton
-    assert b"29A12345" in event.sealed
+    assert b"29A12345" in event.personal_part
     erased = read(event.skeleton, b"null")
     assert erased.reference == event.reference
 
@@ -87,7 +87,7 @@ def test_what_a_peer_sends_that_is_no_policy_means_nothing(
         facts=PolicySet(1, document),
         personal=personal,
     )
-    assert not read(event.skeleton, event.sealed).is_read
+    assert not read(event.skeleton, event.personal_part).is_read
 
 
 def test_after_a_cut_both_have_the_one_of_the_higher_version() -> None:

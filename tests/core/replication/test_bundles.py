@@ -219,8 +219,8 @@ def test_whatever_is_changed_in_a_bundle_nothing_gets_in_but_what_its_origin_rec
         bundle[at] = data.draw(st.integers(0, 255))
     with suppress(BadBundle, ProtocolError):
         take(two, bytes(bundle))
-    true = [(event.skeleton, event.sealed) for event in one.events()]
-    got = [(event.skeleton, event.sealed) for event in two.events()]
+    true = [(event.skeleton, event.personal_part) for event in one.events()]
+    got = [(event.skeleton, event.personal_part) for event in two.events()]
     assert got == true[: len(got)]
 
 

@@ -84,7 +84,7 @@ class Origin:
                     self.identity.certify("lot-a", s, key.public) for s, key in keys.items()
                 ),
             )
-        body = write_body((event.skeleton, event.sealed) for event in events)
+        body = write_body((event.skeleton, event.personal_part) for event in events)
         sender = sender or self.id
         return FromBus(sender, [TOPIC_EVENTS, write_header(sender, T0_MS, live), body])
 
@@ -126,10 +126,10 @@ def test_an_event_that_is_none_stops_its_stream_there_and_no_other_of_the_messag
 
 def replace_sealed(event: Event) -> Event:
     """The event with another personal part than it seals."""
-    data = bytearray(event.sealed)
+    data = bytearray(event.personal_part)
     data[12] ^= 1
     return type(event)(
-        **{f: getattr(event, f) for f in event.__struct_fields__} | {"sealed": bytes(data)}
+        **{f: getattr(event, f) for f in event.__struct_fields__} | {"personal_part": bytes(data)}
     )
 
 
@@ -139,7 +139,11 @@ def test_bytes_that_name_no_stream_stop_that_of_the_event_before_them() -> None:
     first, other = liar.event(1, None, "51A00001"), liar.event(2, None, "51A00002")
     message = liar.says(first, other)
     body = write_body(
-        [(first.skeleton, first.sealed), (b'{"no":1}', b"{}"), (other.skeleton, other.sealed)]
+        [
+            (first.skeleton, first.personal_part),
+            (b'{"no":1}', b"{}"),
+            (other.skeleton, other.personal_part),
+        ]
     )
     one.step(FromBus(LIAR, [*message.frames[:2], body]))
     assert held(one) == {1: 1, 2: 1}

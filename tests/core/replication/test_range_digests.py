@@ -39,7 +39,7 @@ def test_a_digest_of_events_is_over_the_digests_of_their_parts() -> None:
     book = Book()
     first, second = book.entry("a", 0), book.exit("a", 9)
     said = asked(holding(first, second), Of.EVENTS, ("a", 1, 1, 2), ("a", 1, 2, 2))
-    both = first.hash + digest(first.sealed) + second.hash + digest(second.sealed)
+    both = first.hash + digest(first.personal_part) + second.hash + digest(second.personal_part)
     assert said.digests == [digest(both.encode()), digest(both[128:].encode())]
 
 

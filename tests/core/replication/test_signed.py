@@ -47,7 +47,7 @@ def chain() -> tuple[Driven, Driven, Driven]:
 
 
 def all_of(driven: Driven) -> list[tuple[bytes, bytes]]:
-    return [(event.skeleton, event.sealed) for event in driven.events()]
+    return [(event.skeleton, event.personal_part) for event in driven.events()]
 
 
 def test_in_a_chain_each_gets_what_the_others_signed() -> None:
@@ -143,7 +143,7 @@ def forged_event(after: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
         facts=Facts("e", camera_type="car"),
         personal=Personal("salt", "66X66666"),
     )
-    return event.skeleton, event.sealed
+    return event.skeleton, event.personal_part
 
 
 def test_the_page_as_it_is_is_taken() -> None:

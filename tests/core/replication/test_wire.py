@@ -74,7 +74,7 @@ def header(**other: object) -> bytes:
 
 
 def body_of(events: list[Event]) -> bytes:
-    return write_body((event.skeleton, event.sealed) for event in events)
+    return write_body((event.skeleton, event.personal_part) for event in events)
 
 
 def some_events() -> list[Event]:
@@ -247,14 +247,14 @@ def test_a_body_may_be_empty() -> None:
 
 def test_white_space_between_events_is_no_part_of_them() -> None:
     events = some_events()
-    parts = [part for event in events for part in (event.skeleton, event.sealed)]
+    parts = [part for event in events for part in (event.skeleton, event.personal_part)]
     assert read_body(b" [ " + b" ,\n ".join(parts) + b" ] ") == events
 
 
 def test_white_space_within_an_event_is_kept_as_its_origin_wrote_it() -> None:
     [event] = some_events()[:1]
     spaced = event.skeleton.replace(b'":', b'" : ')
-    [got] = read_body(write_body([(spaced, event.sealed)]))
+    [got] = read_body(write_body([(spaced, event.personal_part)]))
     assert got.skeleton == spaced
     assert got.hash != event.hash
     assert got.facts == event.facts
@@ -262,8 +262,8 @@ def test_white_space_within_an_event_is_kept_as_its_origin_wrote_it() -> None:
 
 def test_an_event_that_is_none_leaves_the_others_of_its_body_readable() -> None:
     first, second, third = some_events()
-    parts = [(e.skeleton, e.sealed) for e in (first, second, third)]
-    parts[1] = (parts[1][0], third.sealed)
+    parts = [(e.skeleton, e.personal_part) for e in (first, second, third)]
+    parts[1] = (parts[1][0], third.personal_part)
     split = split_body(write_body(parts))
     assert [read(*split[0]), read(*split[2])] == [first, third]
     with pytest.raises(ProtocolError, match="seals"):
@@ -430,7 +430,7 @@ def test_text_that_is_not_utf8_is_refused(member: str) -> None:
 @pytest.mark.parametrize("part", [0, 1])
 def test_an_event_with_text_that_is_not_utf8_is_read_or_refused(part: int) -> None:
     [event] = some_events()[:1]
-    parts = [event.skeleton, event.sealed]
+    parts = [event.skeleton, event.personal_part]
     parts[part] = parts[part].replace(b"edge-1", b"edge-\xff").replace(b"view", b"\xff")
     refused_or_read(read_events, write_body([(parts[0], parts[1])]))
 
@@ -438,7 +438,9 @@ def test_an_event_with_text_that_is_not_utf8_is_read_or_refused(part: int) -> No
 def test_an_event_whose_data_is_not_utf8_holds_its_place() -> None:
     [event] = some_events()[:1]
     assert b"edge-1" in event.skeleton
-    [got] = read_body(write_body([(event.skeleton.replace(b"edge-1", b"e\xffge-1"), event.sealed)]))
+    [got] = read_body(
+        write_body([(event.skeleton.replace(b"edge-1", b"e\xffge-1"), event.personal_part)])
+    )
     assert got.position == event.position
     assert got.facts is None
-    assert got == read(got.skeleton, got.sealed)
+    assert got == read(got.skeleton, got.personal_part)

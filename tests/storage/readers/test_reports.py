@@ -50,7 +50,7 @@ def of(store: Store, name: Name, by: By | None, time: oracle.Time) -> Table:
 
 
 def held(events: Iterable[Event]) -> Held:
-    return Held(read_again(event.skeleton, event.sealed) for event in events)
+    return Held(read_again(event.skeleton, event.personal_part) for event in events)
 
 
 def times() -> st.SearchStrategy[oracle.Time]:

@@ -212,7 +212,7 @@ class Event(Struct, frozen=True):
     prev: str
     hash: str
     skeleton: bytes
-    sealed: bytes
+    personal_part: bytes
     facts: Facts | None
     personal: Personal | None
     reference: Reference | None = None
@@ -313,8 +313,8 @@ def write(
     facts: Facts | Reference,
     personal: Personal,
 ) -> Event:
-    """A new event of this central, sealed and ready to be appended after `prev`."""
-    sealed = _encode(personal)
+    """A new event of this central, ready to be appended after `prev`."""
+    personal_part = _encode(personal)
     skeleton = _encode(
         Envelope(
             v=FORMAT,
@@ -325,11 +325,11 @@ def write(
             timestamp=timestamp,
             order=order,
             prev=prev,
-            sealed=digest(sealed),
+            sealed=digest(personal_part),
             data=Raw(_encode(facts)),
         )
     )
-    assert max(len(skeleton), len(sealed)) <= limits.EVENT_BYTES
+    assert max(len(skeleton), len(personal_part)) <= limits.EVENT_BYTES
     return Event(
         position,
         kind,
@@ -338,14 +338,14 @@ def write(
         prev,
         digest(skeleton),
         skeleton,
-        sealed,
+        personal_part,
         facts if isinstance(facts, Facts) else None,
         personal,
         None if isinstance(facts, Facts) else facts,
     )
 
 
-def read(skeleton: bytes, sealed: bytes, *, stands_in: bool = False) -> Event:
+def read(skeleton: bytes, personal_part: bytes, *, stands_in: bool = False) -> Event:
     """The event in these bytes, from a peer or from the database.
 
     Where the personal part `stands_in` for the one that the skeleton seals, as a pseudonym does
@@ -355,17 +355,17 @@ def read(skeleton: bytes, sealed: bytes, *, stands_in: bool = False) -> Event:
     the skeleton seals; one that is `null` was forgotten, and its digest still stands for it in
     the chain. What the content says is not judged: see `Event`.
     """
-    if max(len(skeleton), len(sealed)) > limits.EVENT_BYTES:
+    if max(len(skeleton), len(personal_part)) > limits.EVENT_BYTES:
         raise ProtocolError(f"an event is longer than {limits.EVENT_BYTES} bytes")
-    if _too_deep(skeleton) or _too_deep(sealed):
+    if _too_deep(skeleton) or _too_deep(personal_part):
         raise ProtocolError(f"an event nests deeper than {NESTING}")
     try:
         envelope = _read_envelope(skeleton)
     except _NOT_READABLE as fault:
         raise ProtocolError(f"no event: {fault}") from None
-    if sealed != ERASED and not stands_in and envelope.sealed != digest(sealed):
+    if personal_part != ERASED and not stands_in and envelope.sealed != digest(personal_part):
         raise ProtocolError("a personal part is not the one that its event seals")
-    content, personal = _content(envelope, sealed)
+    content, personal = _content(envelope, personal_part)
     return Event(
         Position(envelope.source_central, envelope.epoch, envelope.seq),
         envelope.type,
@@ -374,7 +374,7 @@ def read(skeleton: bytes, sealed: bytes, *, stands_in: bool = False) -> Event:
         envelope.prev,
         digest(skeleton),
         skeleton,
-        sealed,
+        personal_part,
         content if isinstance(content, Facts) else None,
         personal,
         None if isinstance(content, Facts) else content,
@@ -402,8 +402,8 @@ class _Chained(Struct):
 _read_chained = msgspec.json.Decoder(_Chained).decode
 
 
-def link(skeleton: bytes, sealed: bytes | None = None) -> Link | None:
-    """How an event is chained; None where the bytes are no skeleton, or not the one of `sealed`.
+def link(skeleton: bytes, personal_part: bytes | None = None) -> Link | None:
+    """How an event is chained; None where the bytes are no skeleton, or not of that personal part.
 
     Costs a fraction of `read`, and judges nothing else.
     """
@@ -411,21 +411,21 @@ def link(skeleton: bytes, sealed: bytes | None = None) -> Link | None:
         chained = _read_chained(skeleton)
     except _NOT_READABLE:
         return None
-    if sealed is not None and chained.sealed != seal_of(skeleton, sealed):
+    if personal_part is not None and chained.sealed != seal_of(skeleton, personal_part):
         return None
     position = Position(chained.source_central, chained.epoch, chained.seq)
     return Link(position, chained.prev, digest(skeleton))
 
 
-def seal_of(skeleton: bytes, sealed: bytes) -> str:
+def seal_of(skeleton: bytes, personal_part: bytes) -> str:
     """The digest of a personal part, taken anew; of one that was forgotten what the skeleton says.
 
     So centrals of which one has forgotten it hold the same.
     """
-    if sealed == ERASED:
+    if personal_part == ERASED:
         with suppress(*_NOT_READABLE):
             return _read_chained(skeleton).sealed
-    return digest(sealed)
+    return digest(personal_part)
 
 
 def _too_deep(json: bytes) -> bool:
@@ -460,7 +460,9 @@ _ABOUT_AN_EVENT = frozenset(
 _OF_A_VEHICLE = _ABOUT_AN_EVENT | {Kind.ENTRY, Kind.EXIT, Kind.SEEN}
 
 
-def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | None, Personal | None]:
+def _content(
+    envelope: Envelope, personal_part: bytes
+) -> tuple[Facts | Reference | None, Personal | None]:
     """What an event says, or None twice where it does not say what its kind must."""
     if envelope.v != FORMAT or envelope.type not in _KINDS:
         return None, None
@@ -468,7 +470,7 @@ def _content(envelope: Envelope, sealed: bytes) -> tuple[Facts | Reference | Non
         return None, None
     read_reference = _read_reference.get(envelope.type)
     try:
-        personal = _NAMELESS if sealed == ERASED else _read_personal(sealed)
+        personal = _NAMELESS if personal_part == ERASED else _read_personal(personal_part)
         if read_reference is None:
             facts = _read_facts(envelope.data)
             return (

@@ -256,7 +256,7 @@ class Bundles:
         known = 0
         first: dict[Stream, int] = {}
         strangers: dict[str, None] = {}
-        for skeleton, sealed in parts:
+        for skeleton, personal_part in parts:
             found = link(skeleton)
             if found is not None:
                 stream, seq = found.position.stream, found.position.seq
@@ -265,7 +265,7 @@ class Bundles:
                     continue
                 first.setdefault(stream, seq)
                 known += seq <= self._log.heads.get(stream, 0)
-            taken.append((skeleton, sealed))
+            taken.append((skeleton, personal_part))
         left_out = [
             f"{origin} is not known here; zparkctl member admit {origin} makes it so"
             for origin in strangers

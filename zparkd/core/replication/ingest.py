@@ -131,7 +131,7 @@ class Intake:
     def _took_run(self, stream: Stream, run: Sequence[Event], taken: Taken) -> None:
         if not run:
             return
-        size = sum(len(event.skeleton) + len(event.sealed) for event in run)
+        size = sum(len(event.skeleton) + len(event.personal_part) for event in run)
         new = int(run[0].position.seq == 1)
         self.quotas.takes(stream.origin, streams=new, events=len(run), size=size)
         if self._admission.meets(stream.origin):

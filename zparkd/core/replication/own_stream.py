@@ -134,7 +134,7 @@ class OwnStream:
         self._unsent.append(event)
         if self.signer is not None:
             self._unsigned.append(event)
-            self._unsigned_bytes += len(event.skeleton) + len(event.sealed)
+            self._unsigned_bytes += len(event.skeleton) + len(event.personal_part)
             full = len(self._unsigned) >= limits.SIGNED_EVENTS
             if full or self._unsigned_bytes >= limits.SIGNED_BYTES:
                 self.sign()

@@ -63,7 +63,7 @@ def contents(log: ServedLog, ask: Ask, *, signed: bool) -> Contents:
         if events:
             page.ends.append(position._replace(seq=position.seq + len(events)))
         page.events += events
-        size += sum(len(skeleton) + len(sealed) for skeleton, sealed in events)
+        size += sum(len(skeleton) + len(personal_part) for skeleton, personal_part in events)
     return page
 
 
@@ -76,8 +76,8 @@ def _sound(log: ServedLog, after: Position, events: Sequence[tuple[bytes, bytes]
         return 0
     stream, count = after.stream, len(events)
     links: list[Link] = []
-    for skeleton, sealed in events:
-        found = link(skeleton, sealed)
+    for skeleton, personal_part in events:
+        found = link(skeleton, personal_part)
         if found is None or found.position != Position(*stream, after.seq + len(links) + 1):
             break
         links.append(found)

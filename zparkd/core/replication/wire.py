@@ -305,9 +305,9 @@ def read_events(parts: Iterable[Parts]) -> list[Event | Broken]:
     """The events of a body, each read by itself."""
     found: list[Event | Broken] = []
     stream: Stream | None = None
-    for skeleton, sealed in parts:
+    for skeleton, personal_part in parts:
         try:
-            event = read(skeleton, sealed)
+            event = read(skeleton, personal_part)
         except ProtocolError as fault:
             named = link(skeleton)
             stream = named.position.stream if named is not None else stream

@@ -136,7 +136,7 @@ class Refold:
             for row in part:
                 event = read(row.skeleton, row.personal)
                 rows[event.position] = row
-                events.append(replace(event, skeleton=b"", sealed=b""))
+                events.append(replace(event, skeleton=b"", personal_part=b""))
             yield len(part)
         key = self._vehicles.numbered(number).key
         gathered = Gathered(events)
@@ -220,7 +220,7 @@ class Refold:
                     continue  # of another vehicle: they are about nothing here
                 if verdict is not None:
                     past.judged[at] = (verdict, instead)
-                past.events.append(replace(event, skeleton=b"", sealed=b""))
+                past.events.append(replace(event, skeleton=b"", personal_part=b""))
             yield len(rows)
             if len(rows) < limits.EVENTS_PER_PIECE:
                 return

@@ -185,10 +185,10 @@ def _message(name: str, data: StreamEvent | dict[str, Any], id: int | None = Non
     return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"
 
 
-def shown(number: int, skeleton: bytes, sealed: bytes, zone: tzinfo) -> StreamEvent:
+def shown(number: int, skeleton: bytes, personal_part: bytes, zone: tzinfo) -> StreamEvent:
     """What a page is told of an event; what it does not say is null."""
     try:
-        event = read(skeleton, sealed)
+        event = read(skeleton, personal_part)
     except ProtocolError:  # kept for other readers
         return StreamEvent(id=number, kind=None)
     facts, personal, act = event.facts, event.personal, act_of(event)
