@@ -193,7 +193,8 @@ class Gate:
         plate = request.get("plate_id")
         if event.kind == CONFIRM and request.get("event_id") is not None:
             plate = request["event_id"].rsplit("_", 1)[1]
-        read = event.personal.get("plate_read", event.plate)
+        other = "entry_plate" if event.kind == CONFIRM else "plate_read"
+        read = event.personal.get(other, event.plate)
         same &= read == plate or (event.kind == CONFIRM and plate is None)
         asked, had = request.get("camera_type"), event.data.get("camera_type")
         same &= None in (asked, had) or asked == had
@@ -660,4 +661,5 @@ def answer_of(event: Said) -> dict[str, Any]:
 
 
 def _named_id(event: Said) -> str:
-    return f"{event.names[0]}_{event.data['entry_ms']}_{event.plate}"
+    plate = event.personal.get("entry_plate", event.plate)
+    return f"{event.names[0]}_{event.data['entry_ms']}_{plate}"
