@@ -234,8 +234,8 @@ def a_superseded_id_is_dead() -> Planted:
 def fee_lost_when_an_exit_names_another_entry() -> Planted:
     closed = zparkd.core.stays._closed
 
-    def unpaid(stay: Any, by: Any, closer: Any) -> Any:
-        ended = closed(stay, by, closer)
+    def unpaid(stay: Any, by: Any, closer: Any, *more: Any) -> Any:
+        ended = closed(stay, by, closer, *more)
         return ended if closer.names == stay.entry else replace(ended, fee=None, currency=None)
 
     return patch.object(zparkd.core.stays, "_closed", unpaid)
@@ -347,7 +347,7 @@ def unmatched_exits_pay() -> Planted:
 
 
 def ids_renumbered_at_a_refold() -> Planted:
-    return patch.object(zparkd.storage.projection.refold, "_kept_ids", lambda before, fold: {})
+    return patch.object(zparkd.storage.projection.refold, "_kept_ids", lambda *_: {})
 
 
 def two_events_of_one_name() -> Planted:

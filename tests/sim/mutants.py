@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from msgspec import structs
 
+import zparkd.core.corrections
 import zparkd.core.replication.ingest
 import zparkd.core.replication.limits
 import zparkd.core.replication.sync_pages
-import zparkd.core.stays
 import zparkd.daemon.main
 import zparkd.storage.store
 from tests.sim.disk_mutants import DISK_MUTANTS
@@ -102,7 +102,7 @@ def newest_wins() -> AbstractContextManager[Any]:
         if current is not None:
             del self.stays[current]
             self.superseded[current] = event.position
-        self.stays[event.position] = _opened(self.vehicle, event)
+        self.stays[event.position] = _opened(self.vehicle, event, None)
         self._open = event.position
 
     return patch.object(Fold, "_entry", entry)
@@ -127,7 +127,7 @@ def dedup_only_in_memory() -> Iterator[None]:
     with (
         patch.object(Resolver, "_acts", acts),
         patch.object(Recorder, "_append", remembered),
-        patch.object(zparkd.core.stays, "repeated", lambda events: {}),
+        patch.object(zparkd.core.corrections, "repeated", lambda events: {}),
         patch.object(Projection, "_repeats", lambda self, event, number: None),
     ):
         yield

@@ -244,10 +244,7 @@ class Fold:
             case Kind.ENTRY:
                 self._entry(event)
             case Kind.EXIT:
-                if self._open is None:
-                    self.ended_nothing.append(event.position)
-                else:
-                    self._close(ClosedBy.EXIT, event)
+                self._exit(event)
             case Kind.NOT_TAKEN:
                 if self._open is not None and self._endings.not_taken.get(self._open) is event:
                     self._close(ClosedBy.NOT_TAKEN, event)
@@ -292,6 +289,12 @@ class Fold:
                 self.vehicle, event, self._moved.get(event.position)
             )
             self._open = event.position
+
+    def _exit(self, event: Event) -> None:
+        if self._open is None:
+            self.ended_nothing.append(event.position)
+        else:
+            self._close(ClosedBy.EXIT, event)
 
     def _confirm(self, event: Event) -> None:
         entry = self.stay_of(event.names)
