@@ -93,9 +93,13 @@ class Refusals:
 
     def peer_is_back(self) -> None:
         """The peer was away, and may have another disk: what it forked is not known any more."""
+        self.forget_forks()
+        self.ask_again()
+
+    def forget_forks(self) -> None:
+        """The peer may have another disk: whether it holds another branch is to be seen again."""
         for stream in list(self.forked):
             self.taken(stream)
-        self.ask_again()
 
     def readable(self) -> None:
         """A page of the peer could be read."""
