@@ -15,12 +15,14 @@ from zparkd.fleet.site_tables import Connection
 _STAY_ROW = (
     "id, site, vehicle, camera_type, plate_id, plate_view, origin, epoch, seq, entry_order,"
     " entry_ms, entry_marked, entry_forced, edge_id, confidence, confirmed, closed_by,"
-    " exit_origin, exit_epoch, exit_seq, exit_ms, exit_edge_id, fee, currency, duration_s, remarks"
+    " exit_origin, exit_epoch, exit_seq, exit_ms, exit_edge_id, fee, currency, duration_s, remarks,"
+    " id_plate, plate_read, adjusted"
 )
 _STAY_TYPES = (
     *("int8", "text", "int8", "text", "text", "text", "text", "int8", "int8", "int8"),
     *("int8", "bool", "bool", "text", "float8", "bool", "text"),
     *("text", "int8", "int8", "int8", "text", "int8", "text", "int8", "text"),
+    *("text", "text", "int8"),
 )
 
 
@@ -69,6 +71,9 @@ def _stay(row: Sequence[Any]) -> Stay:
         currency=row[23],
         duration_s=row[24],
         remarks=tuple(Remark(code) for code in (row[25] or "").split(",") if code),
+        id_plate=row[26],
+        plate_read=row[27],
+        adjusted=row[28],
     )
 
 
@@ -80,7 +85,7 @@ def stay_row(id: int, site: str, vehicle: int, stay: Stay) -> tuple[object, ...]
         *(stay.confirmed, stay.closed_by.value if stay.closed_by is not None else None),
         *(stay.closer or (None, None, None)),
         *(stay.exit_ms, stay.exit_edge_id, stay.fee, stay.currency, stay.duration_s),
-        ",".join(stay.remarks) or None,
+        *(",".join(stay.remarks) or None, stay.id_plate, stay.plate_read, stay.adjusted),
     )
 
 
