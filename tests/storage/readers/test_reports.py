@@ -235,7 +235,7 @@ def odd_events() -> list[Event]:
         written = other.exit(f"odd-{number}", 20, fee=limits.FEE_MAX)
         with suppress(ProtocolError):  # no event at all: nobody holds it
             skeleton = written.skeleton.replace(b'"data":{', b'"data":{' + odd)
-            events.append(read(skeleton, written.sealed))
+            events.append(read(skeleton, written.personal_part))
     return events
 
 
