@@ -19,13 +19,17 @@ _AWAY_S = 30.0
 _log = logging.getLogger("zparkd.camera")
 
 
+Where = tuple[str, str | None]  # a central's address, and its key where it has one
+
+
 class Reporter:
     """Says of each lane what `status` shows of it."""
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = lanes
         self._over = threading.Event()
-        self._away: dict[str, float] = {}  # until when a central is left out
+        self._away: dict[str, float] = {}  # until when a central is left out, by its address
+        self._asking: dict[tuple[str, Where], Centrals] = {}  # by lane and central
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def start(self) -> None:
@@ -39,27 +43,41 @@ class Reporter:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            for lane in self._lanes:
-                try:
-                    self._tell(lane)
-                except Exception:
-                    _log.exception("%s: can't be told of", lane.config.name)
-            self._over.wait(EVERY_S)
+        try:
+            while not self._over.is_set():
+                for lane in self._lanes:
+                    try:
+                        self._tell(lane)
+                    except (OSError, ValueError):
+                        continue  # its key is not to be had: the lane says so itself
+                    except Exception:
+                        _log.exception("%s: can't be told of", lane.config.name)
+                self._over.wait(EVERY_S)
+        finally:
+            for alone in self._asking.values():
+                alone.close()
 
     def _tell(self, lane: Lane) -> None:
-        joined = lane.config.joined
-        centrals = edge_file.kept(joined).centrals if joined is not None else lane.config.centrals
-        for number, central in enumerate(centrals):
-            if self._over.is_set() or self._away.get(central, 0) > time.monotonic():
+        name, centrals = lane.config.name, _centrals(lane)
+        for gone in [it for it in self._asking if it[0] == name and it[1] not in centrals]:
+            self._asking.pop(gone).close()
+        for number, where in enumerate(centrals):
+            if self._over.is_set() or self._away.get(where[0], 0) > time.monotonic():
                 continue
-            alone = Centrals(lane.config, only=number)
+            if (name, where) not in self._asking:
+                self._asking[name, where] = Centrals(lane.config, only=number)
             try:
-                alone.ask("PING", {"lane": report(lane.shown())})
+                self._asking[name, where].ask("PING", {"lane": report(lane.shown())})
             except NoAnswer:
-                self._away[central] = time.monotonic() + _AWAY_S
-            finally:
-                alone.close()
+                self._away[where[0]] = time.monotonic() + _AWAY_S
+
+
+def _centrals(lane: Lane) -> list[Where]:
+    """The centrals of a lane as they are now. Raises OSError and ValueError."""
+    config = lane.config
+    known = edge_file.kept(config.joined) if config.joined is not None else config
+    keys = known.public_keys or (None,) * len(known.centrals)
+    return list(zip(known.centrals, keys, strict=True))
 
 
 def report(shown: dict[str, Any]) -> dict[str, Any]:
