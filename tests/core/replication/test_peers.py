@@ -79,10 +79,12 @@ def test_a_vector_with_less_of_a_stream_says_so_too_where_it_is_whole(more: bool
 
 def test_behind_a_new_link_may_be_another_disk() -> None:
     peers, refusals = forked({THIRD: 5})
+    refusals.refuse(OTHERS, Refusal(Why.BROKEN, "sent no event"), 1, 0)
     peers.link("central-2", None)
     assert refusals.forked == {THIRD}
     peers.asking.linked_anew("central-2")
     assert refusals.forked == set()
+    assert refusals.put_off(OTHERS, 1), "who hangs up again and again is not asked each time"
 
 
 def test_one_request_at_a_time_is_under_way_to_a_peer() -> None:

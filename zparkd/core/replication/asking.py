@@ -146,7 +146,7 @@ class Asking:
         """
         peer = self._peers.states.get(peer_id)
         if peer is not None:
-            peer.requests.refusals.peer_is_back()
+            peer.requests.refusals.forget_forks()
 
     # --- what changes whom to ask ------------------------------------------------------------
 
