@@ -109,6 +109,8 @@ def test_the_same_words_by_any_route_are_the_same_history(
     ):
         feed(one, events, plan)
         feed(two, events, other)
+        one.write()
+        two.write()
         assert one.history() == two.history()
 
 
@@ -209,6 +211,7 @@ def test_a_long_past_is_judged_again_in_parts(fed: Judged, book: Book) -> None:
             fed.store.commit()
             turns += 1
     assert turns >= 3
+    fed.write()
     assert fed.content()[0] == {}
 
 
@@ -219,6 +222,7 @@ def test_words_are_read_again_after_a_rollback(fed: Judged, book: Book) -> None:
     assert fed.store.members.verdicts.disowned
     fed.undo()
     assert not fed.store.members.verdicts.disowned
+    fed.write()
     assert list(fed.content()[0]) == [entry.position]
 
 

@@ -196,13 +196,13 @@ def test_an_event_on_which_the_rules_blow_up_stops_no_upgrade(tmp_path: Path) ->
     with older(), closing(opened(path)) as store:
         feed(store, book.events)
     with closing(opened(path)) as store:
-        project_one = Projection.add
+        project_one = Projection.add_again
 
-        def blow_up(projection: Projection, event: Event, insert: Any) -> None:
+        def blow_up(projection: Projection, at: int, event: Event) -> None:
             assert event.facts is None or event.facts.fee != 666
-            project_one(projection, event, insert)
+            project_one(projection, at, event)
 
-        with patch.object(Projection, "add", blow_up):
+        with patch.object(Projection, "add_again", blow_up):
             with pytest.raises(AssertionError):
                 finish(store)
             store.rollback()

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import click
 
 from tests.support.cameras import FROM_AN_OLDER_CUT, Act, Traffic, cameras, told, wanted
-from tests.support.harness import NO_LIMIT, Row, shared, zparkctl
+from tests.support.harness import NO_LIMIT, Row, await_shown, shared, zparkctl
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, NeverHappened, wait_for
 
 BACK_S = 30.0
@@ -207,6 +207,7 @@ def _read(central: LoopbackCentral, query: str) -> list[Row]:
     address = f"{central.database.as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
         connection.row_factory = sqlite3.Row
+        await_shown(central, connection)
         return [dict(row) for row in connection.execute(query)]
 
 

@@ -13,6 +13,7 @@ from tests.support.harness import (
     Answer,
     alive,
     ask,
+    await_shown,
     enter,
     problems,
     rows,
@@ -169,10 +170,12 @@ def test_a_database_locked_by_a_reader_of_plain_sqlite_is_no_hindrance(make_site
     site.start()
     enter(one, "29A00001")
     reader = sqlite3.connect(one.database)
+    await_shown(one, reader)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM history").fetchone() == (1,)
     enter(one, "29A00002")
     assert reader.execute("SELECT count(*) FROM history").fetchone() == (1,)
     reader.execute("COMMIT")
+    await_shown(one, reader)
     assert reader.execute("SELECT count(*) FROM history").fetchone() == (2,)
     reader.close()

@@ -17,6 +17,7 @@ from tests.support.harness import (
     PATIENCE_S,
     ROOT,
     answered_meanwhile,
+    await_shown,
     shared,
     wait_equal,
     wait_events,
@@ -55,6 +56,7 @@ def moved(
 def sums(central: LoopbackCentral) -> tuple[int, int, int]:
     """Stays that count and entries that don't, exits, and fees, also of exits that end nothing."""
     with closing(sqlite3.connect(central.database)) as held:
+        await_shown(central, held)
         return held.execute(
             "SELECT (SELECT count(*) FROM events WHERE kind = 'VEHICLE_ENTRY_PENDING' AND at NOT IN"
             " (SELECT at FROM verdicts WHERE verdict = 'REPEATED')),"
@@ -67,6 +69,7 @@ def sums(central: LoopbackCentral) -> tuple[int, int, int]:
 
 def inside(central: LoopbackCentral) -> list[tuple[str, str, str]]:
     with closing(sqlite3.connect(central.database)) as held:
+        await_shown(central, held)
         return sorted(
             held.execute(
                 "SELECT camera_type, plate_id, entry_time FROM history WHERE status = 'IN'"

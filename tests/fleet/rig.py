@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from tests.support.harness import await_shown
 from zparkd.client.edge import EdgeClient
 from zparkd.testbed.loopback import LoopbackCentral, wait_for
 from zparkd.testbed.servers import NatsServer
@@ -148,6 +149,7 @@ def history(central: LoopbackCentral) -> list[dict[str, Any]]:
 
     with sqlite3.connect(f"file:{central.database}?mode=ro", uri=True) as connection:
         connection.row_factory = sqlite3.Row
+        await_shown(central, connection)
         rows = [dict(row) for row in connection.execute("SELECT * FROM history")]
     return [_shared(row) for row in _sorted(rows)]
 

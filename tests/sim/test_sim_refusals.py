@@ -11,7 +11,7 @@ from tests.sim.plans import Plan
 from tests.sim.world import World
 from zparkd.core.events.event import Event
 from zparkd.core.events.signing import Identity
-from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.following import Following
 
 KEYS = pytest.mark.parametrize("keys", [False, True], ids=["plain", "keys"])
 
@@ -160,15 +160,15 @@ def test_a_central_with_a_new_key_that_nobody_told_of_its_old_one_lacks_its_own_
 def test_an_event_that_a_central_fails_on_is_kept_and_stops_nothing() -> None:
     world = World(Plan(seed=3, count=3))
     a, b, c = world.centrals
-    add = Projection.add
+    add = Following.add
 
-    def fails(self: Projection, event: Event, insert: Any, **more: Any) -> None:
+    def fails(self: Following, event: Event, *where: int, **more: bool) -> None:
         here = world.turning == b.name
         if here and event.personal is not None and event.personal.plate_id == "29A00013":
             raise ZeroDivisionError("a fault of this version")
-        add(self, event, insert, **more)
+        add(self, event, *where, **more)
 
-    with patch.object(Projection, "add", fails), world.running():
+    with patch.object(Following, "add", fails), world.running():
         start(world)
         links = {(b.id, other.id) for other in (a, c)}
         world.network.cut_links(links | {(y, x) for x, y in links})

@@ -57,7 +57,10 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = tmp_path_factory.mktemp("ran")
     folder = tmp_path_factory.mktemp("left")
     with closing(opened(ran)) as store:
-        keep(store, *life(Book(), 100))
+        days = life(Book(), 100)
+        keep(store, *days[:100])
+        store.connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        keep(store, *days[100:])
         copied(store, folder)
     assert live_bytes(folder / "zparkd.db-wal") > 100_000
     return folder

@@ -17,9 +17,11 @@ from tests.support.vehicles import BIKE, OTHER, Book
 from zparkd.core.events.event import Event, Kind, Stream
 from zparkd.core.stays import FOLD_VERSION
 from zparkd.storage.damage import Damaged
-from zparkd.storage.projection.projector import Projection
+from zparkd.storage.database_file import DatabaseBusy
+from zparkd.storage.ownership import NotOurs
+from zparkd.storage.projection.following import Following
 from zparkd.storage.schema import APPLICATION_ID, MIGRATIONS, SchemaError
-from zparkd.storage.store import DatabaseBusy, NotOurs, Store
+from zparkd.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 Opener = Callable[..., Store]
@@ -197,7 +199,7 @@ def test_a_later_migration_is_applied_alone(
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.following import Following
 from zparkd.storage.store import Store
 store = Store(Path(sys.argv[1]), "a", "lot-a", "UTC")
 print("open", flush=True)
@@ -269,7 +271,11 @@ def test_others_see_a_transaction_whole_or_not_at_all(
     store = opened()
     store.append(book.entry("a", 10))
     assert sql(path, "SELECT count(*) FROM history") == [(0,)]
+    assert sql(path, "SELECT count(*) FROM events") == [(0,)]
     assert store.commit() is True
+    assert sql(path, "SELECT count(*) FROM events") == [(1,)]
+    assert sql(path, "SELECT count(*) FROM history") == [(0,)]
+    store.write_behind()
     assert sql(path, "SELECT count(*) FROM history") == [(1,)]
     assert store.commit() is False
 
@@ -279,10 +285,10 @@ def test_others_see_a_transaction_whole_or_not_at_all(
 
 def blown_up(at: Event, fault: Exception) -> Callable[..., None]:
     """The production projection, but for a fault at one event after it wrote something."""
-    add = Projection.add
+    add = Following.add
 
-    def blows(projection: Projection, event: Event, insert: Any, **more: Any) -> None:
-        add(projection, event, insert, **more)
+    def blows(projection: Following, event: Event, *where: int, **more: bool) -> None:
+        add(projection, event, *where, **more)
         if event == at:
             raise fault
 
@@ -299,7 +305,7 @@ def test_an_event_that_can_not_be_projected_is_kept_apart_and_what_follows_is_pr
     bad = book.entry("b", 10, of=OTHER)
     last = book.exit("b", 20, names=first)
     store = opened()
-    monkeypatch.setattr(Projection, "add", blown_up(bad, fault))
+    monkeypatch.setattr(Following, "add", blown_up(bad, fault))
     assert [store.append_apart(event) for event in (first, bad, last)] == [True, False, True]
     store.commit()
     assert dict(store.heads) == {first.position.stream: 3}
@@ -319,7 +325,7 @@ def test_a_full_disk_is_no_fault_of_an_event(
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
     event = book.entry("b", 0)
     store = opened()
-    monkeypatch.setattr(Projection, "add", blown_up(event, full))
+    monkeypatch.setattr(Following, "add", blown_up(event, full))
     with pytest.raises(sqlite3.OperationalError):
         store.append_apart(event)
     store.rollback()

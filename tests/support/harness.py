@@ -45,8 +45,22 @@ def rows(central: LoopbackCentral) -> list[Row]:
     address = f"{central.database.as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=5)) as connection:
         connection.row_factory = sqlite3.Row
+        await_shown(central, connection)
         found = [dict(row) for row in connection.execute("SELECT * FROM history")]
     return sorted(found, key=lambda row: row["event_id"])
+
+
+def await_shown(central: LoopbackCentral, connection: sqlite3.Connection) -> None:
+    """Wait until the stays show all that is held now, as a daemon at work has it soon after."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'projected'").fetchone():
+        return  # of a version that writes both at once
+    (held,) = connection.execute("SELECT coalesce(max(no), 0) FROM arrivals").fetchone()
+
+    def shown() -> bool:
+        (up_to,) = connection.execute("SELECT up_to FROM projected").fetchone()
+        return bool(up_to >= held) or central.process is None or central.process.poll() is not None
+
+    wait_for("the stays show all events", shown, PATIENCE_S)
 
 
 def shared(central: LoopbackCentral) -> list[Row]:

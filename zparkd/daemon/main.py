@@ -9,6 +9,7 @@ import secrets
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -24,18 +25,22 @@ from zparkd.core.clock import Now
 from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Identity
 from zparkd.daemon.reactor import Reactor, read_clocks, security_keys, settings_of
+from zparkd.daemon.systemd import Notifier
 from zparkd.daemon.transactions import StorageFailed
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import complain, in_journal, show_times_in, start_log
 from zparkd.storage import edges_seen
 from zparkd.storage.damage import Damaged
+from zparkd.storage.database_file import DatabaseBusy
+from zparkd.storage.ownership import NotOurs
 from zparkd.storage.schema import SchemaError
-from zparkd.storage.store import DatabaseBusy, NotOurs, Store
+from zparkd.storage.store import Store
 from zparkd.transport.bus import BindError, Bus, SelfTestFailed
 from zparkd.transport.zap import identity_of
 
 _EPOCH_ROOM = 2**40
+_TOLD_EVERY_S = 10.0
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again would not help
 
@@ -69,7 +74,9 @@ def main(file: Path | None) -> None:
     show_times_in(ZoneInfo(config.timezone))
     _allow_files()
     try:
-        store = Store(config.storage_path, config.central_id, config.site, config.timezone)
+        store = Store(
+            config.storage_path, config.central_id, config.site, config.timezone, _Migrating()
+        )
     except NotOurs as refused:
         _fail(EXIT_BAD_CONFIG, str(config.fault(refused.key, str(refused))))
     except DatabaseBusy as refused:
@@ -98,6 +105,20 @@ def main(file: Path | None) -> None:
         watch.stop()
         bus.close()
         store.close()
+
+
+class _Migrating:
+    """Says how far the migration of a database is, where that takes long."""
+
+    def __init__(self) -> None:
+        self._notify = Notifier()
+        self._due_s = time.monotonic() + _TOLD_EVERY_S / 5
+
+    def __call__(self, moved: int, events: int) -> None:
+        if time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + _TOLD_EVERY_S
+            self._notify.starting(f"the database is migrated: {moved} of {events} events")
+            say(Message.MIGRATING, moved=moved, events=events)
 
 
 def _allow_files() -> None:

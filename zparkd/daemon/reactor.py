@@ -129,6 +129,8 @@ class Reactor:
         self._notify = Notifier()
         self._edges_answered = False
         self._file_due_ms = 0
+        self._behind_since_ms: int | None = None  # since when there is something to write behind
+        self._write_again_ms = 0  # not before, since it could not be written
         self._uplink = UplinkReport(self._clocks)
         self._roster = RosterAtWork(central, bus, config)
         own: dict[str, Command] = {
@@ -168,6 +170,7 @@ class Reactor:
         self._notify.stopping()
         now = read_clocks()
         self._transactions.run(lambda: self._central.step(now, [WriteNotes(at_end=True)]))
+        self._transactions.run(self._store.write_behind)
 
     def once(self) -> None:
         """Wait for something to come in, and do all that follows from it."""
@@ -185,6 +188,8 @@ class Reactor:
         left, self._left = self._left, []
         drained = self._bus.drain(peers=not left)
         commands = self._handed.take(drained.controls)
+        if commands:  # they see all that was recorded before them
+            self._transactions.run(self._store.write_behind)
         not_sent, self._not_sent = self._not_sent, []
         self._turn([*left, *not_sent, *drained.messages, *self._handed.due(edges)])
         for command in commands:
@@ -193,12 +198,32 @@ class Reactor:
             self._bus.answer_control(token, body)
         self._fetch(now)
         self._roster.turn(now, drained.joins, self._step, self._reload)
+        self._write_behind(self._clocks(), at_rest=not (left or drained.messages))
         self._notify.turned(now.mono_ms, self._state)
 
     def wait_ms(self, now: Now) -> int:
         """How long the next turn may wait where nothing comes in."""
         wait_ms = 0 if self._to_serve or self._left else self._central.wake_in_ms(now)
+        if self._store.behind:
+            due_ms = max(limits.WRITTEN_AT_REST_MS, self._write_again_ms - now.mono_ms)
+            wait_ms = min(wait_ms, due_ms)
         return wait_ms if self._edges_answered else min(wait_ms, 10)
+
+    def _write_behind(self, now: Now, *, at_rest: bool) -> None:
+        """Have the tables follow the log: of many events at once, and soon after the first."""
+        behind = self._store.behind
+        if not behind:
+            self._behind_since_ms = None
+            return
+        if self._behind_since_ms is None:
+            self._behind_since_ms = now.mono_ms
+        late = now.mono_ms - self._behind_since_ms >= limits.WRITTEN_WITHIN_MS
+        if now.mono_ms < self._write_again_ms:
+            return
+        if at_rest or late or behind >= limits.EVENTS_WRITTEN_AT_ONCE:
+            self._behind_since_ms = None
+            if isinstance(self._transactions.run(self._store.write_behind), Undone):
+                self._write_again_ms = now.mono_ms + limits.WRITTEN_AGAIN_MS
 
     # --- one turn -----------------------------------------------------------------------------
 

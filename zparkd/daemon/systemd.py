@@ -16,6 +16,7 @@ from zparkd.storage.store import Store
 
 _STATUS_EVERY_MS = 1_000
 _PATIENCE_S = 0.05  # with a systemd that is too busy to listen: the loop must turn
+_LONG_START_USEC = 60_000_000  # from each time that it is said
 _PATIENCE_READY_S = 5.0  # this must get through: a start that is never told is undone
 
 
@@ -31,6 +32,10 @@ class Notifier:
         if address.startswith(("/", "@")):
             self._address = address.replace("@", "\0", 1) if address[0] == "@" else address
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+
+    def starting(self, how: str) -> None:
+        """The start takes long, and goes on: it is not to be given up for a while."""
+        self._tell(f"STATUS={how}\nEXTEND_TIMEOUT_USEC={_LONG_START_USEC}", _PATIENCE_READY_S)
 
     def ready(self) -> None:
         """The daemon does its work."""

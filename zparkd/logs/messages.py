@@ -82,6 +82,11 @@ class Message(Enum):
         "WARNING",
         "the database is another one than before; the past is fetched from peers that have it",
     )
+    MIGRATING = Entry(
+        "3b0a5a3ef6c54f1c8c36f3c0b1c0a4de",
+        "INFO",
+        "the database is brought to the form of this version: {moved} of {events} events done",
+    )
     REREADING = Entry(
         "8f73181dd7354c9e9b70a460ed26ac89",
         "INFO",

@@ -15,23 +15,25 @@ from typing import NamedTuple
 
 from zparkd.core.corrections import ACTS, CORRECTIONS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.storage.keys import act_key
 
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _NAMING = frozenset(kind.value for kind in NAMING)
 _CORRECTIONS = tuple(kind.value for kind in sorted(CORRECTIONS))
 _ROW = "e.at, e.skeleton, e.sealed, d.verdict, d.instead, d.vehicle"
 _OF_VEHICLE = (
-    f"SELECT {_ROW}, e.place, e.timestamp FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-    " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?) AND e.kind NOT IN (?,?,?)"
-    " ORDER BY e.place, e.timestamp, e.at LIMIT ?"
+    f"SELECT {_ROW}, p.place, p.timestamp FROM places p JOIN events e ON e.at = p.at"
+    " LEFT JOIN verdicts d ON d.at = p.at"
+    " WHERE p.vehicle=? AND (p.place, p.timestamp, p.at) > (?,?,?) AND e.kind NOT IN (?,?,?)"
+    " ORDER BY p.place, p.timestamp, p.at LIMIT ?"
 )
 _ABOUT = (
     f"SELECT {_ROW} FROM corrections c JOIN events e ON e.at = c.at"
     " LEFT JOIN verdicts d ON d.at = e.at WHERE c.named=?"
 )
 _CORRECTED_INTO = (
-    "SELECT DISTINCT t.vehicle FROM events e JOIN corrections c ON c.at = e.at"
-    " JOIN events t ON t.at = c.named WHERE e.vehicle=? AND e.kind=? AND t.vehicle IS NOT NULL"
+    "SELECT DISTINCT t.vehicle FROM places p JOIN corrections c ON c.at = p.at"
+    " JOIN events e ON e.at = p.at JOIN places t ON t.at = c.named WHERE p.vehicle=? AND e.kind=?"
 )
 
 
@@ -103,8 +105,8 @@ class Corrections:
         entry = self._named(at)
         for mate in self._act(at) | (self._act(entry) if entry is not None else set()):
             for number, kind in self._run(
-                "SELECT e.vehicle, e.kind FROM corrections c JOIN events e ON e.at = c.at"
-                " WHERE c.named=?",
+                "SELECT p.vehicle, e.kind FROM corrections c JOIN events e ON e.at = c.at"
+                " JOIN places p ON p.at = c.at WHERE c.named=?",
                 (mate,),
             ).fetchall():
                 if kind == Kind.CORRECTED.value:
@@ -120,16 +122,22 @@ class Corrections:
         return self._at(event.names) if event.names is not None else None
 
     def _vehicle(self, at: int) -> int | None:
-        row = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()
+        row = self._run("SELECT vehicle FROM places WHERE at=?", (at,)).fetchone()
         return row[0] if row is not None else None
 
     def _act(self, at: int) -> set[int]:
         """The events of the same act, with this one."""
+        act = self._run(
+            "SELECT e.edge_id, e.request_id, p.vehicle FROM events e JOIN places p ON p.at = e.at"
+            " WHERE e.at=? AND e.request_id IS NOT NULL",
+            (at,),
+        ).fetchone()
+        if act is None:
+            return {at}
         rows = self._run(
-            "SELECT o.at FROM events e JOIN events o ON o.edge_id = e.edge_id"
-            " AND o.request_id = e.request_id AND o.vehicle = e.vehicle"
-            " WHERE e.at=? AND e.request_id IS NOT NULL AND o.kind IN (?,?)",
-            (at, *_ACTS),
+            "SELECT a.at FROM acts a JOIN events e ON e.at = a.at JOIN places p ON p.at = a.at"
+            " WHERE a.act=? AND e.edge_id=? AND e.request_id=? AND p.vehicle=? AND e.kind IN (?,?)",
+            (act_key(*act[:2]), *act, *_ACTS),
         )
         return {at, *(mate for (mate,) in rows.fetchall())}
 
@@ -187,7 +195,7 @@ class Corrections:
     def last_place(self, number: int) -> int:
         """The highest place among the events of a corrected vehicle."""
         places = [
-            self._run("SELECT max(place) FROM events WHERE vehicle=?", (source,)).fetchone()[0]
+            self._run("SELECT max(place) FROM places WHERE vehicle=?", (source,)).fetchone()[0]
             for source in self.sources(number)
         ]
         return max(place or 0 for place in places)

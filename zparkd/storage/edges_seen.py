@@ -10,7 +10,7 @@ from zparkd.core.gate import limits
 
 _LAST_OPENED = (
     "SELECT max(e.timestamp)"
-    " FROM (SELECT at FROM arrivals WHERE opened_by = ? ORDER BY no DESC LIMIT ?) a"
+    " FROM (SELECT at FROM opens WHERE edge_id = ? ORDER BY no DESC LIMIT ?) a"
     " JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40"
     " WHERE o.origin = (SELECT value FROM meta WHERE key = 'central')"
 )

@@ -4,6 +4,8 @@ The numbers are this database's own and mean nothing elsewhere. Keys of one stre
 order of its events, and next to each other.
 """
 
+from hashlib import blake2b
+
 SEQ_BITS = 40
 SEQ_MASK = (1 << SEQ_BITS) - 1
 
@@ -21,3 +23,9 @@ def number_of(key: int) -> int:
 def seq_of(key: int) -> int:
     """The seq of the event with this key."""
     return key & SEQ_MASK
+
+
+def act_key(edge_id: str | None, request_id: str | None) -> int:
+    """By what the events of one act are found: a digest, so two acts may share one."""
+    act = f"{edge_id}\0{request_id}".encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(act, digest_size=8).digest(), signed=True)

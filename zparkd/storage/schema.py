@@ -5,6 +5,11 @@ that is newer than this software is refused, never guessed at.
 
     streams    one row a stream: its head, and the hash of the event there
     events     the log: `at` is the stream's number << 40 | seq
+    arrivals   the events, numbered in the order in which they came to be held here
+    projected  up to which arrival all below is what the events come to
+    places     the events of vehicles: under which each stands, and at which place in its past
+    acts       the events that edges caused, by a digest of edge and request
+    opens      the events that an edge opened a barrier for, by their arrival
     waiting    events that name an entry which is not here yet
     unsettled  vehicles that are to be folded again, and from which place on
     unread     events that say nothing to this version, and rereading: those that another version
@@ -25,8 +30,6 @@ that is newer than this software is refused, never guessed at.
     edges      when each edge was last heard
     outages    when a peer was lost, back, and all it has was here, and the newest arrival then
     set_aside  messages that could not be handled, the newest
-    arrivals   the events, numbered in the order in which they came to be held here, and the edge
-               that each opened a barrier of
     signatures   of heads, by the key of their stream
     certificates whose key the key of a stream is
     pinned       the identities that were ever believed of each origin
@@ -42,8 +45,9 @@ that is newer than this software is refused, never guessed at.
 
 import sqlite3
 
-from zparkd.storage.correction_schema import CORRECTIONS
+from zparkd.storage.correction_schema import CONFLICTS_BY_PLACES, CORRECTIONS
 from zparkd.storage.first_schema import FIRST
+from zparkd.storage.moving import Told, move
 
 APPLICATION_ID = 0x7A70726B  # "zprk"
 SEQ_BITS = 40
@@ -359,13 +363,58 @@ ORDER BY p.version DESC, p.place DESC, o.origin DESC, o.epoch DESC, p.at DESC LI
 """
 
 # Who left in a time. And an entry that no camera saw is an act of a person too.
-_REPORTS = """
-CREATE INDEX sessions_by_exit ON sessions (exit_ms, entry_ms) WHERE exit_ms IS NOT NULL;
-DROP INDEX acts_of_people;
+_INDEX_OF_ACTS = """
 CREATE INDEX acts_of_people ON events (timestamp)
     WHERE kind NOT IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_ENTRY_CONFIRMED', 'VEHICLE_EXIT',
                        'VEHICLE_SEEN') OR instr(skeleton, x'22666f7263656422')
        OR instr(skeleton, x'2262795f68616e6422');
+"""
+_REPORTS = f"""
+CREATE INDEX sessions_by_exit ON sessions (exit_ms, entry_ms) WHERE exit_ms IS NOT NULL;
+DROP INDEX acts_of_people;
+{_INDEX_OF_ACTS}"""
+
+# The log by itself: what its events come to is in tables of its own, which follow it. The rows of
+# the log move from one table to the other in steps: see `moving`.
+_LOG_ALONE = """
+PRAGMA legacy_alter_table = ON;
+DROP VIEW conflicts;
+DROP TRIGGER event_arrived;
+DROP INDEX events_of_vehicle;
+DROP INDEX events_of_request;
+DROP INDEX acts_of_people;
+ALTER TABLE events RENAME TO events_before;
+ALTER TABLE arrivals RENAME TO arrivals_before;
+PRAGMA legacy_alter_table = OFF;
+CREATE TABLE events (
+    at         INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL,
+    timestamp  INTEGER NOT NULL,
+    edge_id    TEXT,
+    request_id TEXT,
+    skeleton   BLOB NOT NULL,
+    sealed     BLOB NOT NULL
+);
+CREATE TABLE arrivals (no INTEGER PRIMARY KEY, at INTEGER NOT NULL REFERENCES events (at));
+CREATE TABLE projected (up_to INTEGER NOT NULL);
+CREATE TABLE places (
+    at        INTEGER PRIMARY KEY REFERENCES events (at),
+    vehicle   INTEGER NOT NULL REFERENCES vehicles (no),
+    place     INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL
+);
+CREATE INDEX places_of_vehicle ON places (vehicle, place, timestamp);
+CREATE TABLE acts (
+    act INTEGER NOT NULL,
+    at  INTEGER NOT NULL REFERENCES events (at),
+    PRIMARY KEY (act, at)
+) WITHOUT ROWID;
+CREATE TABLE opens (
+    edge_id TEXT NOT NULL,
+    no      INTEGER NOT NULL REFERENCES arrivals (no),
+    at      INTEGER NOT NULL REFERENCES events (at),
+    PRIMARY KEY (edge_id, no)
+) WITHOUT ROWID;
 """
 
 MIGRATIONS = (
@@ -388,6 +437,8 @@ MIGRATIONS = (
     _POLICY,
     _REPORTS,
     CORRECTIONS,
+    f"{_LOG_ALONE}{_INDEX_OF_ACTS}{CONFLICTS_BY_PLACES}",
+    move,
 )
 
 
@@ -395,10 +446,11 @@ class SchemaError(Exception):
     """The database is not one that this software can use. The text says why, and the way out."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database up to this software's schema, each step in one transaction.
+def migrate(connection: sqlite3.Connection, told: Told | None = None) -> None:
+    """Bring a database up to this software's schema, each step in one transaction, or in several.
 
-    Raises SchemaError where it belongs to something else, or to a newer zparkd.
+    What is broken off goes on with the next start. One that takes long has it `told` how far it
+    is. Raises SchemaError where it belongs to something else, or to a newer zparkd.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -409,7 +461,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise SchemaError(
             f"has schema {version}, this zparkd knows {len(MIGRATIONS)}; install the newer zparkd"
         )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+    for number, step in enumerate(MIGRATIONS[version:], version + 1):
+        script = step if isinstance(step, str) else step(connection, told)
         connection.executescript(
             f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID};"
             f" PRAGMA user_version = {number}; COMMIT;"

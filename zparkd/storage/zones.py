@@ -5,6 +5,7 @@ no part.
 """
 
 import functools
+import sqlite3
 from datetime import UTC, datetime, timedelta, tzinfo
 
 _FROM = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,3 +39,15 @@ def offsets(zone: tzinfo) -> list[tuple[int, int]]:
             next_s = high
         at_s = next_s
     return rows
+
+
+def write(connection: sqlite3.Connection, zone: tzinfo) -> None:
+    """Have the table `zone` show this one, by a transaction of its own where it does not."""
+    rows = offsets(zone)
+    run = connection.execute
+    if run("SELECT from_s, offset_s FROM zone ORDER BY from_s").fetchall() != rows:
+        if not connection.in_transaction:
+            run("BEGIN IMMEDIATE")
+        run("DELETE FROM zone")
+        connection.executemany("INSERT INTO zone VALUES (?,?)", rows)
+        run("COMMIT")

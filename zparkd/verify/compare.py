@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zparkd.core.events.heads import Heads, count_missing
 from zparkd.core.events.heads import digest as digest_of_heads
 from zparkd.core.replication.range_digests import Of
-from zparkd.storage.readers.connection import Connection, one_moment
+from zparkd.storage.readers.connection import Connection, one_moment, shows_all
 from zparkd.storage.readers.log import StoredLog
 from zparkd.verify.log import digest_of
 from zparkd.verify.peer_query import PeerLine
@@ -105,18 +105,18 @@ class _Moments:
         """Whether the two sides show other stays in a range. Raises _NeverEqual."""
         for _ in self._tries():
             theirs, held = self._line.digest_at(Of.STAYS, one)
-            heads, ours = self._own(one)
+            heads, ours, shown = self._own(one)
             if theirs == ours:
                 return False
-            if digest_of_heads(heads, ()) == held:
+            if shown and digest_of_heads(heads, ()) == held:
                 return True
         raise AssertionError("the tries end by an exception")
 
-    def _own(self, one: Range) -> tuple[Heads, str]:
-        """Our heads and the digest of a range, of one moment."""
+    def _own(self, one: Range) -> tuple[Heads, str, bool]:
+        """Our heads, the digest of a range, and if the stays show all events, of one moment."""
         with one_moment(self._connection):
             log = StoredLog(self._connection)
-            return log.heads, digest_of(log, Of.STAYS, one)
+            return log.heads, digest_of(log, Of.STAYS, one), shows_all(self._connection)
 
     def _tries(self) -> Iterator[None]:
         deadline = time.monotonic() + _PATIENCE_S

@@ -160,9 +160,9 @@ def _without_vehicle(log: StoredLog, position: Position) -> Iterator[Difference]
     if failure is not None:
         what = f"changes nothing here: zparkd failed on it ({failure})"
     elif held.beyond_cut(log.counts_up_to(held.key)):
-        what = held.wrong(held.event.order, counts=False)
+        what = held.wrong(None, counts=False)
     elif held.event.vehicle is None:
-        what = held.wrong(held.event.order)
+        what = held.wrong(None)
     if what is not None:
         yield Difference(*position, position.seq, what)
 
@@ -187,8 +187,8 @@ class Row(NamedTuple):
         """Whether it means nothing, as its origin is disowned from the event after `up_to` on."""
         return up_to is not None and self.event.position.seq > up_to
 
-    def wrong(self, place: int, *, counts: bool = True) -> str | None:
-        """What is wrong with the row of an event whose place is this one."""
+    def wrong(self, place: int | None, *, counts: bool = True) -> str | None:
+        """What is wrong with the row of an event whose place is this one; None for no place."""
         event, facts = self.event, self.event.facts if counts else None
         wanted = {
             "kind": event.kind,

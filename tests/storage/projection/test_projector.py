@@ -1,5 +1,6 @@
 """The stays in the database are those of the events in it, however these came."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -66,10 +67,10 @@ class Fed:
             self._check_answer(event, expected)
 
     def commit(self, *events: Event) -> None:
-        """Settle, keep it, and check what is in the tables."""
+        """Settle, keep it, and check what others see in the tables: they follow soon after."""
         self.settle(*events)
         self.store.commit()
-        self._check_tables()
+        self._check_file()
         self._committed = (len(self.held), self.ids)
         self._ids_used |= set(self.ids.values())
 
@@ -84,31 +85,66 @@ class Fed:
             self.store.commit()
             self._committed = (len(self.held), self.ids)
 
+    def write(self, *, commit: bool = True) -> None:
+        """Have the tables follow the log, by a transaction of their own, or within that one."""
+        if commit:
+            self.settle()
+            self.commit()
+        self.store.write_behind()
+        assert self.store.behind == 0
+        if commit:
+            self._check_tables()
+            self._check_log()
+
     def undo(self) -> list[Event]:
         """Lose what was not committed, by a rollback or a crash; it is returned."""
         if self._path == MEMORY:
             self.store.rollback()
         else:
+            self.store.writing()  # so that nothing is written when it is closed
             self.store.close()
             self._open()
         count, self.ids = self._committed
         lost = self.held[count:]
         del self.held[count:]
         self.store.settle()
-        self._check_tables()
+        self.store.commit()
+        self._check_file()
         return lost
+
+    def _check_file(self) -> None:
+        """What others see, where there are others: a reader here has the rest written first."""
+        if self._path != MEMORY:
+            self._check_tables()
 
     def _check_tables(self) -> None:
         heads: dict[Stream, int] = {}
         for event in self.held:
             heads[event.position.stream] = event.position.seq
         assert self.store.heads == heads
-        assert self.content() == project(self.held)
+        (row,) = self.rows("SELECT up_to FROM projected")
+        assert row["up_to"] == len(self.held) - self.store.behind
+        assert self.content() == project(self.held[: row["up_to"]])
+
+    def _check_log(self) -> None:
+        """The events are numbered in the order in which they came, and found by their acts."""
+        arrived = self.rows(
+            "SELECT no, origin, epoch, at & 1099511627775 AS seq FROM arrivals"
+            " JOIN (SELECT no AS number, origin, epoch FROM streams) ON number = at >> 40"
+        )
+        assert sorted(tuple(row.values()) for row in arrived) == [
+            (no, *event.position) for no, event in enumerate(self.held, 1)
+        ]
+        for event in meaning(self.held):
+            edge_id, request_id = event.act
+            if edge_id is not None and request_id is not None:
+                assert event in self.store.acts(edge_id, request_id)
 
     def rows(self, query: str) -> Rows:
-        cursor = self.store.connection.execute(query)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        if self._path == MEMORY:
+            return _named(self.store.connection.execute(query))
+        with closing(sqlite3.connect(self._path)) as other:
+            return _named(other.execute(query))
 
     def content(self) -> Projection:
         """What `sessions`, `verdicts` and `charges` say, ids left out."""
@@ -201,6 +237,11 @@ class Fed:
             }
 
 
+def _named(cursor: sqlite3.Cursor) -> Rows:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
 def counting(entry: Position | None, expected: Projection) -> Any:
     """The entry of the stay that this one belongs to; None where there is none."""
     while entry is not None and entry not in expected.stays:
@@ -226,6 +267,8 @@ def feed(fed: Fed, events: list[Event], plan: list[int]) -> None:
         streams = [stream for stream, left in waiting.items() if left]
         fed.append(waiting[streams[step % len(streams)]].pop(0))
         match step // 8:
+            case 1:
+                fed.write(commit=step % 2 == 1)
             case 2 | 3:
                 fed.leave(step % 8, commit=step // 8 == 3)
             case 4:
@@ -257,6 +300,8 @@ def test_the_same_events_by_any_route_are_the_same_history(
     ):
         feed(one, events, plan)
         feed(two, events, other)
+        one.write()
+        two.write()
         assert one.history() == two.history()
         conflicts = "SELECT * FROM conflicts"
         assert sorted(map(repr, one.rows(conflicts))) == sorted(map(repr, two.rows(conflicts)))

@@ -127,7 +127,8 @@ def test_the_rows_do_not_depend_on_the_order_of_arrival(
 
 def test_an_older_database_gets_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "zparkd.db"
-    made = ["CREATE TABLE tariffs" in script for script in schema.MIGRATIONS].index(True)
+    scripts = [str(script) for script in schema.MIGRATIONS]
+    made = ["CREATE TABLE tariffs" in script for script in scripts].index(True)
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:made])
         with closing(sqlite3.connect(path)) as connection:

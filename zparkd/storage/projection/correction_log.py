@@ -4,14 +4,13 @@ What is asked, `core.log.CorrectionLog` says.
 """
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable
 
-from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.core.events.event import Event, Kind, Position
 from zparkd.core.log import HeldStay
 from zparkd.core.stays import Verdict
-from zparkd.storage.projection.projector import Projection
+from zparkd.storage.event_table import sound
+from zparkd.storage.projection.following import Following
 from zparkd.storage.stream_table import Streams
 
 
@@ -19,23 +18,31 @@ class CorrectionLog:
     """Reads only. All within the caller's transaction."""
 
     def __init__(
-        self, connection: sqlite3.Connection, streams: Streams, projection: Projection
+        self,
+        connection: sqlite3.Connection,
+        streams: Streams,
+        projection: Following,
+        write_behind: Callable[[], None],
     ) -> None:
+        """`write_behind` has the tables show what all events come to."""
+        self._write_behind = write_behind
         self._run = connection.execute
         self._streams = streams
         self._projection = projection
 
     def called(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event of a vehicle whose readable id is made of these, whatever its kind."""
+        self._write_behind()
         numbers = self._projection.corrections.standing_under(plate_id)
         rows = self._run(
-            "SELECT skeleton, sealed FROM events WHERE timestamp=? AND place >= ?"
-            " AND vehicle IN (SELECT value FROM json_each(?))",
+            "SELECT e.skeleton, e.sealed FROM places p JOIN events e ON e.at = p.at"
+            " WHERE p.timestamp=? AND p.place >= ?"
+            " AND p.vehicle IN (SELECT value FROM json_each(?))",
             (timestamp, timestamp, str(numbers)),
         )
         found = [
             event
-            for event in _sound(rows)
+            for event in sound(rows)
             if event.position.origin == origin
             and event.vehicle is not None
             and event.vehicle.plate_id == plate_id
@@ -44,9 +51,10 @@ class CorrectionLog:
 
     def about(self, position: Position) -> list[Event]:
         """The corrections that name an event, or another of its act; in their order."""
+        self._write_behind()
         at = self._streams.at(position)
         rows = self._projection.corrections.about(at) if at is not None else []
-        return sorted(_sound(rows), key=lambda event: event.key)
+        return sorted(sound(rows), key=lambda event: event.key)
 
     def is_void(self, position: Position) -> bool:
         """Whether an event, or the one that counts for its act, never happened."""
@@ -60,17 +68,9 @@ class CorrectionLog:
         return self._projection.stays.ended_by(self._counting(position))
 
     def _counting(self, position: Position) -> int | None:
+        self._write_behind()
         at = self._streams.at(position)
         row = self._run(
             "SELECT instead FROM verdicts WHERE at=? AND verdict=?", (at, Verdict.REPEATED.value)
         ).fetchone()
         return row[0] if row is not None else at
-
-
-def _sound(rows: Iterable[tuple[bytes, bytes]]) -> list[Event]:
-    """The events of these rows, but for those that are not as they were written any more."""
-    found = []
-    for skeleton, sealed in rows:
-        with suppress(ProtocolError):
-            found.append(read(skeleton, sealed))
-    return found

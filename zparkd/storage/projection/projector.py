@@ -1,16 +1,19 @@
-"""The stays in the database, kept up to date event by event.
+"""The stays in the database, kept up to date event by event, in the order in which they arrived.
 
-The rules are those of `core.sessions`; here is how they are applied to tables without reading
+The rules are those of `core.stays`; here is how they are applied to tables without reading
 a vehicle's whole past each time. An event that comes after all others of its vehicle advances
 the open stay by one step. Any other marks its vehicle, and `settle` folds that once, from the
-stay in which the earliest such event falls. Both give the rows that `sessions.project` gives.
+stay in which the earliest such event falls. Both give the rows that `stays.project` gives.
+
+Most events never come here, since they are usual ones: see `following`.
 
 However long a vehicle's past is, `settle` does no more than it is told to: what is left is done
 by the next, piece by piece, and is in the tables `unsettled` and `releases` with each commit.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -19,12 +22,21 @@ from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, read
 from zparkd.core.stays import ClosedBy, Fold, Verdict
 from zparkd.storage.correction_table import Corrections
+from zparkd.storage.keys import act_key
 from zparkd.storage.projection.refold import JUDGE, Refold, claim
 from zparkd.storage.projection.stay_table import Stays
+from zparkd.storage.projection.unwritten import OPENS, Unwritten
 from zparkd.storage.projection.vehicle_table import Vehicle, Vehicles
 from zparkd.storage.stream_table import Streams
 
 _NO_LONGER_WAITING = "DELETE FROM waiting WHERE origin=? AND epoch=? AND seq=? AND at=?"
+_PLACE = "INSERT OR REPLACE INTO places (at, vehicle, place, timestamp) VALUES (?,?,?,?)"
+# A lane closes behind what it opened for soon after, if at all: older arrivals are not looked at.
+_ARRIVED_LATELY = 1_000
+_OPENED = (
+    "INSERT OR IGNORE INTO opens (edge_id, no, at) SELECT ?, no, at FROM arrivals"
+    " WHERE at=? AND no > (SELECT max(no) FROM arrivals) - ?"
+)
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
 _NAMING = tuple(kind.value for kind in sorted(NAMING))
 _CORRECTIONS = tuple(kind.value for kind in sorted(CORRECTIONS))
@@ -33,14 +45,13 @@ _AN_ENTRY_LEFT = -2  # from the first, once what names an entry that counts no m
 _FEW_REPEATS = 8  # with more of one act its vehicle is folded from the first event on
 
 
-class Projection:
+class Projection(ABC):
     """Keeps sessions, verdicts and waiting right. All within the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
         self.stays = Stays(connection, streams)
-        self.vehicles = Vehicles(connection, self.stays)
-        self._connection = connection
-        self._conflicts: tuple[int, int] | None = None
+        self.unwritten = Unwritten(connection, self.stays)
+        self.vehicles = Vehicles(connection, self.stays, self.unwritten)
         self.corrections = Corrections(connection, streams.at)
         self._refold = Refold(connection, streams, self.stays, self.vehicles, self.corrections)
         self._run = connection.execute
@@ -51,6 +62,7 @@ class Projection:
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone."""
         self.stays.reload()
+        self.unwritten.forget()
         self.vehicles.forget()
         self.corrections.reload()
         self._dirty: dict[int, int] = dict(self._run("SELECT vehicle, place FROM unsettled"))
@@ -65,35 +77,41 @@ class Projection:
 
     # --- placing an event --------------------------------------------------------------------
 
-    def add(
-        self,
-        event: Event,
-        insert: Callable[[int | None, int], object],
-        *,
-        new_act: bool = False,
-    ) -> None:
-        """Project an event; `insert(vehicle, place)` stores its row, which must come first.
+    @abstractmethod
+    def to_tables(self) -> None:
+        """What follows reads the tables and writes to them: all that is known is in them first."""
 
-        With `new_act` it is known to be the first of its act, and repeats none.
-        """
-        key = event.vehicle
-        if key is None:
-            insert(None, event.order)
-            return
-        own = self.vehicles.get(key)
-        at = self._streams.at(event.position)
-        assert at is not None
+    def add_again(self, at: int, event: Event) -> None:
+        """Project an event that was held as one that means nothing, and comes to mean something."""
+        own = self.vehicles.get(event.vehicle) if event.vehicle is not None else None
+        self.to_tables()
+        edge_id, request_id = event.act
+        self._run("UPDATE events SET edge_id=?, request_id=? WHERE at=?", (edge_id, request_id, at))
+        if request_id is not None:
+            act = act_key(edge_id, request_id)
+            self._run("INSERT OR IGNORE INTO acts (act, at) VALUES (?,?)", (act, at))
+        if edge_id is not None and event.kind in OPENS:
+            self._run(_OPENED, (edge_id, at, _ARRIVED_LATELY))
+        if own is not None:
+            own.met = True
+            self._place_anywhere(event, own, at)
+
+    def _place_anywhere(
+        self, event: Event, own: Vehicle, at: int, *, new_act: bool = False
+    ) -> None:
+        """Place an event under the vehicle that it is of, wherever in its past, in the tables."""
         named = self._named(event, own)
         waits = event.kind in NAMING and event.names is not None and named is None
         if waits or event.kind in CORRECTIONS:
-            insert(own.no, event.order)
+            self._run(_PLACE, (at, own.no, event.order, event.timestamp))
             own.last_place = max(own.last_place, event.order)
             if waits or not self._correct(event, at):
                 self._wait(event, at, own.no)
         else:
             vehicle, place = named if named is not None else (own, event.order)
             place = max(place, event.order)
-            insert(vehicle.no, place)
+            vehicle.met = True
+            self._run(_PLACE, (at, vehicle.no, place, event.timestamp))
             self._apply(event, vehicle, place, new_act=new_act)
         if self._waiting:
             self._release(at)
@@ -111,19 +129,20 @@ class Projection:
     def _can_be_named(self, at: int) -> bool:
         """Whether there is an event here that a correction can be about."""
         row = self._run(
-            "SELECT kind FROM events WHERE at=? AND vehicle IS NOT NULL", (at,)
+            "SELECT e.kind FROM places p JOIN events e ON e.at = p.at WHERE p.at=?", (at,)
         ).fetchone()
         return row is not None and (row[0] not in _CORRECTIONS or self.corrections.holds(at))
 
     def count_no_more(self, at: int, event: Event) -> None:
         """Make an event that is projected one that means nothing, as if it had never been."""
-        number: int | None = self._run("SELECT vehicle FROM events WHERE at=?", (at,)).fetchone()[0]
-        self._run(
-            "UPDATE events SET vehicle=NULL, place=?, edge_id=NULL, request_id=NULL WHERE at=?",
-            (event.order, at),
-        )
-        if number is None:
+        self.to_tables()
+        self._run("UPDATE events SET edge_id=NULL, request_id=NULL WHERE at=?", (at,))
+        self._run("DELETE FROM acts WHERE act=? AND at=?", (act_key(*event.act), at))
+        row = self._run("SELECT vehicle FROM places WHERE at=?", (at,)).fetchone()
+        if row is None:
             return
+        number: int = row[0]
+        self._run("DELETE FROM places WHERE at=?", (at,))
         if number in self.corrections.vehicles or event.kind in CORRECTIONS:
             self._correct_no_more(at)
         if event.names is not None:
@@ -139,7 +158,9 @@ class Projection:
         for about in self.corrections.remove(at):
             self._correct_no_more(about)
             row = self._run(
-                "SELECT skeleton, sealed, vehicle FROM events WHERE at=?", (about,)
+                "SELECT e.skeleton, e.sealed, p.vehicle FROM events e JOIN places p ON p.at = e.at"
+                " WHERE e.at=?",
+                (about,),
             ).fetchone()
             self._wait(read(*row[:2]), about, row[2])
 
@@ -157,10 +178,10 @@ class Projection:
         after = (-1, -1, -1)
         while True:
             rows = self._run(
-                "SELECT e.at, e.place, e.timestamp, e.kind, e.skeleton, e.sealed, d.verdict"
-                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
-                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
+                "SELECT p.at, p.place, p.timestamp, e.kind, e.skeleton, e.sealed, d.verdict"
+                " FROM places p JOIN events e ON e.at = p.at LEFT JOIN verdicts d ON d.at = p.at"
+                " WHERE p.vehicle=? AND (p.place, p.timestamp, p.at) > (?,?,?)"
+                " ORDER BY p.place, p.timestamp, p.at LIMIT ?",
                 (number, *after, limits.EVENTS_PER_PIECE),
             ).fetchall()
             for at, _, _, kind, skeleton, sealed, verdict in rows:
@@ -180,7 +201,7 @@ class Projection:
         own = self.vehicles.get(event.vehicle)
         if self._named(event, own) is None:
             own.last_place = max(own.last_place, event.order)
-            self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (own.no, event.order, at))
+            self._run(_PLACE, (at, own.no, event.order, event.timestamp))
             self._wait(event, at, own.no)
 
     def _wait(self, event: Event, at: int, number: int) -> None:
@@ -202,7 +223,8 @@ class Projection:
         if at is None:
             return None
         row = self._run(
-            "SELECT vehicle, place FROM events WHERE at=? AND kind=? AND vehicle IS NOT NULL",
+            "SELECT p.vehicle, p.place FROM places p JOIN events e ON e.at = p.at"
+            " WHERE p.at=? AND e.kind=?",
             (at, Kind.ENTRY.value),
         ).fetchone()
         return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
@@ -246,7 +268,7 @@ class Projection:
         counts = self._named(event, self.vehicles.get(event.vehicle))
         assert counts is not None
         vehicle, place = counts[0], max(counts[1], event.order)
-        self._run("UPDATE events SET vehicle=?, place=? WHERE at=?", (vehicle.no, place, at))
+        self._run(_PLACE, (at, vehicle.no, place, event.timestamp))
         self._apply(event, vehicle, place)
         if vehicle.key != event.vehicle:
             self.vehicles.changed(self.vehicles.get(event.vehicle).no)
@@ -310,21 +332,23 @@ class Projection:
         self._dirty[number] = min(place, self._dirty.pop(number, place))
 
     def _order_at(self, at: int | None) -> int:
-        row = self._run("SELECT place FROM events WHERE at=?", (at,)).fetchone()
+        row = self._run("SELECT place FROM places WHERE at=?", (at,)).fetchone()
         return row[0] if row is not None else 2**62
 
     def _repeats(self, event: Event, number: int) -> int | None:
         """The place from which the opens of one act matter; None for a single one."""
-        facts = event.facts
-        if event.kind not in ACTS or facts is None or facts.request_id is None:
+        edge_id, request_id = event.act
+        if event.kind not in ACTS or request_id is None:
             return None
         places = self._run(
-            "SELECT e.place FROM events e WHERE edge_id=? AND request_id=?"
-            " AND vehicle=? AND kind IN (?,?) AND NOT EXISTS"
-            " (SELECT 1 FROM verdicts d WHERE d.at = e.at AND d.verdict = ?) LIMIT ?",
+            "SELECT p.place FROM acts a JOIN events e ON e.at = a.at JOIN places p ON p.at = a.at"
+            " WHERE a.act=? AND e.edge_id=? AND e.request_id=?"
+            " AND p.vehicle=? AND e.kind IN (?,?) AND NOT EXISTS"
+            " (SELECT 1 FROM verdicts d WHERE d.at = a.at AND d.verdict = ?) LIMIT ?",
             (
-                facts.edge_id,
-                facts.request_id,
+                act_key(edge_id, request_id),
+                edge_id,
+                request_id,
                 number,
                 *_ACTS,
                 Verdict.WAITING.value,
@@ -367,11 +391,6 @@ class Projection:
     # --- folding again -----------------------------------------------------------------------
 
     @property
-    def stuck(self) -> int:
-        """How many vehicles the rules blow up on."""
-        return len(self._stuck)
-
-    @property
     def unsettled(self) -> bool:
         """Whether `settle` has left something to do."""
         return bool(self._dirty or self._releases)
@@ -382,6 +401,7 @@ class Projection:
         With an `effort` no more than about so many events are looked at; the rest is for the next
         time. Each vehicle has its turn, so that a long one holds up no other.
         """
+        self.to_tables()
         left = effort
         while self.unsettled and (left is None or left > 0):
             # Releases first: each marks its vehicle, which is then folded once for all of them.
@@ -391,6 +411,8 @@ class Projection:
 
     def settle_vehicle(self, number: int) -> None:
         """Fold one vehicle now, as it is asked for: a part of it, where its past is long."""
+        if number in self._dirty:
+            self.to_tables()
         left = limits.EVENTS_PER_PIECE
         while number in self._dirty and left > 0:
             left -= self._piece(number)
@@ -439,19 +461,6 @@ class Projection:
             row = self._run("SELECT instead FROM verdicts WHERE at=?", (at,)).fetchone()
             at = row[0] if row is not None else None
         return None
-
-    def open_conflicts(self) -> int:
-        """How many rows the view `conflicts` has."""
-        changes = self._connection.total_changes
-        if self._conflicts is None or self._conflicts[0] != changes:
-            (count,) = self._run(
-                "SELECT (SELECT count(*) FROM verdicts"
-                " WHERE verdict <> 'REPEATED' AND verdict <> 'VOIDED')"
-                " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
-                " 0) FROM sessions WHERE remarks IS NOT NULL)"
-            ).fetchone()
-            self._conflicts = changes, int(count)
-        return self._conflicts[1]
 
 
 def _is_a_step(event: Event, vehicle: Vehicle) -> bool:

@@ -206,10 +206,10 @@ class Refold:
         after = (order, -1, -1)
         while True:
             rows = self._run(
-                "SELECT e.at, e.place, e.timestamp, e.skeleton, e.sealed, d.verdict, d.instead"
-                " FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-                " WHERE e.vehicle=? AND (e.place, e.timestamp, e.at) > (?,?,?)"
-                " ORDER BY e.place, e.timestamp, e.at LIMIT ?",
+                "SELECT p.at, p.place, p.timestamp, e.skeleton, e.sealed, d.verdict, d.instead"
+                " FROM places p JOIN events e ON e.at = p.at LEFT JOIN verdicts d ON d.at = p.at"
+                " WHERE p.vehicle=? AND (p.place, p.timestamp, p.at) > (?,?,?)"
+                " ORDER BY p.place, p.timestamp, p.at LIMIT ?",
                 (number, *after, limits.EVENTS_PER_PIECE),
             ).fetchall()
             for at, _, _, skeleton, sealed, verdict, instead in rows:

@@ -9,16 +9,9 @@ from collections.abc import Callable
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, read
-from zparkd.core.gate.resolve import OPENS
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
-
-# A lane closes behind what it opened for soon after, if at all: older arrivals are not looked at.
-_ARRIVED_LATELY = 1_000
-_OPENED_BY = (
-    "UPDATE arrivals SET opened_by=? WHERE at=? AND no > (SELECT max(no) FROM arrivals) - ?"
-)
 
 
 class Rejudging:
@@ -63,14 +56,5 @@ class Rejudging:
     def _count_again(self, at: int, event: Event) -> None:
         if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
             return  # it would blow up again
-
-        def update(vehicle: int | None, place: int) -> None:
-            self._run(
-                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
-                (vehicle, place, *event.act, at),
-            )
-
-        self._projection.add(event, update)
-        if event.kind in OPENS:
-            self._run(_OPENED_BY, (event.act[0], at, _ARRIVED_LATELY))
+        self._projection.add_again(at, event)
         self._reference.count_again(event)

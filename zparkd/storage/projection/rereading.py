@@ -13,7 +13,7 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import event as events
-from zparkd.core.events.event import Event, read
+from zparkd.core.events.event import read
 from zparkd.core.stays import FOLD_VERSION
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
@@ -102,16 +102,7 @@ class Rereading:
         self._run("DELETE FROM unread WHERE at=?", (at,))
         counts = self._members.counted(event.position)  # it is judged anew with all the others
         if counts:
-            self._project(at, event)
+            self._projection.add_again(at, event)
         if event.reference is not None:
             self._reference.add(event, counts=counts)
             self._members.add(event)
-
-    def _project(self, at: int, event: Event) -> None:
-        def update(vehicle: int | None, place: int) -> None:
-            self._run(
-                "UPDATE events SET vehicle=?, place=?, edge_id=?, request_id=? WHERE at=?",
-                (vehicle, place, *event.act, at),
-            )
-
-        self._projection.add(event, update)

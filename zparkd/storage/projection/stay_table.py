@@ -4,7 +4,7 @@ Only reads and writes rows; which stays there are, `projection` says.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zparkd.core import limits
@@ -26,11 +26,23 @@ _INSIDE = (
     " WHERE s.closed_by IS NULL"
 )
 _INSERT = (
-    "INSERT INTO sessions (entry, entry_order, entry_ms, entry_marked, entry_forced, edge_id,"
-    " plate_view, confidence, confirmed, closed_by, closer, exit_ms, exit_edge_id, fee, currency,"
-    " duration_s, remarks, notes, id_plate, plate_read, adjusted, vehicle)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO sessions (id, vehicle, entry, entry_order, entry_ms, entry_marked, entry_forced,"
+    " edge_id, plate_view, confidence, confirmed, closed_by, closer, exit_ms, exit_edge_id, fee,"
+    " currency, duration_s, remarks, notes, id_plate, plate_read, adjusted)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
+_INSERT_OPEN = (
+    "INSERT INTO sessions (id, vehicle, entry, entry_order, entry_ms, entry_marked, entry_forced,"
+    " edge_id, plate_view, confidence, confirmed) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+)
+# Of an open stay that is confirmed or ended: what its entry said is not written again.
+_GO_ON = (
+    "UPDATE sessions SET confirmed=?, closed_by=?, closer=?, exit_ms=?, exit_edge_id=?, fee=?,"
+    " currency=?, duration_s=?, remarks=?, notes=?, id_plate=?, plate_read=?, adjusted=?"
+    " WHERE id=?"
+)
+_ENTRY_COLUMNS = 8  # of a row, before what comes later
+_OPEN_COLUMNS = 2 + _ENTRY_COLUMNS + 1  # id and vehicle, what the entry said, if it is confirmed
 _UPDATE = (
     "UPDATE sessions SET entry=?, entry_order=?, entry_ms=?, entry_marked=?, entry_forced=?,"
     " edge_id=?, plate_view=?, confidence=?, confirmed=?, closed_by=?, closer=?, exit_ms=?,"
@@ -44,22 +56,29 @@ class Stays:
 
     def __init__(self, connection: sqlite3.Connection, streams: Streams) -> None:
         self._run = connection.execute
+        self._many = connection.executemany
         self._streams = streams
         self.reload()
 
     def reload(self) -> None:
-        """Forget who is inside: a transaction was undone."""
+        """Look again which ids were given, and forget who is inside: a transaction was undone."""
+        row = self._run("SELECT seq FROM sqlite_sequence WHERE name = 'sessions'").fetchone()
+        self._last_id: int = row[0] if row is not None else 0
         self._inside: PlatesInside | None = None
 
-    @property
-    def inside(self) -> PlatesInside:
-        """The plates of the open stays: read once, then kept by what is told of each stay."""
+    def inside(self, unwritten: Iterable[HeldStay]) -> PlatesInside:
+        """The plates of the open stays: read once, then kept by what is told of each stay.
+
+        `unwritten` are stays that are not in the table yet, or otherwise.
+        """
         if self._inside is None:
             rows = self._run(_INSIDE)
             self._inside = PlatesInside((id, VehicleKey(*vehicle)) for id, *vehicle in rows)
+            for held in unwritten:
+                self.tell(held)
         return self._inside
 
-    def _tell(self, held: HeldStay) -> HeldStay:
+    def tell(self, held: HeldStay) -> HeldStay:
         """A stay is open, or is no more: so its plate is inside, or is not."""
         if self._inside is not None:
             if held.stay.closed_by is None:
@@ -68,16 +87,37 @@ class Stays:
                 self._inside.closed(held.id)
         return held
 
+    def next_id(self) -> int:
+        """An id that no stay ever had. They are counted here, since rows are written later."""
+        self._last_id += 1
+        return self._last_id
+
     def insert(self, stay: Stay, vehicle: int) -> HeldStay:
         """Add a stay under a new id."""
-        cursor = self._run(_INSERT, (*self._row(stay), vehicle))
-        assert cursor.lastrowid is not None
-        return self._tell(HeldStay(cursor.lastrowid, stay))
+        held = HeldStay(self.next_id(), stay)
+        self._run(_INSERT, (held.id, vehicle, *self._row(stay)))
+        return self.tell(held)
+
+    def insert_many(self, stays: Iterable[tuple[int, int, Stay]]) -> None:
+        """Add stays: id, number of the vehicle, stay."""
+        open, ended = [], []
+        for id, vehicle, stay in stays:
+            row = (id, vehicle, *self._row(stay))
+            if stay.closed_by is None and not stay.remarks:
+                open.append(row[:_OPEN_COLUMNS])
+            else:
+                ended.append(row)
+        self._many(_INSERT_OPEN, open)
+        self._many(_INSERT, ended)
+
+    def go_on(self, stays: Iterable[tuple[int, Stay]]) -> None:
+        """Make these stays, which are open in the table, what came of them."""
+        self._many(_GO_ON, [(*self._row(stay)[_ENTRY_COLUMNS:], id) for id, stay in stays])
 
     def update(self, id: int, stay: Stay) -> HeldStay:
         """Make the stay with this id this one."""
         self._run(_UPDATE, (*self._row(stay), id))
-        return self._tell(HeldStay(id, stay))
+        return self.tell(HeldStay(id, stay))
 
     def hand_over(self, id: int, vehicle: int) -> None:
         """Make the stay with this id one of another vehicle, which is to be folded again."""

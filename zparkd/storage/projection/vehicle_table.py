@@ -1,8 +1,8 @@
 """The vehicles met lately, as far as the next event of one needs to know them.
 
-All of it is in the tables too, and is read from there again when it is not here: the number of
-a vehicle, the highest place among its events, and its open stay. Bounded; the plate not asked
-for longest goes first.
+The number of a vehicle, the highest place among its events, and its open stay. All of it is in the
+tables too, or is written there before it is forgotten here, and then it is read from there again.
+Bounded; the plate not asked for longest goes first.
 """
 
 import sqlite3
@@ -13,31 +13,44 @@ from zparkd.core import limits
 from zparkd.core.events.event import VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.storage.projection.stay_table import Stays
+from zparkd.storage.projection.unwritten import Unwritten
 
 _STAMPS_AT_ONCE = 64
 
 
 @dataclass(slots=True)
 class Vehicle:
-    """One vehicle. `last_place` is 0 where it has no events; `open` its open stay."""
+    """One vehicle. `last_place` is 0 where it has no events; `open` its open stay.
+
+    One that is not `met` has no event yet, nor ever had one.
+    """
 
     no: int
     key: VehicleKey
     last_place: int
     open: HeldStay | None
+    met: bool = True
 
 
 class Vehicles:
     """Vehicles by plate and by number. Who changes a vehicle's stays changes `open` with them."""
 
-    def __init__(self, connection: sqlite3.Connection, stays: Stays) -> None:
+    def __init__(self, connection: sqlite3.Connection, stays: Stays, unwritten: Unwritten) -> None:
         self._run = connection.execute
         self._stays = stays
+        self._unwritten = unwritten
         self.forget()
 
     def forget(self) -> None:
         """A transaction was undone: what is remembered may never have been."""
         self._plates: OrderedDict[str, dict[str, Vehicle]] = OrderedDict()
+        row = self._run("SELECT coalesce(max(no), 0) FROM vehicles").fetchone()
+        self._last_no: int = row[0]
+
+    def trim(self) -> None:
+        """Forget the plates beyond the bound, where all is written that is known of them."""
+        while not self._unwritten and len(self._plates) > limits.PLATES_REMEMBERED:
+            self._plates.popitem(last=False)
 
     def changed(self, no: int) -> None:
         """The highest place of a vehicle may have gone down: read it again when it is asked for."""
@@ -51,7 +64,7 @@ class Vehicles:
             self._plates.move_to_end(plate_id)
             return known
         rows = self._run(
-            "SELECT v.no, v.camera_type, (SELECT max(e.place) FROM events e WHERE e.vehicle = v.no)"
+            "SELECT v.no, v.camera_type, (SELECT max(p.place) FROM places p WHERE p.vehicle = v.no)"
             " FROM vehicles v WHERE v.plate_id=?",
             (plate_id,),
         ).fetchall()
@@ -62,8 +75,7 @@ class Vehicles:
             for no, camera_type, last in rows
         }
         self._plates[plate_id] = known
-        if len(self._plates) > limits.PLATES_REMEMBERED:
-            self._plates.popitem(last=False)
+        self.trim()
         return known
 
     def get(self, key: VehicleKey) -> Vehicle:
@@ -71,12 +83,10 @@ class Vehicles:
         known = self.of_plate(key.plate_id)
         vehicle = known.get(key.camera_type)
         if vehicle is None:
-            cursor = self._run(
-                "INSERT INTO vehicles (plate_id, camera_type) VALUES (?,?)",
-                (key.plate_id, key.camera_type),
-            )
-            assert cursor.lastrowid is not None
-            vehicle = known[key.camera_type] = Vehicle(cursor.lastrowid, key, 0, None)
+            self._last_no += 1
+            self._unwritten.vehicle(self._last_no, key.plate_id, key.camera_type)
+            vehicle = Vehicle(self._last_no, key, 0, None, met=False)
+            known[key.camera_type] = vehicle
         return vehicle
 
     def numbered(self, no: int) -> Vehicle:
@@ -88,13 +98,16 @@ class Vehicles:
         """The first time stamp, `from_ms` or later, that no event of this plate carries."""
         newest = max((known.last_place for known in self.of_plate(plate_id).values()), default=0)
         width = _STAMPS_AT_ONCE
-        while from_ms <= newest:  # no event carries a time stamp after its place
+        if from_ms > newest:  # no event carries a time stamp after its place
+            return from_ms
+        unwritten = self._unwritten.stamps(known.no for known in self.of_plate(plate_id).values())
+        while from_ms <= newest:
             rows = self._run(
-                "SELECT timestamp FROM events WHERE place >= ? AND timestamp >= ? AND timestamp < ?"
+                "SELECT timestamp FROM places WHERE place >= ? AND timestamp >= ? AND timestamp < ?"
                 " AND vehicle IN (SELECT no FROM vehicles WHERE plate_id=?)",
                 (from_ms, from_ms, from_ms + width, plate_id),
             )
-            taken = {timestamp for (timestamp,) in rows}
+            taken = {timestamp for (timestamp,) in rows} | unwritten
             free = next((ms for ms in range(from_ms, from_ms + width) if ms not in taken), None)
             if free is not None:
                 return free
@@ -103,10 +116,10 @@ class Vehicles:
         return from_ms
 
     def placed_after(self, key: VehicleKey, place: int) -> list[tuple[bytes, bytes]]:
-        """The first events of a vehicle after a place: skeletons and personal parts."""
+        """The first events of a vehicle after a place, of those whose places are written."""
         known = self.of_plate(key.plate_id).get(key.camera_type)
         return self._run(
-            "SELECT skeleton, sealed FROM events WHERE vehicle=? AND place>?"
-            " ORDER BY place, timestamp LIMIT ?",
+            "SELECT e.skeleton, e.sealed FROM places p JOIN events e ON e.at = p.at"
+            " WHERE p.vehicle=? AND p.place>? ORDER BY p.place, p.timestamp LIMIT ?",
             (known.no if known is not None else None, place, limits.EVENTS_PER_PIECE),
         ).fetchall()

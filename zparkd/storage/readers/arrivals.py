@@ -15,7 +15,7 @@ SELECT e.kind, v.plate_id, v.camera_type, o.origin || '/' || e.edge_id AS place,
        ), 'unixepoch') AS time
 FROM (SELECT no, at FROM arrivals ORDER BY no DESC LIMIT 1000) a
 JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40
-JOIN vehicles v ON v.no = e.vehicle
+JOIN places p ON p.at = e.at JOIN vehicles v ON v.no = p.vehicle
 WHERE e.kind IN ('VEHICLE_ENTRY_PENDING', 'VEHICLE_EXIT')
 ORDER BY a.no DESC LIMIT ?
 """

@@ -20,6 +20,12 @@ DatabaseError = sqlite3.Error
 _STEPS = 20_000  # of SQLite between two looks at the clock
 _LOOK_S = 1.0
 _BUSY_S = 5.0  # how long another's lock on the database is waited for
+_SHOWN_S = 0.5  # how long stays are waited for that a daemon is about to write
+_PAUSE_S = 0.002
+_BEHIND = (
+    "SELECT coalesce(max(no), 0) FROM arrivals UNION ALL SELECT coalesce(max(up_to), 0)"
+    " FROM projected"
+)
 
 
 def damage(database: Path) -> str | None:
@@ -53,6 +59,28 @@ def form(connection: sqlite3.Connection, within_s: float) -> str | None:
     return " ".join(str(found).split())
 
 
+def await_stays(connection: sqlite3.Connection) -> None:
+    """Wait until the stays show all events that are held when this is asked.
+
+    A daemon at work writes them within 50 ms of the events. Where none is, the next start does: so
+    it is not waited for long.
+    """
+    until_s = time.monotonic() + _SHOWN_S
+    try:
+        (held,), (shown,) = connection.execute(_BEHIND).fetchall()
+        while shown < held and time.monotonic() < until_s:
+            time.sleep(_PAUSE_S)
+            (_,), (shown,) = connection.execute(_BEHIND).fetchall()
+    except sqlite3.Error:
+        return  # of another version, or bad: whoever reads it comes upon that
+
+
+def shows_all(connection: sqlite3.Connection) -> bool:
+    """Whether the stays show all events that are held, in the moment that is read."""
+    (held,), (shown,) = connection.execute(_BEHIND).fetchall()
+    return bool(shown >= held)
+
+
 @contextmanager
 def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
     """All that is read within is of one moment, whatever the daemon commits meanwhile."""
@@ -66,8 +94,15 @@ def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
 def read_only(database: Path, cache_kib: int | None = None) -> sqlite3.Connection:
     """A read-only connection without implicit transactions; rows can be read by name.
 
-    It may keep so much of the database in memory; a few MiB where nothing is said.
+    The stays that it shows are those of all events that are held now. It may keep so much of the
+    database in memory; a few MiB where nothing is said.
     """
+    connection = _reading(database, cache_kib)
+    await_stays(connection)
+    return connection
+
+
+def _reading(database: Path, cache_kib: int | None) -> sqlite3.Connection:
     connection = opened(database)
     try:
         if cache_kib is not None:

@@ -13,7 +13,7 @@ from zparkd.storage.readers.outgoing import LEFT
 _SAID_LATER = "('VEHICLE_CORRECTED', 'STAY_CLOSED', 'EVENT_VOIDED', 'STAY_CHARGED')"
 _LATER = f"""
 SELECT e.at, e.kind, e.timestamp, v.plate_id, v.camera_type, e.edge_id
-FROM events e LEFT JOIN vehicles v ON v.no = e.vehicle
+FROM events e LEFT JOIN places p ON p.at = e.at LEFT JOIN vehicles v ON v.no = p.vehicle
 WHERE e.at > ? AND e.at < ? AND (e.timestamp < ? OR e.kind IN {_SAID_LATER})
 ORDER BY e.at
 """

@@ -28,7 +28,8 @@ SELECT o.origin AS central, o.epoch, e.at & ((1 << 40) - 1) AS seq, e.kind,
        v.camera_type, e.edge_id, e.request_id,
        json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
        CAST(e.skeleton AS TEXT) AS skeleton, CAST(e.sealed AS TEXT) AS personal
-FROM events e JOIN streams o ON o.no = e.at >> 40 LEFT JOIN vehicles v ON v.no = e.vehicle
+FROM events e JOIN streams o ON o.no = e.at >> 40
+LEFT JOIN places p ON p.at = e.at LEFT JOIN vehicles v ON v.no = p.vehicle
 ORDER BY e.at
 """,
     What.HISTORY: "SELECT * FROM history ORDER BY entry_ms, id",

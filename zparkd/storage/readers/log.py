@@ -15,24 +15,27 @@ from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.events.heads import Heads
 from zparkd.storage.correction_table import Corrections
-from zparkd.storage.keys import key_of, number_of, seq_of
+from zparkd.storage.keys import act_key, key_of, number_of, seq_of
 
 Link = tuple[int, int, bytes, bytes]
-"""An event in its chain: its seq, 1 where it stands under no vehicle, skeleton, personal part."""
+"""An event in its chain: its seq, 1 where it stands under no vehicle, skeleton, personal part.
+
+One that came a moment ago, and is placed with those after it, does not stand so.
+"""
 
 UNKNOWN = "?"
 """The origin of a position whose stream is not known; its epoch is the stream's number."""
 
-_COLUMNS = "at, kind, timestamp, place, edge_id, request_id, skeleton, sealed"
+_COLUMNS = "e.at, e.kind, e.timestamp, p.place, e.edge_id, e.request_id, e.skeleton, e.sealed"
 
 
 class EventRow(NamedTuple):
-    """An event, and what stands beside it in its row."""
+    """An event, and what stands beside it; `place` is None where it is of no vehicle."""
 
     key: int
     kind: str
     timestamp: int
-    place: int
+    place: int | None
     edge_id: str | None
     request_id: str | None
     skeleton: bytes
@@ -103,8 +106,10 @@ class StoredLog:
     def links(self, stream: Stream, first: int, last: int) -> list[Link]:
         """The events of a range in order, as far as they are there."""
         return self._run_plain(
-            f"SELECT at - {key_of(self._numbers[stream], 0)}, vehicle IS NULL, skeleton, sealed"
-            " FROM events WHERE at BETWEEN ? AND ? ORDER BY at",
+            f"SELECT e.at - {key_of(self._numbers[stream], 0)}, p.at IS NULL AND e.at NOT IN"
+            " (SELECT at FROM arrivals WHERE no > (SELECT up_to FROM projected)),"
+            " e.skeleton, e.sealed FROM events e LEFT JOIN places p ON p.at = e.at"
+            " WHERE e.at BETWEEN ? AND ? ORDER BY e.at",
             self._span(stream, first, last),
         ).fetchall()
 
@@ -169,7 +174,8 @@ class StoredLog:
     def row(self, position: Position) -> EventRow:
         """The row of an event that is there."""
         key = self.key(position)
-        return EventRow(*self._run(f"SELECT {_COLUMNS} FROM events WHERE at=?", (key,)).fetchone())
+        select = f"SELECT {_COLUMNS} FROM events e LEFT JOIN places p ON p.at = e.at WHERE e.at=?"
+        return EventRow(*self._run(select, (key,)).fetchone())
 
     def failure(self, position: Position) -> str | None:
         """How zparkd failed on an event, so that it changes nothing; None where it did not."""
@@ -189,7 +195,7 @@ class StoredLog:
         """The highest number of a vehicle; 0 for none."""
         row = self._run(
             "SELECT max(coalesce((SELECT max(no) FROM vehicles), 0),"
-            " coalesce((SELECT max(vehicle) FROM events), 0))"
+            " coalesce((SELECT max(vehicle) FROM places), 0))"
         ).fetchone()
         return int(row[0])
 
@@ -204,8 +210,8 @@ class StoredLog:
     def events_of(self, first: int, last: int) -> Iterator[tuple[int, EventRow]]:
         """The events that stand under these vehicles, each with the number of its vehicle."""
         for vehicle, *row in self._run_plain(
-            f"SELECT vehicle, {_COLUMNS} FROM events WHERE vehicle BETWEEN ? AND ?"
-            " ORDER BY vehicle",
+            f"SELECT p.vehicle, {_COLUMNS} FROM places p JOIN events e ON e.at = p.at"
+            " WHERE p.vehicle BETWEEN ? AND ? ORDER BY p.vehicle",
             (first, last),
         ).fetchall():
             yield vehicle, EventRow(*row)
@@ -266,8 +272,7 @@ class StoredLog:
     def changes(self, kinds: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
         """Skeleton and personal part of the events of these kinds that count, of no vehicle."""
         for key, skeleton, personal in self._run_plain(
-            "SELECT at, skeleton, sealed FROM events WHERE vehicle IS NULL"
-            f" AND kind IN ({','.join('?' * len(kinds))})",
+            f"SELECT at, skeleton, sealed FROM events WHERE kind IN ({','.join('?' * len(kinds))})",
             tuple(kinds),
         ).fetchall():
             up_to = self.counts_up_to(key)
@@ -309,9 +314,11 @@ _REFERENCE = {
 
 def acts_held(connection: sqlite3.Connection, edge_id: str, request_ids: Sequence[str]) -> int:
     """How many of these requests of one edge have come to an event here."""
+    acts = orjson.dumps([act_key(edge_id, request_id) for request_id in request_ids]).decode()
     (count,) = connection.execute(
-        "SELECT count(DISTINCT request_id) FROM events WHERE edge_id = ? AND request_id IN"
-        " (SELECT value FROM json_each(?))",
-        (edge_id, orjson.dumps(request_ids).decode()),
+        "SELECT count(DISTINCT e.request_id) FROM json_each(?) j"
+        " CROSS JOIN acts a ON a.act = j.value JOIN events e ON e.at = a.at"
+        " WHERE e.edge_id = ? AND e.request_id IN (SELECT value FROM json_each(?))",
+        (acts, edge_id, orjson.dumps(request_ids).decode()),
     ).fetchone()
     return int(count)

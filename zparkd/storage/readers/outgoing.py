@@ -33,6 +33,7 @@ _STAYS = (
 LEFT = (
     "SELECT EXISTS (SELECT 1 FROM unsettled) OR EXISTS (SELECT 1 FROM releases)"
     " OR EXISTS (SELECT 1 FROM rereading)"
+    " OR (SELECT coalesce(max(no), 0) FROM arrivals) > (SELECT up_to FROM projected)"
 )
 
 

@@ -17,14 +17,15 @@ from zparkd.storage.readers.stays import StayFilter, stays
 
 _ROW = "e.at, e.skeleton, e.sealed, d.verdict, d.instead"
 _EVENTS = (
-    f"SELECT {_ROW} FROM events e LEFT JOIN verdicts d ON d.at = e.at"
-    " WHERE e.vehicle IN (SELECT no FROM vehicles WHERE plate_id = :plate)"
-    " ORDER BY e.place DESC, e.timestamp DESC LIMIT :limit"
+    f"SELECT {_ROW} FROM places p JOIN events e ON e.at = p.at LEFT JOIN verdicts d ON d.at = p.at"
+    " WHERE p.vehicle IN (SELECT no FROM vehicles WHERE plate_id = :plate)"
+    " ORDER BY p.place DESC, p.timestamp DESC LIMIT :limit"
 )
 _MOVED_HERE = (
     f"SELECT {_ROW} FROM sessions s JOIN vehicles v ON v.no = s.vehicle"
-    " JOIN events e ON e.at IN (s.entry, s.closer) LEFT JOIN verdicts d ON d.at = e.at"
-    " WHERE v.plate_id = :plate AND e.vehicle <> s.vehicle ORDER BY e.place DESC LIMIT :limit"
+    " JOIN places p ON p.at IN (s.entry, s.closer) JOIN events e ON e.at = p.at"
+    " LEFT JOIN verdicts d ON d.at = e.at"
+    " WHERE v.plate_id = :plate AND p.vehicle <> s.vehicle ORDER BY p.place DESC LIMIT :limit"
 )
 # Corrections of an event, and what a correction is about.
 _ABOUT = (
@@ -33,9 +34,10 @@ _ABOUT = (
     " LEFT JOIN verdicts d ON d.at = e.at WHERE c.named = :at OR c.at = :at"
 )
 _BESIDE = (
-    f"SELECT {_ROW} FROM events o JOIN events e ON e.vehicle = o.vehicle"
-    " LEFT JOIN verdicts d ON d.at = e.at WHERE o.at = :at AND e.place >= o.place"
-    " AND e.kind <> 'VEHICLE_ENTRY_PENDING' ORDER BY e.place LIMIT :limit"
+    f"SELECT {_ROW} FROM places o JOIN places p ON p.vehicle = o.vehicle"
+    " JOIN events e ON e.at = p.at LEFT JOIN verdicts d ON d.at = e.at"
+    " WHERE o.at = :at AND p.place >= o.place"
+    " AND e.kind <> 'VEHICLE_ENTRY_PENDING' ORDER BY p.place LIMIT :limit"
 )
 _STAY = (
     "SELECT s.entry, s.closer,"

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from zparkd.core import limits
-from zparkd.storage.readers.connection import Connection, DatabaseError, opened, stop_at
+from zparkd.storage.readers.connection import (
+    Connection,
+    DatabaseError,
+    await_stays,
+    opened,
+    stop_at,
+)
 from zparkd.web.http.answers import Problem
 
 _BUSY_S = 2.0  # how long another's lock on the database is waited for
@@ -105,4 +111,5 @@ def _bounded(
     connection: Connection, work: Callable[[Connection], _Result], until_s: float
 ) -> _Result:
     stop_at(connection, until_s)
+    await_stays(connection)
     return work(connection)

@@ -16,7 +16,7 @@ from tests.support.vehicles import BIKE, T0_MS, Book, any_sets
 from zparkd.core.events.event import Event, Kind, Personal, Position, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.core.replication import limits
-from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.following import Following
 from zparkd.storage.store import Store
 from zparkd.verify import workers
 
@@ -144,12 +144,13 @@ DAMAGES = [
         "stream a/1, 1: its personal part is not the one that it seals",
     ),
     ("UPDATE events SET timestamp = 1", "1 to 5: its row says another timestamp"),
-    (f"UPDATE events SET place = 1, kind = '' WHERE at = {B} + 1", "another kind and place"),
+    (f"UPDATE events SET kind = '' WHERE at = {B} + 1", "its row says another kind"),
+    (f"UPDATE places SET place = 1 WHERE at = {B} + 1", "its row says another place"),
     ("UPDATE streams SET head_hash = '' WHERE no = 1", "a/1, 5: not the hash that the head has"),
     ("UPDATE streams SET head = 3 WHERE no = 1", "a/1, 4 to 5: beyond the head of the stream"),
     ("DELETE FROM streams WHERE no = 2", "stream ?/2, 1 to 4: events of a stream that is not"),
-    (f"UPDATE events SET vehicle = 2 WHERE at = {A} + 1", "1: stands under another vehicle"),
-    ("UPDATE events SET vehicle = NULL", "1 to 5: stands under another vehicle than its own"),
+    (f"UPDATE places SET vehicle = 2 WHERE at = {A} + 1", "1: stands under another vehicle"),
+    ("DELETE FROM places", "1 to 5: stands under another vehicle than its own"),
     (f"UPDATE sessions SET fee = 1 WHERE entry = {A} + 2", "a/1, 2: its stay says another fee"),
     (f"DELETE FROM sessions WHERE entry = {A} + 2", "a/1, 2: opened a stay that is not there"),
     ("DELETE FROM verdicts", "stream b/1, 4: judged nothing, must be SUPERSEDED"),
@@ -262,7 +263,7 @@ def test_an_event_that_zparkd_failed_on_is_named_as_such(
         def fails(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(Projection, "add", fails)
+        monkeypatch.setattr(Following, "add", fails)
         assert not store.append_apart(event)
         store.commit()
     result = central.run("verify")

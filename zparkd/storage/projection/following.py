@@ -1,0 +1,162 @@
+"""The projection as it follows the log: what events come to is known at once, and written later.
+
+What the usual event comes to is `Unwritten` until it is written with that of others. The table
+`projected` says up to which arrival the tables show what the events come to; what came after is
+projected again at the next start, and comes to the same, ids too. Any other event has all that is
+unwritten written first, and so has the end of its own transaction.
+"""
+
+import sqlite3
+
+from zparkd.core.corrections import CORRECTIONS, ENDINGS
+from zparkd.core.events.event import Event, Position
+from zparkd.core.log import HeldStay
+from zparkd.core.plates_inside import PlatesInside
+from zparkd.storage.event_table import EventTable
+from zparkd.storage.projection.projector import Projection
+from zparkd.storage.projection.usual import Usual
+from zparkd.storage.projection.vehicle_table import Vehicle
+from zparkd.storage.stream_table import Streams
+
+
+class Following(Projection):
+    """A projection with a watermark. All that is written is part of the caller's transaction.
+
+    `reached` is the number of the last arrival that is projected.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, streams: Streams, log: EventTable) -> None:
+        super().__init__(connection, streams)
+        self._connection = connection
+        self._log = log
+        self._usual = Usual(connection, streams, self.unwritten)
+        self._conflicts: tuple[int, int] | None = None
+
+    def reload(self) -> None:
+        """Forget what is remembered: a transaction was undone.
+
+        What arrived after `reached` is to be projected again.
+        """
+        super().reload()
+        self.reached: int = self._run("SELECT up_to FROM projected").fetchone()[0]
+        self._up_to: int = self.reached
+        self._in_tables = False  # whether this transaction wrote what is of no usual event
+
+    # --- an event ------------------------------------------------------------------------------
+
+    def add(self, event: Event, at: int, no: int, *, new_act: bool = False) -> None:
+        """Project an event that arrived as number `no`: the one after those that are projected.
+
+        With `new_act` it is known to be the first of its act, and repeats none.
+        """
+        key = event.vehicle
+        if key is None:
+            self.unwritten.act(event, at, no)
+            return
+        own = self.vehicles.get(key)
+        usual = self._is_usual(event, own, new_act=new_act)
+        own.met = True
+        self.unwritten.act(event, at, no)
+        if usual:
+            self._usual.step(event, own, at)
+            return
+        self.to_tables()
+        self._place_anywhere(event, own, at, new_act=new_act)
+
+    def _is_usual(self, event: Event, own: Vehicle, *, new_act: bool) -> bool:
+        if own.no in self._dirty or own.no in self._stuck or own.no in self.corrections.vehicles:
+            return False
+        if event.kind in CORRECTIONS or event.kind in ENDINGS:
+            return False
+        if self._waiting and self._is_waited_for(event.position):
+            return False
+        return self._usual.is_next(event, own, new_act=new_act)
+
+    def _is_waited_for(self, position: Position) -> bool:
+        found = self._run("SELECT 1 FROM waiting WHERE origin=? AND epoch=? AND seq=?", position)
+        return found.fetchone() is not None
+
+    # --- the tables, and what follows them -----------------------------------------------------
+
+    def projected(self, no: int) -> None:
+        """All that arrived up to this number is projected."""
+        self.reached = no
+
+    @property
+    def behind(self) -> int:
+        """Of how many events the tables do not show yet what they come to."""
+        return self.reached - self._up_to
+
+    def write(self) -> None:
+        """Have the tables show what all events come to that are projected."""
+        self._log.flush()
+        self.unwritten.write()
+        if self._up_to != self.reached:
+            self._run("UPDATE projected SET up_to=?", (self.reached,))
+            self._up_to = self.reached
+            self.vehicles.trim()
+
+    def to_tables(self) -> None:
+        """What follows reads the tables and writes to them; so all is written, now and at last."""
+        self._in_tables = True
+        self.write()
+
+    def flush(self) -> None:
+        """Owed before each commit: write what must be part of it."""
+        if self._in_tables:
+            self.write()
+            self._in_tables = False
+        super().flush()
+
+    # --- what it comes to, written or not ------------------------------------------------------
+
+    def entry_that_counts(self, entry: Position | None) -> int | None:
+        """The `at` of the entry whose stay this one belongs to; None where it belongs to none."""
+        at = self._streams.at(entry) if entry is not None else None
+        if at is not None and self.unwritten.of_entry(at) is not None:
+            return at
+        return super().entry_that_counts(entry)
+
+    def stay_of(self, entry: Position) -> HeldStay | None:
+        """The stay that an entry belongs to, also where another one counts for it."""
+        at = self.entry_that_counts(entry)
+        if at is None:
+            return None
+        return self.unwritten.of_entry(at) or self.stays.of_entry(at)
+
+    def inside(self, plate_id: str) -> list[HeldStay]:
+        """The open stays of all vehicles with this plate, folded first where they are marked."""
+        vehicles = self.vehicles.of_plate(plate_id).values()
+        if self.unsettled:
+            for vehicle in list(vehicles):
+                self.settle_vehicle(vehicle.no)
+            vehicles = self.vehicles.of_plate(plate_id).values()
+        return [vehicle.open for vehicle in vehicles if vehicle.open is not None]
+
+    @property
+    def plates_inside(self) -> PlatesInside:
+        """The plates of all open stays."""
+        return self.stays.inside(self.unwritten.held())
+
+    def vehicles_inside(self) -> int:
+        """How many stays are open."""
+        row = self._run("SELECT count(*) FROM sessions WHERE closed_by IS NULL").fetchone()
+        return int(row[0]) + self.unwritten.inside
+
+    def not_projected(self) -> int:
+        """How many events and vehicles the rules blow up on."""
+        alone = self._run("SELECT count(*) FROM unprojected").fetchone()[0]
+        return int(alone) + len(self._stuck)
+
+    def open_conflicts(self) -> int:
+        """How many rows the view `conflicts` has once all is written."""
+        changes = self._connection.total_changes
+        if self._conflicts is None or self._conflicts[0] != changes:
+            (count,) = self._run(
+                "SELECT (SELECT count(*) FROM verdicts"
+                " WHERE verdict <> 'REPEATED' AND verdict <> 'VOIDED')"
+                " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
+                " 0) FROM sessions WHERE remarks IS NOT NULL)"
+            ).fetchone()
+            self._conflicts = changes, int(count)
+        return self._conflicts[1] + self.unwritten.remarks
