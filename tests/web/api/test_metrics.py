@@ -38,6 +38,9 @@ def test_two_centrals_show_each_other(make_site: MakeSite) -> None:
         here, there = site.centrals
         enter(here, "29A12345")
         enter(there, "29A54321")
+        said = {"last_event_ms": 1_795_231_805_000, "reads": 12, "open_p50_ms": 38.0}
+        with here.edge("in-9") as controller:
+            assert controller.request("PING", {"lane": said | {"silent": True}})["success"]
         site.wait_equal()
         with Gateway(here) as gateway:
             found = samples(gateway)
@@ -49,6 +52,11 @@ def test_two_centrals_show_each_other(make_site: MakeSite) -> None:
             assert found['zparkd_peer_lag_events{peer="central-2"}'] == 0
             assert found["zparkd_config_last_reload_successful"] == 1
             assert found['zparkd_edge_last_seen_timestamp_seconds{edge="in-1"}'] > 1.7e9
+            assert found['zparkd_lane_last_event_timestamp_seconds{edge="in-9"}'] == 1795231805
+            assert found['zparkd_lane_reads_total{edge="in-9"}'] == 12
+            assert found['zparkd_lane_open_median_seconds{edge="in-9"}'] == 0.038
+            assert found['zparkd_lane_silent{edge="in-9"}'] == 1
+            assert found['zparkd_lane_fault{edge="in-9"}'] == 0
             assert not any("29A" in name for name in found)
 
             there.stop()

@@ -6,7 +6,7 @@ ever a label, and what an edge or a peer calls itself is one a bounded number of
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -132,6 +132,40 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
             ({"edge": edge["edge_id"]}, _seconds(edge["last_seen"]))
             for edge in sorted(heard, key=lambda it: it["last_seen"], reverse=True)
         ][: limits.WEB_METRICS_OF_EDGES],
+    )
+    yield from _of_lanes([edge for edge in status["edges"] if edge.get("lane") is not None])
+
+
+def _of_lanes(edges: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the controllers of lanes say of them, each since its own start."""
+    edges = edges[: limits.WEB_METRICS_OF_EDGES]
+
+    def each(value: Callable[[Mapping[str, Any]], float | None]) -> list[_Sample]:
+        told = [({"edge": edge["edge_id"]}, value(edge["lane"])) for edge in edges]
+        return [(labels, said) for labels, said in told if said is not None]
+
+    def event_s(lane: Mapping[str, Any]) -> float | None:
+        return _seconds(lane["last_event"]) if lane["last_event"] is not None else None
+
+    def open_s(lane: Mapping[str, Any]) -> float | None:
+        return lane["open_p50_ms"] / 1000 if lane["open_p50_ms"] is not None else None
+
+    yield _family(
+        "lane_last_event_timestamp_seconds", "gauge", "The camera's last event.", each(event_s)
+    )
+    yield _family("lane_reads_total", "counter", "Plates read.", each(lambda it: it["reads"]))
+    yield _family(
+        "lane_misreads_total",
+        "counter",
+        "Vehicles without a plate that could be read.",
+        each(lambda it: it["misreads"]),
+    )
+    yield _family("lane_open_median_seconds", "gauge", "From a frame to the open.", each(open_s))
+    yield _family(
+        "lane_silent", "gauge", "Whether its camera is silent.", each(lambda it: int(it["silent"]))
+    )
+    yield _family(
+        "lane_fault", "gauge", "Whether anything is wrong.", each(lambda it: int(bool(it["fault"])))
     )
 
 
