@@ -1,6 +1,7 @@
 """The habits that a machine can hold: short files and functions, docstrings, no guessed sleeps."""
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,27 @@ def no_docstring(text: str) -> Iterator[str]:
         yield "1: no docstring"
 
 
+_DOCSTRING = re.compile(r'^ *""".*?"""$', re.MULTILINE | re.DOTALL)
+
+
+@functools.cache
+def known_words() -> frozenset[str]:
+    """All that code and pages speak of, but for what docstrings say."""
+    words = {part for path in MODULES for part in path.relative_to(ROOT).with_suffix("").parts}
+    for path in MODULES:  # what only a docstring names is known nowhere
+        words |= set(re.findall(r"\w+", _DOCSTRING.sub("", path.read_text("utf-8"))))
+    for page in (ROOT / "docs").glob("*.md"):
+        words |= set(re.findall(r"\w+", page.read_text("utf-8")))
+    return frozenset(words)
+
+
+def unknown_name(text: str) -> Iterator[str]:
+    """Yield each name in a module's docstring that nothing has any more."""
+    for name in re.findall(r"`([A-Za-z_][\w.]*)`", ast.get_docstring(ast.parse(text)) or ""):
+        if gone := [part for part in name.split(".") if part and part not in known_words()]:
+            yield f"1: {name}: there is no {gone[0]}"
+
+
 def unfinished(text: str) -> Iterator[str]:
     for number, line in enumerate(text.splitlines(), 1):
         if UNFINISHED.search(line):
@@ -89,7 +111,10 @@ def faults(paths: list[Path], rule: Rule) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("rule", [long_file, long_function, long_line, no_docstring, unfinished])
+@pytest.mark.parametrize(
+    "rule",
+    [long_file, long_function, long_line, no_docstring, unknown_name, unfinished],
+)
 def test_the_package_is_tidy(rule: Rule) -> None:
     assert MODULES
     assert faults(MODULES, rule) == []
@@ -109,6 +134,7 @@ def test_the_tests_are_tidy(rule: Rule) -> None:
         (long_line, "x" * 101, "giờ phút đ" * 10),
         (no_docstring, "", '"""Shapes."""'),
         (no_docstring, "import re", '"""Shapes."""\nimport re'),
+        (unknown_name, '"""See `core.nowhere_to_be_found`."""', '"""See `core.stays`."""'),
         (unfinished, "x = 1  # TODO: more", "x = 'TODOS'"),
         (unfinished, "raise NotImplementedError", "raise ValueError"),
         (guessed_sleep, "time.sleep(1)", "time.sleep(deadline - now)"),

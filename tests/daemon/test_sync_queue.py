@@ -5,20 +5,20 @@ from hypothesis import strategies as st
 
 from zparkd.core.replication import limits
 from zparkd.core.turn import SyncRequest
-from zparkd.daemon.sync_queue import Waiting
+from zparkd.daemon.sync_queue import SyncQueue
 
 
 def request(speaker: str | None, number: int, way_back: bytes = b"x") -> SyncRequest:
     return SyncRequest((way_back,), [b"%d" % number], speaker)
 
 
-def taken(waiting: Waiting) -> list[tuple[str | None, bytes]]:
+def taken(waiting: SyncQueue) -> list[tuple[str | None, bytes]]:
     all_ = [waiting.popleft() for _ in range(len(waiting))]
     return [(one.speaker, one.frames[0]) for one in all_]
 
 
 def test_one_that_asks_without_end_loses_its_own_oldest_and_holds_up_nobody() -> None:
-    waiting = Waiting()
+    waiting = SyncQueue()
     waiting.extend(request("central-9", number) for number in range(10_000))
     waiting.extend([request("central-2", 0)])
     most = limits.SYNC_REQUESTS_OF_ONE
@@ -29,7 +29,7 @@ def test_one_that_asks_without_end_loses_its_own_oldest_and_holds_up_nobody() ->
 
 
 def test_without_keys_each_connection_is_an_asker() -> None:
-    waiting = Waiting()
+    waiting = SyncQueue()
     waiting.extend(request(None, number, b"one") for number in range(100))
     waiting.extend([request(None, 7, b"two")])
     assert taken(waiting)[1] == (None, b"7")
@@ -37,7 +37,7 @@ def test_without_keys_each_connection_is_an_asker() -> None:
 
 @given(st.lists(st.integers(0, 400), max_size=600))
 def test_there_are_never_more_than_the_limit(askers: list[int]) -> None:
-    waiting = Waiting()
+    waiting = SyncQueue()
     waiting.extend(request(f"c{asker}", n) for n, asker in enumerate(askers))
     assert len(waiting) <= limits.SYNC_REQUESTS_WAITING
     order = taken(waiting)

@@ -12,7 +12,7 @@ from zparkd.core.replication.encoding import beat_heads
 from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import Asked
 from zparkd.core.replication.peers import Peers
-from zparkd.core.replication.wire import Ask, Beat, Live, Page, Told
+from zparkd.core.replication.wire import Ask, Beat, Live, Page, PeerMessage
 
 SITE = "lot-a"
 
@@ -37,7 +37,7 @@ class KnownPeers(Peers):
         wall_ms = now.wall_ms if wall_ms is None else wall_ms
         self.hear_beat(id, heartbeat(heads, wall_ms, hears), now)
 
-    def hear_beat(self, id: str, told: Told, now: Now) -> None:
+    def hear_beat(self, id: str, told: PeerMessage, now: Now) -> None:
         """The same of one that was made before."""
         peer, us = self.states[id], "central-1"
         assert isinstance(told.data, Beat)
@@ -67,7 +67,7 @@ class KnownPeers(Peers):
         wall_ms = now.wall_ms if wall_ms is None else wall_ms
         listed = [(*stream, head) for stream, head in heads.items()] if heads is not None else None
         page = Page(SITE, peer.requests.under_way.id, wall_ms, heads=listed, more=more)
-        told = Told(page, wall_ms, heads=heads)
+        told = PeerMessage(page, wall_ms, heads=heads)
         _, fault = self.learn(peer, told, Taken(), ours, now)
         return fault
 
@@ -75,11 +75,11 @@ class KnownPeers(Peers):
         """An event of each of these streams came from a peer and is held: `ours` has it."""
         peer = next(iter(self.states.values()))
         events = [SimpleNamespace(position=Position(*stream, ours[stream])) for stream in streams]
-        self.learn(peer, Told(Live(SITE), 0), Taken(events=events), ours, Now(0, 0))
+        self.learn(peer, PeerMessage(Live(SITE), 0), Taken(events=events), ours, Now(0, 0))
 
 
-def heartbeat(heads: Heads, wall_ms: int, hears: tuple[str, ...] = ()) -> Told:
+def heartbeat(heads: Heads, wall_ms: int, hears: tuple[str, ...] = ()) -> PeerMessage:
     """A heartbeat as it is read of who holds so much."""
     listed, older = beat_heads(HeadVector(heads))
     beat = Beat(SITE, "Asia/Ho_Chi_Minh", "0", wall_ms, list(hears), listed, older)
-    return Told(beat, wall_ms, heads={Stream(*stream): head for *stream, head in listed})
+    return PeerMessage(beat, wall_ms, heads={Stream(*stream): head for *stream, head in listed})

@@ -1,7 +1,7 @@
 """Reading `zparkd.toml` and the `peers.d` and `edges.d` beside it, and finding every fault.
 
 What the files come to lives here, and what they must not say together; what may stand at each
-key, in `config_keys`. Nothing here acts on a configuration: no socket, no database, no file
+key, in `schema`. Nothing here acts on a configuration: no socket, no database, no file
 is made.
 """
 

@@ -2,7 +2,7 @@
 
 Each takes what TOML gave, and returns the value or raises ValueError saying what is wrong and,
 after a semicolon, what to write. Which key holds which sort is not known here, and no file is
-read: see `config_keys` and `config`.
+read: see `schema` and `load`.
 """
 
 import difflib

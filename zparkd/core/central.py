@@ -41,7 +41,7 @@ from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Beat, Digests, Page, Told
+from zparkd.core.replication.wire import Ask, Beat, Digests, Page, PeerMessage
 from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
@@ -460,7 +460,7 @@ class Central:
             if each is not None:
                 self._fault(peer, each, now)
 
-    def _take(self, turn: _Turn, peer: PeerState, told: Told) -> Taken:
+    def _take(self, turn: _Turn, peer: PeerState, told: PeerMessage) -> Taken:
         """Append what continues our streams, and count it."""
         turn.read += len(told.events)
         taken = self._intake.take(peer, told, turn.now, apart=turn.apart)

@@ -36,7 +36,7 @@ from zparkd.core.view import View
 from zparkd.daemon.control.bundle_commands import bundle_commands
 from zparkd.daemon.control.commands import FAILED, Answer, Command, Commands, Request, Reread, Wants
 from zparkd.daemon.control.day_commands import day_commands
-from zparkd.daemon.control.edge_requests import Handed
+from zparkd.daemon.control.edge_requests import EdgeRequests
 from zparkd.daemon.control.import_commands import import_commands
 from zparkd.daemon.control.member_commands import member_commands
 from zparkd.daemon.control.peer_files import write_peers
@@ -52,7 +52,7 @@ from zparkd.daemon.outages import Outages
 from zparkd.daemon.problems import Faults, SecurityState
 from zparkd.daemon.roster import RosterAtWork
 from zparkd.daemon.status import status
-from zparkd.daemon.sync_queue import Waiting
+from zparkd.daemon.sync_queue import SyncQueue
 from zparkd.daemon.systemd import Notifier, status_text
 from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, Undone, Why
 from zparkd.daemon.watch import Watch
@@ -120,7 +120,7 @@ class Reactor:
         self._stopping = False
         self._reload_asked = False
         self._faults = Faults()
-        self._to_serve = Waiting()
+        self._to_serve = SyncQueue()
         self._left: list[Incoming] = []  # of peers, beyond what a turn does
         self._not_sent: list[Incoming] = []
         self._changes = Changes(central.log.rereading)
@@ -152,7 +152,7 @@ class Reactor:
         )
         self._external = ExternalData(central, bus)
         self._external.configure(config.external_api)
-        self._handed = Handed()  # the command `edge`, whose answers are the gate's
+        self._edge_requests = EdgeRequests()  # the command `edge`, whose answers are the gate's
 
     def stop(self) -> None:
         """End the loop after the turn under way."""
@@ -187,14 +187,14 @@ class Reactor:
         self._bus.await_company(limits.COMPANY_MS)
         left, self._left = self._left, []
         drained = self._bus.drain(peers=not left)
-        commands = self._handed.take(drained.controls)
+        commands = self._edge_requests.take(drained.controls)
         if commands:  # they see all that was recorded before them
             self._transactions.run(self._store.write_behind)
         not_sent, self._not_sent = self._not_sent, []
-        self._turn([*left, *not_sent, *drained.messages, *self._handed.due(edges)])
+        self._turn([*left, *not_sent, *drained.messages, *self._edge_requests.due(edges)])
         for command in commands:
             self._bus.answer_control(command.token, self._command(command))
-        for token, body in self._handed.refused():
+        for token, body in self._edge_requests.refused():
             self._bus.answer_control(token, body)
         self._fetch(now)
         self._roster.turn(now, drained.joins, self._step, self._reload)
@@ -286,7 +286,7 @@ class Reactor:
             self._answer_edge(message.token, self._central.refused(message))
 
     def _answer_edge(self, token: Token, body: bytes) -> None:
-        handed = self._handed.answered(token, body)
+        handed = self._edge_requests.answered(token, body)
         if handed is None:
             self._bus.answer_edge(token, body)
         else:

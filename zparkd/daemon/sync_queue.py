@@ -13,7 +13,7 @@ from zparkd.core.turn import SyncRequest, Token
 _Asker = str | Token
 
 
-class Waiting:
+class SyncQueue:
     """A queue that is fair to all askers, and bounded as a whole."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from zparkd.core import limits
 from zparkd.core.principal import Principal
-from zparkd.daemon.control.edge_requests import Handed
+from zparkd.daemon.control.edge_requests import EdgeRequests
 from zparkd.transport.bus import Asker, Control
 
 TOKEN = (b"asker", b"")
@@ -17,7 +17,7 @@ def command(**fields: object) -> bytes:
 
 
 def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
-    handed = Handed()
+    handed = EdgeRequests()
     request = {"type": "PING", "edge_id": "e"}
     assert handed.take([Control(TOKEN, command(command="edge", request=request), ROOT)]) == []
     assert handed.due(edges=False) == []
@@ -37,7 +37,7 @@ def test_one_is_held_until_edges_are_served_and_then_answered_once() -> None:
 
 
 def test_other_commands_and_garbage_are_passed_on() -> None:
-    handed = Handed()
+    handed = EdgeRequests()
     bodies = [command(command="status"), b"\xff", b"[]"]
     others = [Control(TOKEN, body, ROOT) for body in bodies]
     assert handed.take(others) == others
@@ -46,7 +46,7 @@ def test_other_commands_and_garbage_are_passed_on() -> None:
 
 @pytest.mark.parametrize("request_", [None, 1, "PING", [], ["x"]])
 def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
-    handed = Handed()
+    handed = EdgeRequests()
     handed.take([Control(TOKEN, command(command="edge", request=request_), ROOT)])
     assert handed.due(edges=True) == []
     [(token, answer)] = handed.refused()
@@ -56,7 +56,7 @@ def test_what_is_no_request_is_refused_at_once(request_: object) -> None:
 
 
 def test_only_so_many_wait() -> None:
-    handed = Handed()
+    handed = EdgeRequests()
     one = Control(TOKEN, command(command="edge", request={}), ROOT)
     handed.take([one] * (limits.HANDED_WAITING + 1))
     assert len(handed.due(edges=True)) == limits.HANDED_WAITING
@@ -76,7 +76,7 @@ def test_only_so_many_wait() -> None:
     ],
 )
 def test_who_acts_is_whom_the_gateway_knows_else_the_account(said: object, by: Principal) -> None:
-    handed = Handed()
+    handed = EdgeRequests()
     handed.take([Control(TOKEN, command(command="edge", request={"type": "PING"}, by=said), ROOT)])
     [due] = handed.due(edges=True)
     assert due.by == by

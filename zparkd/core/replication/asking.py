@@ -19,7 +19,7 @@ from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import Asked, PeerState
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.refusals import Refusal, Refused, Why
-from zparkd.core.replication.wire import Ask, Beat, Page, Told
+from zparkd.core.replication.wire import Ask, Beat, Page, PeerMessage
 
 
 class Asking:
@@ -68,7 +68,7 @@ class Asking:
     def answered(
         self,
         peer: PeerState,
-        told: Told,
+        told: PeerMessage,
         asked: Asked | None,
         taken: Taken,
         ours: Mapping[Stream, int],

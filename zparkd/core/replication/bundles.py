@@ -27,7 +27,7 @@ from zparkd.core.replication import encoding, limits, sync_pages, wire
 from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Page, Parts, Told
+from zparkd.core.replication.wire import Ask, Page, Parts, PeerMessage
 from zparkd.core.site import CENTRAL_ID
 
 MAGIC = b"zparkd bundle 1\n"
@@ -222,7 +222,7 @@ class InPage(NamedTuple):
     """A page as read: what of it may be judged, and what is to be said of the rest."""
 
     bearer: PeerState
-    told: Told
+    told: PeerMessage
     known: int
     left_out: list[str]
 

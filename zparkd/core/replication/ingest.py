@@ -24,7 +24,7 @@ from zparkd.core.replication import forks
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Broken, Page, Told
+from zparkd.core.replication.wire import Broken, Page, PeerMessage
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Intake:
         self._own = own
         self._site = site
 
-    def take(self, peer: PeerState, told: Told, now: Now, *, apart: bool = False) -> Taken:
+    def take(self, peer: PeerState, told: PeerMessage, now: Now, *, apart: bool = False) -> Taken:
         """Append what continues our streams, each by itself.
 
         With `apart` an event that can't be projected is kept without.

@@ -73,7 +73,7 @@ class PeerKeys:
 
 
 @dataclass(slots=True)
-class Held:
+class PeerHeads:
     """What a peer holds, and what of that is missing here. Times in ms.
 
     `heads` is None until it is known what the peer holds, `arriving` the part that is here of a
@@ -130,7 +130,7 @@ class PeerState:
     link: Link = field(default_factory=Link)
     clock: PeerClock = field(default_factory=PeerClock)
     keys: PeerKeys = field(default_factory=PeerKeys)
-    sync: Held = field(default_factory=Held)
+    sync: PeerHeads = field(default_factory=PeerHeads)
     requests: Requests = field(default_factory=Requests)
     version: str | None = None
     fetched_ms: int | None = None

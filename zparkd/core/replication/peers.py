@@ -17,7 +17,7 @@ from zparkd.core.reference.fetch_turn import Fetcher
 from zparkd.core.replication import limits
 from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import Asked, PeerState
-from zparkd.core.replication.wire import Beat, Page, Told
+from zparkd.core.replication.wire import Beat, Page, PeerMessage
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Peers:
 
     # --- what they tell ----------------------------------------------------------------------
 
-    def beat(self, peer: PeerState, told: Told, us: str, now: Now, held: int = 0) -> None:
+    def beat(self, peer: PeerState, told: PeerMessage, us: str, now: Now, held: int = 0) -> None:
         """A heartbeat of this peer, to who holds so many streams.
 
         Raises ProtocolError where those of them that can't be had from it are too many.
@@ -72,7 +72,7 @@ class Peers:
                 )
 
     def learn(
-        self, peer: PeerState, told: Told, taken: Taken, ours: Mapping[Stream, int], now: Now
+        self, peer: PeerState, told: PeerMessage, taken: Taken, ours: Mapping[Stream, int], now: Now
     ) -> tuple[Asked | None, ProtocolError | None]:
         """What a peer holds by a message with events, of which so much was taken.
 
@@ -121,7 +121,9 @@ class Peers:
             peer.clock.offset_ms = page.wall_ms - (now.mono_ms - round_trip_ms // 2)
         return asked
 
-    def _vector(self, peer: PeerState, told: Told, now: Now, held: int) -> ProtocolError | None:
+    def _vector(
+        self, peer: PeerState, told: PeerMessage, now: Now, held: int
+    ) -> ProtocolError | None:
         """The next part of the vector of this peer, as it answered, to who holds so many streams.
 
         Of a vector that names many more than those the first are enough for now: the rest is asked

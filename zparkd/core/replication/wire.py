@@ -208,7 +208,7 @@ class Broken(NamedTuple):
     reason: str
 
 
-class Told(Struct, frozen=True):
+class PeerMessage(Struct, frozen=True):
     """All that a message of a peer says of events and heads, read once and not believed yet.
 
     `signed` are heads and `certificates` who vouches for their keys. `heads` are those that a
@@ -242,7 +242,7 @@ def read_message(frames: Sequence[bytes]) -> Message:
     return Message(header.source_central, header.timestamp, data, body)
 
 
-def read_published(frames: Sequence[bytes], peer_id: str, site: str) -> Told:
+def read_published(frames: Sequence[bytes], peer_id: str, site: str) -> PeerMessage:
     """What a peer published, topic left out: a heartbeat, or events.
 
     Raises ProtocolError where it is neither, Misconfigured where it is not this peer that speaks,
@@ -251,26 +251,28 @@ def read_published(frames: Sequence[bytes], peer_id: str, site: str) -> Told:
     message = _of_peer(frames, peer_id, site)
     match message.data:
         case Beat():
-            return Told(message.data, message.timestamp, heads=read_heads(message.data.heads))
+            return PeerMessage(
+                message.data, message.timestamp, heads=read_heads(message.data.heads)
+            )
         case Live() if message.body is not None:
             return with_events(message, message.data, split_body(message.body))
     raise ProtocolError("published what is not for the bus")
 
 
-def read_page(frames: Sequence[bytes], peer_id: str, site: str) -> Told:
+def read_page(frames: Sequence[bytes], peer_id: str, site: str) -> PeerMessage:
     """What a peer answered to a sync request of ours: a page. Raises as `read_published` does."""
     message = _of_peer(frames, peer_id, site)
     page = message.data
     if not isinstance(page, Page):
         raise ProtocolError("answered with what is no page")
     if page.error is not None:
-        return Told(page, message.timestamp)
+        return PeerMessage(page, message.timestamp)
     heads = read_heads(page.heads) if page.heads is not None else None
     body = message.body or b"[]"
     try:
         parts = split_body(unpack(body) if page.packed else body)
     except ProtocolError as fault:
-        return Told(page, message.timestamp, heads=heads, unreadable=f"sent {fault}")
+        return PeerMessage(page, message.timestamp, heads=heads, unreadable=f"sent {fault}")
     return with_events(message, page, parts, heads)
 
 
@@ -286,12 +288,12 @@ def _of_peer(frames: Sequence[bytes], peer_id: str, site: str) -> Message:
 
 def with_events(
     message: Message, data: Live | Page, parts: Sequence[Parts], heads: Heads | None = None
-) -> Told:
+) -> PeerMessage:
     """All of a message whose body holds these parts.
 
     No page has more events than one may, and what is left of what a peer published is asked for.
     """
-    return Told(
+    return PeerMessage(
         data,
         message.timestamp,
         read_events(parts[: limits.PAGE_EVENTS]),

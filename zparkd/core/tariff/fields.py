@@ -1,7 +1,7 @@
 """Documents that people and other systems write: read whole, with every fault by key and line.
 
 A document is TOML or JSON text, or the plain value that such a text stands for. What one must
-say, `tariff_document` and `entries` know; here is how values are taken out of it and how
+say, `document` and `reference.lists` know; here is how values are taken out of it and how
 what is wrong with them is told.
 """
 

@@ -19,7 +19,7 @@ from zparkd.transport.bus import Control
 COMMAND = "edge"
 
 
-class Handed:
+class EdgeRequests:
     """The requests that were handed on and are not answered yet, at most so many."""
 
     def __init__(self) -> None:
