@@ -20,6 +20,7 @@ from zparkd.core.gate.charges import charge
 from zparkd.core.gate.edge_state import EdgeStates
 from zparkd.core.gate.gate import Answer, Record
 from zparkd.core.gate.resolve import Resolved, Resolver
+from zparkd.core.gate.untaken import Untaken
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction
 from zparkd.core.stays import Fold
@@ -298,13 +299,25 @@ def nobody_is_asked_when_it_entered() -> Planted:
     return patch.object(Resolver, "_told_entry_ms", lambda self, found: None)
 
 
+def nobody_fails_to_drive_in() -> Planted:
+    return patch.object(Untaken, "turn", lambda self, now: None)
+
+
+def everybody_fails_to_drive_in_at_once() -> Planted:
+    return patch.object(Untaken, "_after_s", lambda self: 0)
+
+
+def who_was_not_taken_never_leaves() -> Planted:
+    return patch.object(Resolver, "_not_taken", lambda *_, **__: None)
+
+
 def never_full() -> Planted:
     return patch.object(Resolver, "_full_from", lambda self, policy, vehicle, held: None)
 
 
 def full_by_one_too_early() -> Planted:
-    right = Store.inside_of
-    return patch.object(Store, "inside_of", lambda self, kind: right(self, kind) + 1)
+    right = Store.vehicles_inside
+    return patch.object(Store, "vehicles_inside", lambda self, kind: right(self, kind) + 1)
 
 
 def plates_are_not_looked_out_for() -> Planted:
@@ -420,6 +433,9 @@ GATE_MUTANTS = (
     Mutant(a_stay_that_ended_can_be_named, "gate: ", office),
     Mutant(what_was_taken_is_not_believed, "gate: ", office),
     Mutant(nobody_is_asked_when_it_entered, "gate: ", office),
+    Mutant(nobody_fails_to_drive_in, "not taken: ", office),
+    Mutant(everybody_fails_to_drive_in_at_once, "not taken: ", office),
+    Mutant(who_was_not_taken_never_leaves, "gate: ", office),
     Mutant(never_full, "gate: ", office),
     Mutant(full_by_one_too_early, "gate: ", office),
     Mutant(plates_are_not_looked_out_for, "gate: ", office),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from tests.sim.oracle.events import ENTRY, Said, read
+from tests.sim.oracle.events import ENTRY, NOT_TAKEN, OF_GATES, PASS, STAFF, TARIFF, Said, read
 from tests.sim.oracle.gate import Bounds, Gate, Time
 from tests.sim.oracle.held import Held
 from zparkd.core.events.event import Stream
@@ -25,6 +25,10 @@ OF_ONE_MESSAGE = 4  # events that come with the one that uses up a quota
 OF_AN_IMPORT = 12  # the same where lists are imported
 LOST_MS = 250  # a request that is older may have been given up
 HELLO_MS = 500  # time a peer has to answer the first request of a start
+
+NOT_TAKEN_EARLY_MS = 300  # a turn reads its clock after it took in what came
+NOT_TAKEN_LATE_MS = 1_500
+CHANGE_NO_WAIT = {*OF_GATES, TARIFF, PASS, STAFF}
 
 Wired = tuple[bytes, bytes]
 
@@ -70,6 +74,9 @@ class Judge:
         )
         self.gate = Gate(own[0], self.held, ZoneInfo(world.timezone), bounds)
         self._started_ms = mono_ms
+        self._reporting = world.machines[name].reporting
+        self._entered_ms: dict[Any, int] = {}  # its own entries of this run
+        self._changed_ms = mono_ms  # when something came last that may change what counts
         self._peers: set[str] = set()
         self._heard_ms: dict[str, int] = {}
         self._beats: dict[str, list[Any]] = {}  # the heads in a peer's last heartbeat
@@ -99,7 +106,11 @@ class Judge:
     def appended(self, skeleton: bytes, sealed: bytes) -> None:
         """An event comes to be held, if the transaction ends well."""
         event = self._meant(skeleton, sealed)
+        if event.kind == NOT_TAKEN and event.at[:2] == self._own and event.data is not None:
+            self._says_not_taken(event)
         self.held.add(event)
+        if event.kind == ENTRY and event.at[:2] == self._own:
+            self._entered_ms[event.at] = self._now_ms
         self._new.append(event)
         self._taken[event.origin] += 1
         self._within_its_quota(event.origin)
@@ -125,8 +136,38 @@ class Judge:
         burst = bounds.get("QUOTA_BURST_H", 1) * bounds.get("QUOTA_EVENTS_PER_H", 2**40)
         return self._taken[origin] >= burst
 
+    def _not_taken_after_ms(self) -> int:
+        policy = self.held.policy
+        entry = policy.data["document"].get("entry", {}) if policy is not None else {}
+        return int(entry.get("not_taken_after_s", 120)) * 1000
+
+    def _says_not_taken(self, event: Said) -> None:
+        """It ends a stay by itself: one of its own lanes that waited for so long for a close."""
+        entry = self.held.events.get(event.names)
+        waits = self.held.unconfirmed(self._own[0], self._reporting)
+        since_ms = self._entered_ms.get(event.names, self._started_ms)
+        if entry is None or entry.at not in [it.at for it in waits]:
+            self.breaks(f"not taken: {event.at} names {event.names}, which does not wait")
+        elif self._now_ms - since_ms < self._not_taken_after_ms() - NOT_TAKEN_EARLY_MS:
+            self.breaks(f"not taken: {event.at} after {self._now_ms - since_ms} ms")
+
+    def _waits_too_long(self) -> None:
+        """What waited for a close for too long is ended by now, but for a disk that refuses."""
+        if any(kind.name.startswith("DISK") for kind in self._world.plan.kinds):
+            return
+        most_ms = self._not_taken_after_ms() + NOT_TAKEN_LATE_MS
+        for entry in self.held.unconfirmed(self._own[0], self._reporting):
+            if not self.held.is_alone(entry):
+                continue  # it may have come to wait only lately
+            since_ms = self._entered_ms.get(entry.at, self._started_ms)
+            if self._now_ms - max(since_ms, self._changed_ms) > most_ms:
+                self.breaks(f"not taken: {entry.at} waits since {self._now_ms - since_ms} ms")
+
     def committed(self) -> None:
         """All of it is on the disk."""
+        if any(event.kind not in CHANGE_NO_WAIT for event in self._new):
+            self._changed_ms = self._now_ms
+        self._waits_too_long()
         self._on_disk += self._new
         self._new = []
 

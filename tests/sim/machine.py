@@ -31,7 +31,7 @@ from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position, Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.site import Peer
+from zparkd.core.site import Lane, Peer
 from zparkd.core.turn import FromBus, FromEdge, Identify, Incoming, SyncAnswer, SyncRequest
 from zparkd.core.view import View
 from zparkd.daemon.reactor import Reactor
@@ -534,7 +534,13 @@ class Machine:
         if self.knows_former_keys and self.generation:
             former = {self.id: tuple(_public_key(self.id, it) for it in range(self.generation))}
         security = replace(config.security, known_keys=former)
-        return replace(config, central_id=self.id, peers=peers, security=security)
+        lanes = tuple(Lane(edge_id, reports_close=True) for edge_id in sorted(self.reporting))
+        return replace(config, central_id=self.id, peers=peers, lanes=lanes, security=security)
+
+    @property
+    def reporting(self) -> frozenset[str]:
+        """Its lanes that always report a close: one of two, where there is a policy."""
+        return frozenset({f"{self.name}.lane-2"} if self.world.plan.changes else ())
 
     def _keys_of(self, peer: str) -> tuple[str | None, str | None]:
         """The keys in the file of a peer: the one, and the next where it is about to change."""

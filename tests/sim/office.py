@@ -24,8 +24,9 @@ TARIFFS = (AIRPORT, CENTRE, DAY_AND_NIGHT, _LOST, flat(1_000), flat(2_000))
 POLICIES: tuple[dict[str, Any], ...] = (
     {},
     {"capacity": {"car": 2}, "entry": {"full": "refuse"}},
-    {"capacity": {"car": 1, "motorbike": 1}, "entry": {"not_taken_after_s": 20}},
+    {"capacity": {"car": 1, "motorbike": 1}, "entry": {"not_taken_after_s": 1}},
     {"exit": {"misread": "accept"}, "watch": {"29A00001": "stolen"}},
+    {"exit": {"misread": "accept"}, "entry": {"not_taken_after_s": 2}},
 )
 
 

@@ -188,6 +188,7 @@ class Central:
             self._take_in(turn, message)
         self._learn_the_time(now)
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
+        self.ingress.turn(now)
         for message in batch:
             if isinstance(message, FromEdge):
                 output.replies.append((message.token, self.answer(now, message)))
@@ -303,7 +304,7 @@ class Central:
         self._own_stream.forget()
         self.admission.refresh()
         self.signatures.forget()
-        self.edges.forget_opens(self.log.heads)
+        self.ingress.forget()
         self.peers.forget(moved)
         self.asking.forget()
 

@@ -195,8 +195,14 @@ class Log(ServedLog, Protocol):
     def alike(self, plate_id: str) -> list[HeldStay]:
         """The open stays of vehicles of whose plates this one could be a misreading."""
 
-    def inside_of(self, camera_type: str) -> int:
-        """How many vehicles of a type are inside."""
+    def vehicles_inside(self, camera_type: str | None = None) -> int:
+        """How many stays are open: of a type of vehicle, or of all."""
+
+    def not_taken(self, plate_id: str) -> list[HeldStay]:
+        """The last stays of the vehicles with this plate on whose entry nobody drove in."""
+
+    def unconfirmed(self, origin: str, edge_ids: Collection[str]) -> list[Position]:
+        """The entries that an origin recorded at these edges: of open stays that none confirmed."""
 
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""

@@ -45,9 +45,9 @@ class PlatesInside:
             del self._by_look[look]
         self._of_type[vehicle.camera_type] -= 1
 
-    def count(self, camera_type: str) -> int:
-        """How many vehicles of a type are inside."""
-        return self._of_type[camera_type]
+    def count(self, camera_type: str | None = None) -> int:
+        """How many vehicles are inside, of a type or in all."""
+        return len(self._vehicles) if camera_type is None else self._of_type[camera_type]
 
     def alike(self, plate_id: str) -> set[VehicleKey]:
         """The vehicles inside of which this plate could be a misreading."""

@@ -403,10 +403,7 @@ class Store:
         return found
 
     def free_stamp(self, plate_id: str, from_ms: int) -> int:
-        """The first time stamp, `from_ms` or later, that no event of this plate carries.
-
-        Of whatever type of vehicle.
-        """
+        """The first time stamp from `from_ms` on that no event of this plate has, of any type."""
         return self._projection.vehicles.free_stamp(plate_id, from_ms)
 
     def last_order(self, vehicle: VehicleKey) -> int:
@@ -436,9 +433,14 @@ class Store:
         found = {held for vehicle in vehicles for held in self.inside(vehicle.plate_id)}
         return [held for held in found if held.stay.vehicle in vehicles]
 
-    def inside_of(self, camera_type: str) -> int:
-        """How many vehicles of a type are inside."""
-        return self._projection.plates_inside.count(camera_type)
+    def not_taken(self, plate_id: str) -> list[HeldStay]:
+        """The last stays of the vehicles with this plate on whose entry nobody drove in."""
+        self.inside(plate_id)  # folds what is asked for
+        return self._projection.not_taken(plate_id)
+
+    def unconfirmed(self, origin: str, edge_ids: Collection[str]) -> list[Position]:
+        """The entries that an origin recorded at these edges: of open stays that none confirmed."""
+        return self._projection.unconfirmed(origin, edge_ids)
 
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
@@ -488,9 +490,9 @@ class Store:
         """The time stamp of the newest event of an origin; 0 for none."""
         return self._events.last_stamp(origin)
 
-    def vehicles_inside(self) -> int:
-        """How many stays are open."""
-        return self._projection.vehicles_inside()
+    def vehicles_inside(self, camera_type: str | None = None) -> int:
+        """How many stays are open: of a type of vehicle, or of all."""
+        return self._projection.plates_inside.count(camera_type)
 
     def open_conflicts(self) -> int:
         """How many rows the view `conflicts` has: what waits for a person to look at it."""

@@ -36,6 +36,7 @@ UNNAMED_RETRY_MS = 10_000
 DETECTION_AGE_MS = 120_000
 QUOTE_AGE_MS = 180_000
 OPEN_AGE_MS = 120_000
+NOT_TAKEN_LEAVES_MS = 86_400_000
 
 
 class Time(NamedTuple):
@@ -193,8 +194,9 @@ class Gate:
         plate = request.get("plate_id")
         if event.kind == CONFIRM and request.get("event_id") is not None:
             plate = request["event_id"].rsplit("_", 1)[1]
-        other = "entry_plate" if event.kind == CONFIRM else "plate_read"
-        read = event.personal.get(other, event.plate)
+        read = event.personal.get("plate_read", event.plate)
+        if event.kind == CONFIRM and request.get("event_id") is not None:
+            read = event.personal.get("entry_plate", event.plate)
         same &= read == plate or (event.kind == CONFIRM and plate is None)
         asked, had = request.get("camera_type"), event.data.get("camera_type")
         same &= None in (asked, had) or asked == had
@@ -221,6 +223,19 @@ class Gate:
             said = inside[0] if len(inside) == 1 else "car"
         return said, plate
 
+    def _not_taken(
+        self, request: dict[str, Any], edge: Edge, now: Time, vehicle: Vehicle
+    ) -> Stay | None:
+        """The stay of a vehicle that goes out all the same, where it was called not taken."""
+        unsaid = self._said(request, edge, now, "camera_type") is None
+        any_of = unsaid and not self.held.types_inside(vehicle[1])
+        found = [
+            it
+            for it in self.held.not_taken(vehicle[1])
+            if _is_to_leave(it, now) and (any_of or it.vehicle == vehicle)
+        ]
+        return found[0] if len(found) == 1 else None
+
     def _said(self, request: dict[str, Any], edge: Edge, now: Time, name: str) -> Any:
         value = request.get(name)
         return value if value is not None else self._seen(request, edge, now).get(name)
@@ -230,6 +245,9 @@ class Gate:
     def _detected(self, request: dict[str, Any], edge: Edge, now: Time) -> Expected:
         vehicle = self._vehicle(request, edge, now)
         stay = self.held.inside(vehicle)
+        if stay is None and self._said(request, edge, now, "direction") == "EXIT":
+            stay = self._not_taken(request, edge, now, vehicle)
+            vehicle = stay.vehicle if stay is not None else vehicle
         info: dict[str, Any] = {"already_inside": stay is not None, "plate_id": vehicle[1]}
         quote = None
         if stay is not None:
@@ -275,10 +293,13 @@ class Gate:
         vehicle = self._vehicle(request, edge, now)
         stay, guess, read = self.held.inside(vehicle), False, None
         way = self._said(request, edge, now, "direction") or ("EXIT" if stay else "ENTRY")
+        if way == "EXIT" and stay is None:
+            stay = self._not_taken(request, edge, now, vehicle)
+            vehicle = stay.vehicle if stay is not None else vehicle
         if request.get("event_id") is not None:
             way, read = request.get("direction", "EXIT"), request["plate_id"]
             stay = self._by_id(request["event_id"])
-            if stay is not None and stay.closer is not None:
+            if stay is not None and not _is_to_leave(stay, now):
                 stay = None
             if way == "ENTRY":
                 return Expected(code="bad_request")
@@ -481,15 +502,20 @@ class Gate:
     # --- close -----------------------------------------------------------------------------------
 
     def _close(self, request: dict[str, Any], edge: Edge, now: Time, last: Said | None) -> Expected:
+        late = False  # whether it may be about one that was called not taken
         if request.get("event_id") is not None:
             if request.get("plate_id") not in (None, request["event_id"].rsplit("_", 1)[1]):
                 return Expected(code="bad_request")
             stay = self._by_id(request["event_id"])
+            late = True
         elif request.get("plate_id") is not None:
-            stay = self.held.inside(self._vehicle(request, edge, now))
+            vehicle, late = self._vehicle(request, edge, now), True
+            stay = self.held.inside(vehicle) or self._not_taken(request, edge, now, vehicle)
         else:
             stay = self._own_unconfirmed(request["edge_id"], last)
-        if stay is None or stay.closer is not None or stay.confirmed:
+        if stay is None or stay.confirmed or (stay.closer is not None and not late):
+            return Expected(answer={"action": "NONE"})
+        if not _is_to_leave(stay, now):
             return Expected(answer={"action": "NONE"})
         event = self._event(request, edge, now, stay.vehicle)
         event |= {"names": stay.entry.at, "entry_ms": stay.entry.timestamp, "forced": False}
@@ -584,6 +610,13 @@ class Gate:
             if len(edge.opens) > self._bounds.plates:
                 edge.opens.popitem(last=False)
         return None
+
+
+def _is_to_leave(stay: Stay, now: Time) -> bool:
+    """Whether an exit ends it: it is open, or was called not taken less than a day ago."""
+    if stay.closed_by != "NOT_TAKEN":
+        return stay.closer is None
+    return now.ms - stay.closer.timestamp <= NOT_TAKEN_LEAVES_MS
 
 
 def _told(request: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """What one central holds, and all that follows from it: stays, tariff, passes, staff, acts."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from tests.sim.oracle.corrections import corrected
@@ -211,6 +211,29 @@ class Held:
     def types_inside(self, plate: str) -> list[str]:
         """The types under which a plate is inside."""
         return [it for it in sorted(self._types.get(plate, ())) if self.inside((it, plate))]
+
+    def not_taken(self, plate: str) -> list[Stay]:
+        """The last stay of each vehicle with this plate, where nobody drove in on it."""
+        found = []
+        for camera_type in sorted(self._types.get(plate, ())):
+            stays = self.folded((camera_type, plate)).stays.values()
+            last = max(stays, key=lambda it: it.entry.key, default=None)
+            if last is not None and last.closed_by == "NOT_TAKEN":
+                found.append(last)
+        return found
+
+    def unconfirmed(self, origin: str, edges: Collection[str]) -> list[Said]:
+        """The entries of this origin at these edges: of open stays that none confirmed."""
+        open_ = [stay for it in self.vehicles() if (stay := self.inside(it)) is not None]
+        return [
+            it.entry
+            for it in open_
+            if it.entry.origin == origin and it.entry.data["edge_id"] in edges and not it.confirmed
+        ]
+
+    def is_alone(self, entry: Said) -> bool:
+        """Whether an entry is all that is held of its vehicle."""
+        return self._of_vehicle[entry.vehicle] == [entry]
 
     def stay_of(self, entry: At) -> Stay | None:
         """The stay that an entry belongs to."""

@@ -13,7 +13,7 @@ from zparkd.core.gate import limits
 from zparkd.core.gate.requests import Code, Refusal, Request, RequestType, bad
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.site import Direction
-from zparkd.core.stays import Stay
+from zparkd.core.stays import ClosedBy, Stay
 
 _ON_WHAT_IS_INSIDE = (Code.ALREADY_INSIDE, Code.NOT_INSIDE, Code.FULL)
 
@@ -125,8 +125,9 @@ def _is_of_plate(request: Request, was: Personal, *, was_open: bool) -> bool:
         if request.plate_id is None and request.event is not None:
             return was.plate_read is None and was.plate_id is not None
         return request.plate_id == (was.plate_read or was.plate_id)
-    asked = request.event.plate_id if request.event is not None else request.plate_id
-    return asked in (None, was.entry_plate or was.plate_id)
+    if request.event is not None:
+        return request.event.plate_id == (was.entry_plate or was.plate_id)
+    return request.plate_id in (None, was.plate_id)
 
 
 def _way(opened: Event) -> Direction | None:
@@ -276,11 +277,18 @@ def _check_told(found: Resolved) -> None:
 
 
 def _close(found: Resolved) -> Decision:
-    """Confirm the entry of a stay that is open and not confirmed."""
+    """Confirm the entry of a stay that is open and not confirmed.
+
+    One that was not taken only where it is named: a close without a name is about who is inside.
+    """
     _check_lane(found)
     request, held = found.request, found.held
     if request.event is not None and request.plate_id not in (None, request.event.plate_id):
         raise bad("plate_id: is not the plate in event_id")
-    if held is None or held.stay.closed_by is not None or held.stay.confirmed:
+    if held is None or held.stay.confirmed:
+        return Answer()
+    is_named = request.event is not None or request.plate_id is not None
+    came_late = is_named and held.stay.closed_by is ClosedBy.NOT_TAKEN
+    if held.stay.closed_by is not None and not came_late:
         return Answer()
     return Record(Kind.CONFIRM, held.stay)

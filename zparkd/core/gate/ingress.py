@@ -2,11 +2,12 @@
 
 from zparkd.core.clock import Clock, Now
 from zparkd.core.gate.edge_state import EdgeStates
-from zparkd.core.gate.gate import decide
+from zparkd.core.gate.gate import Record, decide
 from zparkd.core.gate.recording import Recorder
 from zparkd.core.gate.requests import Code, Refusal, read_request, request_id_in
 from zparkd.core.gate.resolve import Resolver
 from zparkd.core.gate.responses import refusal, response
+from zparkd.core.gate.untaken import Untaken
 from zparkd.core.gate.watched import Watched
 from zparkd.core.log import Log
 from zparkd.core.replication.own_stream import OwnStream
@@ -24,6 +25,7 @@ class Ingress:
         self.edges = EdgeStates()
         self.recorder = Recorder(log, own_stream, clock, self.edges)
         self.watched = Watched()
+        self._untaken = Untaken(log, self.recorder)
         self._log = log
         self._peers = peers
         self._resolver = Resolver(settings, log, clock, self.edges, peers)
@@ -31,6 +33,16 @@ class Ingress:
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""
         self._resolver.configure(settings)
+        self._untaken.configure(settings)
+
+    def turn(self, now: Now) -> None:
+        """What happens at the gates where nobody asks anything."""
+        self._untaken.turn(now)
+
+    def forget(self) -> None:
+        """A transaction was undone: what was recorded in it may never have been."""
+        self.edges.forget_opens(self._log.heads)
+        self._untaken.forget()
 
     def answer(self, now: Now, asked: FromEdge) -> bytes:
         """What an edge is answered, once what it asked for is recorded."""
@@ -43,6 +55,8 @@ class Ingress:
         if found.watch is not None:
             self.watched.saw(found, now.mono_ms)
         event = self.recorder.record(now, found, decision)
+        if event is not None and isinstance(decision, Record) and found.lane.reports_close:
+            self._untaken.opened(event, now)
         incomplete: list[str] = []
         if decision.rests_on_what_is_inside:
             incomplete = self._peers.incomplete(self._log.heads, now.mono_ms)

@@ -10,6 +10,8 @@ UNNAMED_RETRY_MS = 10_000  # an open without request_id repeated within this is 
 
 CANDIDATES_SHOWN = 5  # stays that a misread plate may be of
 
+NOT_TAKEN_LEAVES_MS = 24 * 3600 * 1000  # so long one that was not taken can leave all the same
+
 # --- what is remembered of edges -------------------------------------------------------------
 EDGES_REMEMBERED = 1024  # edges whose detections, rate and last sight are kept
 RATE_BURST_S = 2.0  # a bucket holds this many seconds' worth of requests

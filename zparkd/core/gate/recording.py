@@ -119,6 +119,22 @@ class Recorder:
             kind, stamp.ms, order, facts, personal, new_act=found.new_act
         )
 
+    def not_taken(self, now: Now, stay: Stay) -> Event:
+        """Record that nobody drove in on the entry of a stay."""
+        stamp, order = self._stamp(now, stay.vehicle)
+        camera_type, plate_id = stay.vehicle
+        facts = Facts(
+            edge_id=stay.edge_id,
+            camera_type=camera_type,
+            names=stay.entry,
+            entry_ms=stay.entry_ms,
+            marked=stamp.marked,
+        )
+        personal = Personal(salt="", plate_id=plate_id, entry_plate=_entry_plate(stay))
+        return self._own_stream.record(
+            Kind.NOT_TAKEN, stamp.ms, order, facts, personal, new_act=True
+        )
+
     def _stamp(self, now: Now, vehicle: VehicleKey | None) -> tuple[Stamp, int]:
         """The time stamp of an event made now, that no other of its plate has, and its order."""
         stamp = self._clock.read(now)

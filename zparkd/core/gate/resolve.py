@@ -19,7 +19,7 @@ from zparkd.core.log import HeldStay, Log
 from zparkd.core.policy import Full, Misread, Policy
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction, Lane, Settings
-from zparkd.core.stays import Stay
+from zparkd.core.stays import ClosedBy, Stay
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 OPENS = (Kind.ENTRY, Kind.EXIT, Kind.MANUAL)
@@ -175,7 +175,7 @@ class Resolver:
         assert request.event is not None
         entry = self._log.find(*request.event)
         held = self._log.stay_of(entry.position) if entry is not None else None
-        if held is None or held.stay.closed_by is not None:
+        if held is None or not _is_to_leave(held.stay, found):
             camera_type = _camera_type(found) or DEFAULT_CAMERA_TYPE
             plate_id = request.plate_id or request.event.plate_id
             return self._way_of(found, acts, VehicleKey(camera_type, plate_id), None)
@@ -247,7 +247,7 @@ class Resolver:
         room = policy.capacity.get(vehicle.camera_type)
         if room is None:
             return None
-        inside = self._log.inside_of(vehicle.camera_type) - (held is not None)
+        inside = self._log.vehicles_inside(vehicle.camera_type) - (held is not None)
         return room if inside >= room else None
 
     def _of_close(self, found: Resolved) -> Resolved:
@@ -255,6 +255,7 @@ class Resolver:
         if request.event is not None:
             entry = self._log.find(*request.event)
             held = self._log.stay_of(entry.position) if entry is not None else None
+            held = held if held is not None and _is_to_leave(held.stay, found) else None
         elif request.plate_id is not None:
             held = self._vehicle(found)[1]
         else:
@@ -269,7 +270,22 @@ class Resolver:
         if camera_type is None and len(inside) == 1:
             camera_type = inside[0].stay.vehicle.camera_type
         vehicle = VehicleKey(camera_type or DEFAULT_CAMERA_TYPE, found.request.plate_id)
-        return vehicle, next((held for held in inside if held.stay.vehicle == vehicle), None)
+        held = next((held for held in inside if held.stay.vehicle == vehicle), None)
+        if held is None and _may_leave(found):
+            held = self._not_taken(found, vehicle, guess=camera_type is None and not inside)
+        return (vehicle if held is None else held.stay.vehicle), held
+
+    def _not_taken(self, found: Resolved, vehicle: VehicleKey, *, guess: bool) -> HeldStay | None:
+        """The stay of a vehicle that came in all the same where it was said that it did not.
+
+        With a `guess` that of the one vehicle of its plate of which that is so.
+        """
+        held = [
+            it
+            for it in self._log.not_taken(vehicle.plate_id)
+            if _is_to_leave(it.stay, found) and (guess or it.stay.vehicle == vehicle)
+        ]
+        return held[0] if len(held) == 1 else None
 
     def _types_inside(self, found: Resolved) -> tuple[str, ...]:
         """The types under which the plate of an open is inside, where it may be of any of them."""
@@ -336,6 +352,22 @@ def _camera_type(found: Resolved) -> str | None:
     if camera_type is None and seen.detection is not None:
         return seen.detection.camera_type
     return camera_type
+
+
+def _may_leave(found: Resolved) -> bool:
+    """Whether a request is about a vehicle that goes out, or that it names as one inside."""
+    detection = found.remembered.detection
+    seen = detection.direction if detection is not None else None
+    leaves = (_said(found) or seen) is Direction.EXIT
+    return leaves or found.request.type is RequestType.BARRIER_CLOSE
+
+
+def _is_to_leave(stay: Stay, found: Resolved) -> bool:
+    """Whether an exit ends a stay: it is open, or was not taken a while ago."""
+    if stay.closed_by is not ClosedBy.NOT_TAKEN:
+        return stay.closed_by is None
+    assert stay.exit_ms is not None
+    return found.time.ms - stay.exit_ms <= limits.NOT_TAKEN_LEAVES_MS
 
 
 def _said(found: Resolved) -> Direction | None:

@@ -7,11 +7,13 @@ unwritten written first, and so has the end of its own transaction.
 """
 
 import sqlite3
+from collections.abc import Collection
 
 from zparkd.core.corrections import CORRECTIONS, ENDINGS
-from zparkd.core.events.event import Event, Position
+from zparkd.core.events.event import Event, Position, VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.core.plates_inside import PlatesInside
+from zparkd.core.stays import ClosedBy
 from zparkd.storage.event_table import EventTable
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.usual import Usual
@@ -138,10 +140,28 @@ class Following(Projection):
         """The plates of all open stays."""
         return self.stays.inside(self.unwritten.held())
 
-    def vehicles_inside(self) -> int:
-        """How many stays are open."""
-        row = self._run("SELECT count(*) FROM sessions WHERE closed_by IS NULL").fetchone()
-        return int(row[0]) + self.unwritten.inside
+    def not_taken(self, plate_id: str) -> list[HeldStay]:
+        """The last stays of the vehicles with this plate on whose entry nobody drove in."""
+        last: dict[VehicleKey, HeldStay] = {}
+        for vehicle in self.vehicles.of_plate(plate_id).values():
+            if (held := self.stays.last_of(vehicle.no)) is not None:
+                last[vehicle.key] = held
+        for held in self.unwritten.held():
+            key = held.stay.vehicle
+            newest = last.get(key, held).stay.entry_key
+            if key.plate_id == plate_id and held.stay.entry_key >= newest:
+                last[key] = held
+        return [it for it in last.values() if it.stay.closed_by is ClosedBy.NOT_TAKEN]
+
+    def unconfirmed(self, origin: str, edge_ids: Collection[str]) -> list[Position]:
+        """The entries that an origin recorded at these edges: of open stays that none confirmed."""
+        found = self.stays.unconfirmed(edge_ids)
+        for held in self.unwritten.held():
+            found.pop(held.id, None)
+            waits = held.stay.closed_by is None and not held.stay.confirmed
+            if waits and held.stay.edge_id in edge_ids:
+                found[held.id] = held.stay.entry
+        return [entry for entry in found.values() if entry.origin == origin]
 
     def not_projected(self) -> int:
         """How many events and vehicles the rules blow up on."""

@@ -4,11 +4,11 @@ Only reads and writes rows; which stays there are, `projection` says.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from zparkd.core import limits
-from zparkd.core.events.event import VehicleKey
+from zparkd.core.events.event import Position, VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.core.plates_inside import PlatesInside
 from zparkd.core.stays import ClosedBy, Remark, Stay
@@ -140,6 +140,20 @@ class Stays:
     def open_of(self, vehicle: int) -> HeldStay | None:
         """The open stay of a vehicle."""
         return self._one("s.vehicle=? AND s.closed_by IS NULL", vehicle)
+
+    def last_of(self, vehicle: int) -> HeldStay | None:
+        """The newest stay of a vehicle."""
+        return self._one("s.vehicle=? ORDER BY s.entry_order DESC, s.id DESC LIMIT 1", vehicle)
+
+    def unconfirmed(self, edge_ids: Collection[str]) -> dict[int, Position]:
+        """The entries of the open stays that began at these edges, and none confirmed; by id."""
+        marks = ",".join("?" * len(edge_ids))
+        rows = self._run(
+            "SELECT id, entry FROM sessions WHERE closed_by IS NULL AND NOT confirmed"
+            f" AND edge_id IN ({marks})",
+            tuple(edge_ids),
+        )
+        return {id: self._streams.position(entry) for id, entry in rows}
 
     def last_before(self, vehicle: int, order: int) -> HeldStay | None:
         """The newest stay that began before `order` and not by force."""

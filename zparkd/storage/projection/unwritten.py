@@ -109,12 +109,6 @@ class Unwritten:
         yield from (HeldStay(id, stay) for id, stay in self._changed.items())
 
     @property
-    def inside(self) -> int:
-        """By how many more stays are open than the table says."""
-        opened = sum(stay.closed_by is None for _, stay in self._new.values())
-        return opened - sum(stay.closed_by is not None for stay in self._changed.values())
-
-    @property
     def remarks(self) -> int:
         """How many conflicts of stays the table lacks: those that are open in it have none."""
         stays = (stay for _, stay in self._new.values())
