@@ -94,15 +94,19 @@ def charged(facts: Facts, charge: Charge, *, lost_ticket: bool) -> Facts:
 def computed_again(facts: Facts, timestamp: int, tariff: Tariff, zone: tzinfo) -> int | None:
     """The fee of an exit, computed from what it says; None where it can't be.
 
-    That is where it says of no entry, or what a person took.
-
-    `timestamp` is the exit's, `tariff` the one that it names, or the built-in one.
+    That is where it says of no entry, or what a person took. `timestamp` is the exit's, `tariff`
+    the one that it names, or the built-in one.
     """
-    assert facts.camera_type is not None
     if facts.entry_ms is None or facts.by_hand:
         return None
+    return due(facts, timestamp, facts.entry_ms, tariff, zone)
+
+
+def due(facts: Facts, timestamp: int, entry_ms: int, tariff: Tariff, zone: tzinfo) -> int:
+    """What an exit charges of a vehicle that entered at `entry_ms`, by all else that it says."""
+    assert facts.camera_type is not None
     if facts.pass_until is not None:
         return 0
     until_ms = timestamp if facts.priced_ms is None else facts.priced_ms
     rate = tariff.rate(facts.camera_type)
-    return price(rate, facts.entry_ms, until_ms, zone, lost_ticket=facts.lost_ticket).fee
+    return price(rate, entry_ms, until_ms, zone, lost_ticket=facts.lost_ticket).fee

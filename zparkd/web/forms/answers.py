@@ -377,6 +377,7 @@ class Conflict(Struct, kw_only=True):
     edge_id: str | None
     time: str
     fee: int | None
+    due: int | None
 
 
 class Conflicts(Yes, kw_only=True):

@@ -33,10 +33,10 @@ def test_json_has_these_fields_newest_first(central: Central) -> None:
     result = central.run("conflicts", "--json")
     assert result.exit_code == 0, result.stderr
     rows = orjson.loads(result.stdout)
-    assert all(tuple(row) == (*COLUMNS, "seen", "now") for row in rows)
+    assert all(tuple(row) == (*COLUMNS, "seen", "now", "due") for row in rows)
     assert [row["kind"] for row in rows] == ["FORCED", "OTHER_ENTRY", "SUPERSEDED"]
     older, newer, _ = book.events
-    seen = [rows[-1].pop(name) for name in ("seen", "now")]
+    seen = [rows[-1].pop(name) for name in ("seen", "now", "due")]
     assert seen[1] == "already_inside"
     assert rows[-1] == {
         "kind": "SUPERSEDED",
@@ -51,6 +51,20 @@ def test_json_has_these_fields_newest_first(central: Central) -> None:
     }
     assert rows[0]["event_id"] == rows[0]["stay"] == older.event_id
     assert rows[0]["fee"] == 25000
+
+
+def test_what_was_taken_too_little_is_told_as_a_sum_with_the_way_to_settle_it(
+    central: Central,
+) -> None:
+    book = Book()
+    older = book.entry("central-1", 0)
+    newer = book.entry("central-2", 7200)
+    book.exit("central-2", 10800, names=newer)
+    keep(central, book)
+    said = central.run("conflicts").stdout
+    assert "\n\n50,000 too little, on 1 conflict\nto settle it: zparkctl vehicle charge" in said
+    told = central.run("conflicts", "--why").stdout
+    assert f"50,000 too little: zparkctl vehicle charge {older.event_id} --amount 50000" in told
 
 
 def test_the_table_has_nothing_blank(central: Central) -> None:

@@ -6,15 +6,17 @@ What is a conflict, and which stay counts, was decided by the rules of the stays
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
-from zparkd.cli.output import NONE, heading, print_json, table
+from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.storage.readers.conflicts import COLUMNS, stay_of
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
 from zparkd.storage.readers.connection import Connection
+from zparkd.storage.readers.settling import add_due
 
 # What a gate that knew all that is known here now would have answered.
 _NOW = {
@@ -51,15 +53,17 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
 
     A stay with several remarks stands there once for each. With --json, `seen` lists what each
     gate saw, oldest first, and `now` says what a gate that knew all of it would have answered:
-    already_inside, not_inside, other_fee, or null where it would be the same.
+    already_inside, not_inside, other_fee, or null where it would be the same. `due` is what was
+    taken too little, below 0 too much: zparkctl vehicle charge settles it.
     """
-    database = load_config(file, as_json=as_json).storage_path
-    with reading(database, as_json=as_json) as connection:
+    config = load_config(file, as_json=as_json)
+    with reading(config.storage_path, as_json=as_json) as connection:
         rows = read_conflicts(connection)
+        add_due(connection, rows, ZoneInfo(config.timezone))
         if as_json or why:
             _explain(connection, rows)
     if as_json:
-        print_json([{name: row[name] for name in (*COLUMNS, "seen", "now")} for row in rows])
+        print_json([{name: row[name] for name in (*COLUMNS, "seen", "now", "due")} for row in rows])
     elif why and rows:
         click.echo("\n\n".join(map(_story, rows)))
     elif rows:
@@ -67,6 +71,23 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
         click.echo(table(headers, [_line(row) for row in rows], right=("FEE",)))
     else:
         click.echo(f"conflicts: {NONE}")
+    if not as_json and (left := _to_settle(rows)):
+        click.echo(f"\n{left}")
+
+
+def _to_settle(rows: Iterable[Row]) -> str:
+    """What was taken too little and too much, in all; empty where nothing was."""
+    dues = [row["due"] for row in rows if row["due"]]
+    lines = []
+    for said, amounts in (
+        ("too little", [due for due in dues if due > 0]),
+        ("too much", [-due for due in dues if due < 0]),
+    ):
+        if amounts:
+            lines.append(f"{sum(amounts):,} {said}, on {plural(len(amounts), 'conflict')}")
+    if lines:
+        lines.append("to settle it: zparkctl vehicle charge EVENT --amount N")
+    return "\n".join(lines)
 
 
 # --- who saw what when ------------------------------------------------------------------------
@@ -129,6 +150,10 @@ def _story(row: Row) -> str:
         )
     if row["now"] is not None:
         lines.append(f"  {_IN_WORDS[row['now']]}")
+    if row["due"] is not None:
+        said = "too little" if row["due"] > 0 else "too much"
+        charge = f"zparkctl vehicle charge {row['stay'] or row['event_id']} --amount {row['due']}"
+        lines.append(f"  {abs(row['due']):,} {said}: {charge}")
     return "\n".join(lines)
 
 
