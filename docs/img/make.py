@@ -38,6 +38,8 @@ VIEWS = {
     "peers": "peers",
     "conflicts": "conflicts",
     "tariff": "tariff",
+    "reports": "reports/shift",
+    "audit": "audit",
 }
 DARK = ("now", "traffic")
 
