@@ -112,7 +112,7 @@ def test_a_shift_is_handed_over_by_a_report_that_can_be_taken_along(
     leave(gateway.central, "29A12345")
     page = open_page(gateway, "reports")
     page.see("Đủ sự kiện của mọi central", "main")
-    page.see("Đầu kỳ", ".report table")
+    page.see("Đầu kỳ", ".report dl")
     href = page.js("document.querySelector('.report a[download]').getAttribute('href')")
     sheet = gateway.http.get(href)
     assert sheet.content.startswith(b"\xef\xbb\xbf")

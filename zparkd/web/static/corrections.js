@@ -13,7 +13,7 @@ export function stayActs(app, stay, done) {
   const taken = { exit: stay.closed_by === "EXIT", close: stay.closed_by === "CORRECTION" };
   return el(
     "div",
-    { class: "actions" },
+    { class: "actions apart" },
     button("correct", () => correct(app, stay, done)),
     open ? button("close", () => close(app, stay, done)) : null,
     button("charge", () => charge(app, stay, done)),

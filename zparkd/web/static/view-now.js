@@ -24,19 +24,25 @@ export function show(place, app, signal) {
   place.append(
     cards,
     problems,
-    section(
-      t("now.mesh"),
-      drawing,
-      el("p", { class: "quiet legend" }, t("now.mesh.legend")),
-      links,
-    ),
+    search(),
+    // Where it is narrow, what happens comes before who is linked.
     el(
       "div",
-      { class: "side-by-side" },
-      section(t("now.events"), events.controls, events.log),
-      section(t("now.inside"), inside),
+      { class: "landing" },
+      section(
+        t("now.mesh"),
+        drawing,
+        el("p", { class: "quiet legend" }, t("now.mesh.legend")),
+        links,
+      ),
+      el(
+        "div",
+        { class: "side-by-side" },
+        section(t("now.events"), events.controls, events.log),
+        section(t("now.inside"), inside),
+      ),
+      section(t("now.edges"), edges),
     ),
-    section(t("now.edges"), edges),
   );
 
   const draw = drawnToWidth(
@@ -94,6 +100,33 @@ export function show(place, app, signal) {
 }
 
 const stale = (app) => app.link !== "live";
+
+/** From here straight to a vehicle. */
+function search() {
+  const input = el("input", {
+    type: "search",
+    name: "plate",
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    maxlength: 32,
+    required: true,
+    placeholder: t("vehicles.plate"),
+  });
+  return el(
+    "form",
+    {
+      class: "quick",
+      role: "search",
+      onsubmit(submit) {
+        submit.preventDefault();
+        location.hash = `#/vehicles?${new URLSearchParams({ plate: input.value.trim() })}`;
+      },
+    },
+    el("label", {}, el("span", { class: "unseen" }, t("vehicles.plate")), input),
+    el("button", {}, t("vehicles.search")),
+  );
+}
 
 function section(title, ...children) {
   return el("section", {}, el("h2", {}, title), ...children);

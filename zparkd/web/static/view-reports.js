@@ -69,6 +69,7 @@ function byChoice(report, chosen) {
 
 function told(report, answer, csv) {
   const rows = answer.rows;
+  if (rows.length === 1 && !answer.by) return summed(report, answer, csv);
   const columns = Object.keys(rows[0] ?? {})
     .filter((name) => !["event_id", "plate_view", "currency"].includes(name))
     .map((name) => ({
@@ -76,23 +77,43 @@ function told(report, answer, csv) {
       number: isNumber(rows, name),
       cell: (row) => cell(name, row, answer.by),
     }));
-  const caption = t("report.caption", {
-    report: t(`report.${report}`),
-    from: dayTime(answer.from.replace("T", " ").slice(0, 19)),
-    to: dayTime(answer.to.replace("T", " ").slice(0, 19)),
-  });
   return el(
     "section",
     { class: "report" },
     completeness(answer),
-    table(caption, columns, rows, t("report.none")),
+    table(captionOf(report, answer), columns, rows, t("report.none")),
     answer.totals.length && rows.length ? totals(answer.totals, answer.by) : null,
-    el(
-      "p",
-      { class: "actions noprint" },
-      el("button", { type: "button", onclick: () => window.print() }, t("report.print")),
-      el("a", { class: "button", href: csv, download: `${report}.csv` }, t("report.csv")),
-    ),
+    toTakeAlong(report, csv),
+  );
+}
+
+/** A report of one row is read from top to bottom. */
+function summed(report, answer, csv) {
+  const { key: _, ...row } = answer.rows[0];
+  return el(
+    "section",
+    { class: "report" },
+    completeness(answer),
+    el("h2", {}, captionOf(report, answer)),
+    totals([row], answer.by),
+    toTakeAlong(report, csv),
+  );
+}
+
+function captionOf(report, { from, to }) {
+  return t("report.caption", {
+    report: t(`report.${report}`),
+    from: dayTime(from.replace("T", " ").slice(0, 19)),
+    to: dayTime(to.replace("T", " ").slice(0, 19)),
+  });
+}
+
+function toTakeAlong(report, csv) {
+  return el(
+    "p",
+    { class: "actions apart noprint" },
+    el("button", { type: "button", onclick: () => window.print() }, t("report.print")),
+    el("a", { class: "button", href: csv, download: `${report}.csv` }, t("report.csv")),
   );
 }
 
