@@ -7,9 +7,9 @@ rule that it is held to:
   named tuple, a frozen struct or dataclass, a vector of heads) is no call into a file: whoever
   holds the value reads it.
 - **Aside** are the loop, which puts the steps in order and which all return to (`central`,
-  `ingress`; outside, `reactor` and `transactions`), and what the rules are given to ask and to
-  remember in: the log (all of `storage/`, behind `core/log.py`), the clock, and the state of edges.
-  What these call in turn is their own.
+  `ingress`, `exchange`; outside, `reactor` and `transactions`), and what the rules are given to ask
+  and to remember in: the log (all of `storage/`, behind `core/log.py`), the clock, and the state of
+  edges. What these call in turn is their own.
 - What an empty turn calls too is of the turn, and of no message in it.
 - At most 12 files are crossed.
 - A file is called by one other file alone: nobody comes to it later from elsewhere.
@@ -37,7 +37,7 @@ from zparkd.core.turn import FromBus, FromEdge, Incoming, Output, SyncAnswer, Sy
 
 ROOT = Path(zparkd.__file__).parent
 MOST_FILES = 12
-LOOP = {"core/central.py", "core/gate/ingress.py"}
+LOOP = {"core/central.py", "core/gate/ingress.py", "core/replication/exchange.py"}
 GIVEN = {"core/clock.py", "core/gate/edge_state.py"}
 ONE, TWO = "central-1", "central-2"
 

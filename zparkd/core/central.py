@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
-from zparkd.core.errors import Forged, Misconfigured, ProtocolError
+from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
 from zparkd.core.gate.by_hand import ByHand, Charge, Close, Correct, Enter, NotDone, Void
@@ -33,22 +33,21 @@ from zparkd.core.replication import encoding, peer_notes, wire
 from zparkd.core.replication.asking import Asking
 from zparkd.core.replication.bundles import Bundles
 from zparkd.core.replication.duplicate_id import DuplicateId
+from zparkd.core.replication.exchange import Exchange
 from zparkd.core.replication.ingest import Intake, Taken
 from zparkd.core.replication.limits import SYNC_STATE_FLUSH_MS
 from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.replication.peer_state import PeerNote, PeerState
+from zparkd.core.replication.peer_state import PeerNote
 from zparkd.core.replication.peers import Peers
-from zparkd.core.replication.refusals import Why
 from zparkd.core.replication.serving import Serving
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.replication.wire import Ask, Beat, Digests, Page, PeerMessage
+from zparkd.core.replication.wire import Ask, Beat, Digests, Page
 from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
     Admit,
     Change,
     Configure,
-    Counters,
     Disown,
     Fetched,
     Frames,
@@ -89,6 +88,11 @@ class _Turn:
     read: int = 0
     taken: list[Event] = field(default_factory=list)
 
+    def took(self, taken: Taken) -> None:
+        """So much of a message was taken."""
+        self.read += taken.read
+        self.taken += taken.events
+
 
 class Central:
     """The rules of one central, over one log."""
@@ -114,7 +118,6 @@ class Central:
         self.admission = Admission(log, settings.id)
         self.peers = Peers(stream, self.admission)
         self.asking = Asking(settings.site, self.peers)
-        self.counters = Counters()
         self.fetched_ms: int | None = None  # see `Fetched`
         self._own_stream = OwnStream(log, stream, secret)
         self.reference = ReferenceChanges(log, self._own_stream, self.clock)
@@ -135,6 +138,8 @@ class Central:
         self._next_flush_ms = now.mono_ms
         self.signatures = Signatures(log, self._own_stream, settings.site)
         self._intake = Intake(log, stream, self.signatures, settings.site, self.admission)
+        self._exchange = Exchange(settings, log, self.peers, self.asking, self._intake)
+        self.counters = self._exchange.counters
         self._bundles = Bundles(log, self.admission, self.signatures, settings.site)
         self.serving = Serving(log, self.peers, self.signatures)
         self.signatures.identify(settings, identity)
@@ -145,6 +150,7 @@ class Central:
         self.settings = settings
         self.roster.configure(settings)
         self.ingress.configure(settings)
+        self._exchange.configure(settings)
         self.peers.configure((peer.id for peer in settings.peers), settings.peer_timeout_ms)
         self._changing_keys = {p.id for p in settings.peers if len(p.public_keys) > 1}
         self._next_flush_ms = 0  # peers that came or went are written down at once
@@ -210,9 +216,9 @@ class Central:
             case FromBus() | SyncAnswer() if turn.read >= limits.EVENTS_PER_TURN:
                 turn.output.left.append(message)
             case FromBus():
-                self._from_bus(turn, message)
+                turn.took(self._exchange.published(turn.now, message, apart=turn.apart))
             case SyncAnswer():
-                self._sync_answer(turn, message)
+                turn.took(self._exchange.answered(turn.now, message, apart=turn.apart))
             case LinkState(peer_id, fault, is_new):
                 self.peers.link(peer_id, fault)
                 if is_new:
@@ -242,8 +248,9 @@ class Central:
                     return self._by_hand.do(now, change)
                 case TakePage(frames):
                     page = self._bundles.read(frames)
-                    taken = self._take(turn, page.bearer, page.told)
+                    taken = self._exchange.take(page.bearer, page.told, now, apart=turn.apart)
                     self.peers.learn(page.bearer, page.told, taken, self.log.heads, now)
+                    turn.took(taken)
                     self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
                     return self._bundles.told(page, taken)
                 case Disown(member, since_ms, by):
@@ -409,76 +416,6 @@ class Central:
         if seen:
             self.log.note_edges(seen)
             self.edges.written(seen)
-
-    # --- what peers send ---------------------------------------------------------------------
-
-    def _from_bus(self, turn: _Turn, message: FromBus) -> None:
-        """What a peer published: its heartbeat, or the events that it just committed."""
-        peer, now = self.peers.states.get(message.peer_id), turn.now
-        if peer is None:
-            return
-        self.counters.messages_received += 1
-        try:
-            told = wire.read_published(message.frames[1:], peer.id, self.settings.site)
-            if isinstance(told.data, Beat):
-                fresh = self.peers.fresh(peer, now.mono_ms)
-                self.asking.beats(peer, told.data, self.settings.id, now, fresh=fresh)
-                self.peers.beat(peer, told, self.settings.id, now, len(self.log.heads))
-            else:
-                taken = self._take(turn, peer, told)
-                self.peers.learn(peer, told, taken, self.log.heads, now)
-                self.asking.refused(peer, taken, self.log.heads, now)
-            peer.link.bus_fault = None
-        except ProtocolError as fault:
-            peer.link.bus_fault = str(fault)
-            self._fault(peer, fault, now)
-
-    def _sync_answer(self, turn: _Turn, message: SyncAnswer) -> None:
-        """What a peer answered to a sync request of ours: a page, in the steps that it takes.
-
-        Events count also where the page is late, or what it answers is forgotten.
-        """
-        peer, now = self.peers.states.get(message.peer_id), turn.now
-        if peer is None:
-            return
-        self.counters.messages_received += 1
-        try:
-            page = wire.read_page(message.frames, peer.id, self.settings.site)
-        except ProtocolError as fault:
-            self.asking.rest(peer, now)
-            peer.link.sync_fault = str(fault)
-            self._fault(peer, fault, now)
-            return
-        taken = self._take(turn, peer, page)
-        heads = self.log.heads
-        asked, no_vector = self.peers.learn(peer, page, taken, heads, now)
-        wrong = self.asking.answered(peer, page, asked, taken, heads, now)
-        if no_vector is not None:
-            self.asking.rest(peer, now)
-        of_page = wrong or no_vector
-        peer.link.sync_fault = str(of_page) if of_page is not None else None
-        for each in (of_page, taken.forged):
-            if each is not None:
-                self._fault(peer, each, now)
-
-    def _take(self, turn: _Turn, peer: PeerState, told: PeerMessage) -> Taken:
-        """Append what continues our streams, and count it."""
-        turn.read += len(told.events)
-        taken = self._intake.take(peer, told, turn.now, apart=turn.apart)
-        turn.taken += taken.events
-        self.counters.unreadable += taken.unreadable
-        self.counters.unprojected += taken.unprojected
-        self.counters.faults += len(taken.refused)
-        for why, reason in taken.refused.values():
-            if why is Why.FORGED:
-                peer.keys.forged, peer.keys.forged_ms = reason, turn.now.mono_ms
-        return taken
-
-    def _fault(self, peer: PeerState, fault: ProtocolError, now: Now) -> None:
-        self.counters.faults += 1
-        peer.link.misconfigured = isinstance(fault, Misconfigured)
-        if isinstance(fault, Forged):
-            peer.keys.forged, peer.keys.forged_ms = str(fault), now.mono_ms
 
     # --- what peers ask ----------------------------------------------------------------------
 

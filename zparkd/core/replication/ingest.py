@@ -31,13 +31,14 @@ from zparkd.core.replication.wire import Broken, Page, PeerMessage
 class Taken:
     """What became of a message: the events that were stored, and how far it had which streams.
 
-    `refused` says of which streams something was not taken, and why; `forged` what is wrong with
-    a certificate that came for others. `unreadable` of the events mean nothing here, and of
-    `unprojected` the rules could make nothing. With `judge_again` other origins than before are
-    taken in from now on.
+    `read` is how many of its events were looked at. `refused` says of which streams something was
+    not taken, and why; `forged` what is wrong with a certificate that came for others. `unreadable`
+    of the events mean nothing here, and of `unprojected` the rules could make nothing. With
+    `judge_again` other origins than before are taken in from now on.
     """
 
     events: list[Event] = field(default_factory=list)
+    read: int = 0
     sent: dict[Stream, int] = field(default_factory=dict)
     refused: dict[Stream, Refusal] = field(default_factory=dict)
     forged: Forged | None = None
@@ -78,7 +79,7 @@ class Intake:
 
         With `apart` an event that can't be projected is kept without.
         """
-        taken = Taken()
+        taken = Taken(read=len(told.events))
         for stream, run in self._runs(told.events, taken).items():
             heads, certificate = told.signed.get(stream, ()), told.certificates.get(stream)
             before = self._log.heads.get(stream, 0)
