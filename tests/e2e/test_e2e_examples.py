@@ -385,7 +385,7 @@ def test_an_example_about_the_roster_works(keyed: Keyed, example: str) -> None:
         typed = example.replace("TOKEN", keyed.invited("central-2"))
         place = place._replace(central=keyed.members["central-2"])
     process = place.typed(typed)
-    told, faults = process.communicate(timeout=PATIENCE_S)
+    told, faults = process.communicate(timeout=3 * PATIENCE_S)  # a change of key waits for others
     assert process.returncode == 0, f"{typed}\n{told}{faults}"
     listed = json.loads(zparkctl(first.config, "member", "list", "--json"))
     members_now = {row["member"]: row for row in listed}

@@ -290,7 +290,7 @@ def test_who_lies_in_a_join_is_told_why_and_stands_in_the_audit(
     # A key that belongs to no invitation is not even heard.
     with pytest.raises(NotReached, match="no answer"):
         ask(token._replace(secret=other.inviter_key), good)
-    assert "KEY_REFUSED" in problems(first)
+    wait_for("it is named", lambda: "KEY_REFUSED" in problems(first), PATIENCE_S)
 
 
 def ports_in(text: str) -> list[int]:
