@@ -71,10 +71,15 @@ class Corrections:
         """Keep that a correction is about an event; the vehicles that have to do with it."""
         self._run("INSERT OR REPLACE INTO corrections VALUES (?,?)", (at, named))
         found = self.concerned(at)
-        for vehicle in found - self.vehicles:
-            self._run("INSERT INTO corrected VALUES (?)", (vehicle,))
-        self.vehicles |= found
+        for vehicle in found:
+            self.concern(vehicle)
         return found
+
+    def concern(self, vehicle: int) -> None:
+        """Have a vehicle be folded from all that bears on it, from now on."""
+        if vehicle not in self.vehicles:
+            self._run("INSERT OR IGNORE INTO corrected VALUES (?)", (vehicle,))
+            self.vehicles.add(vehicle)
 
     def remove(self, at: int) -> list[int]:
         """Forget a correction, or what corrects an event; the corrections that named it."""

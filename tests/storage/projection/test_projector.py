@@ -408,3 +408,15 @@ def test_what_waited_under_one_plate_and_is_of_another_raises_the_first_no_more(
     fed.commit(book.entry("b", 20, of=OTHER))
     assert fed.store.last_order(CAR) == entry.order
     assert fed.store.last_order(OTHER) == misread.order
+
+
+def test_an_exit_that_was_void_while_it_waited_is_void_once_its_entry_comes(
+    fed: Fed, book: Book
+) -> None:
+    entry = book.entry("a", 10)
+    out = book.exit("b", 20, names=entry, of=OTHER)
+    void = book.void("c", 30, out)
+    fed.commit(out, void)
+    fed.commit(entry)
+    (stay,) = fed.content().stays.values()
+    assert stay.closed_by is None

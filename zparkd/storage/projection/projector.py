@@ -116,6 +116,13 @@ class Projection(ABC):
         if self._waiting:
             self._release(at)
 
+    def _moved(self, old: int, new: int) -> None:
+        """An event that corrections have to do with stands under another vehicle than before."""
+        if old in self.corrections.vehicles and old != new:
+            self.corrections.concern(new)
+            for number in (old, new):
+                self._mark(number, _FROM_THE_FIRST)
+
     def _correct(self, event: Event, at: int) -> bool:
         """Have a correction count, where what it names is here; whether it is."""
         assert event.names is not None
@@ -186,14 +193,14 @@ class Projection(ABC):
             ).fetchall()
             for at, _, _, kind, skeleton, sealed, verdict in rows:
                 if kind in _NAMING and verdict != Verdict.WAITING.value:
-                    self._wait_if_left(read(skeleton, sealed), at)
+                    self._wait_if_left(read(skeleton, sealed), at, number)
             self.vehicles.changed(number)
             yield len(rows)
             if len(rows) < limits.EVENTS_PER_PIECE:
                 return
             after = (rows[-1][1], rows[-1][2], rows[-1][0])
 
-    def _wait_if_left(self, event: Event, at: int) -> None:
+    def _wait_if_left(self, event: Event, at: int, number: int) -> None:
         """Let an event wait where the entry that it names is none that counts."""
         if event.names is None:
             return
@@ -202,6 +209,9 @@ class Projection(ABC):
         if self._named(event, own) is None:
             own.last_place = max(own.last_place, event.order)
             self._run(_PLACE, (at, own.no, event.order, event.timestamp))
+            if number in self.corrections.vehicles and own.no != number:
+                self.corrections.concern(own.no)
+                self._mark(own.no, _FROM_THE_FIRST)
             self._wait(event, at, own.no)
 
     def _wait(self, event: Event, at: int, number: int) -> None:
@@ -269,6 +279,7 @@ class Projection(ABC):
         assert counts is not None
         vehicle, place = counts[0], max(counts[1], event.order)
         self._run(_PLACE, (at, vehicle.no, place, event.timestamp))
+        self._moved(self.vehicles.get(event.vehicle).no, vehicle.no)
         self._apply(event, vehicle, place)
         if vehicle.key != event.vehicle:
             self.vehicles.changed(self.vehicles.get(event.vehicle).no)
