@@ -9,7 +9,7 @@ from tests.sim.plans import plan_of
 from tests.sim.runs import run
 
 SEEDS = 300
-TRIED = 80  # of them, of those whose plan can meet the fault
+TRIED = 120  # of them, of those whose plan can meet the fault
 
 
 @pytest.mark.parametrize("name", sorted(MUTANTS))

@@ -143,6 +143,15 @@ def test_an_exit_soon_after_its_detection_is_charged_what_was_quoted() -> None:
     assert facts.tariff_version == 1
 
 
+def test_what_was_quoted_counts_also_where_the_open_misreads_the_plate() -> None:
+    driven = inside(59, AIRPORT)
+    told = driven.detect()["vehicle_info"]
+    driven.wait(180)
+    set_tariff(driven, flat(1_000_000))
+    answer = driven.open(plate_id="29AI2345", event_id=told["event_id"])
+    assert (answer["fee"], answer["plate_read"]) == (15_000, "29AI2345")
+
+
 def test_a_quote_that_is_computed_again_is_the_same() -> None:
     driven = inside(59, AIRPORT)
     driven.detect()

@@ -35,7 +35,6 @@ class Remembered(NamedTuple):
     """What is remembered of an edge that bears on its request."""
 
     detection: Detection | None = None  # what its camera lately said of the plate
-    quote: Quote | None = None  # what it was last told that the plate would pay
     opened: Position | None = None  # the open that this one repeats, if neither names a request
     last_open: Position | None = None  # for what its barrier was opened here last
 
@@ -141,9 +140,8 @@ class EdgeStates:
         detection = self.detection(edge_id, plate_id, mono_ms)
         if camera_type is None and detection is not None:
             camera_type = detection.camera_type
-        quote = self.quote(edge_id, plate_id, mono_ms)
         opened = self.opened_lately(edge_id, plate_id, camera_type, mono_ms)
-        return Remembered(detection, quote, opened, last_open)
+        return Remembered(detection, opened, last_open)
 
     def detected(self, edge_id: str, plate_id: str, detection: Detection) -> None:
         """Note what an edge saw."""

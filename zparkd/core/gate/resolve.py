@@ -111,7 +111,7 @@ class Resolver:
             case RequestType.DETECTION:
                 return self._of_detection(found)
             case RequestType.BARRIER_OPEN if request.event is not None:
-                return self._of_exit_by_name(found, acts)
+                return self._of_exit_by_name(now, found, acts)
             case RequestType.BARRIER_OPEN if request.plate_id is not None:
                 return self._of_open(now, found, acts)
             case RequestType.BARRIER_CLOSE:
@@ -169,7 +169,7 @@ class Resolver:
         assert plate_id is not None
         return candidates(plate_id, camera_type, self._log.alike(plate_id))
 
-    def _of_exit_by_name(self, found: Resolved, acts: list[Event]) -> Resolved:
+    def _of_exit_by_name(self, now: Now, found: Resolved, acts: list[Event]) -> Resolved:
         """An open that names the stay it ends: what it says of a plate is only what was read."""
         request = found.request
         assert request.event is not None
@@ -178,8 +178,8 @@ class Resolver:
         if held is None or not _is_to_leave(held.stay, found):
             camera_type = _camera_type(found) or DEFAULT_CAMERA_TYPE
             plate_id = request.plate_id or request.event.plate_id
-            return self._way_of(found, acts, VehicleKey(camera_type, plate_id), None)
-        return self._way_of(found, acts, held.stay.vehicle, held)
+            return self._way_of(now, found, acts, VehicleKey(camera_type, plate_id), None)
+        return self._way_of(now, found, acts, held.stay.vehicle, held)
 
     def _of_open(self, now: Now, found: Resolved, acts: list[Event]) -> Resolved:
         vehicle, held = self._vehicle(found)
@@ -189,8 +189,8 @@ class Resolver:
         elif held is None and _direction(found, held) is Direction.EXIT:
             misread = self._misread(now, found)
             if misread is not None:
-                return self._way_of(found, acts, misread.stay.vehicle, misread)
-        return self._way_of(found, acts, vehicle, held)
+                return self._way_of(now, found, acts, misread.stay.vehicle, misread)
+        return self._way_of(now, found, acts, vehicle, held)
 
     def _misread(self, now: Now, found: Resolved) -> HeldStay | None:
         """The stay for which the exit of a plate that is not inside is taken, where the site says.
@@ -208,7 +208,12 @@ class Resolver:
         return held
 
     def _way_of(
-        self, found: Resolved, acts: list[Event], vehicle: VehicleKey, held: HeldStay | None
+        self,
+        now: Now,
+        found: Resolved,
+        acts: list[Event],
+        vehicle: VehicleKey,
+        held: HeldStay | None,
     ) -> Resolved:
         seen_before = any(it.kind == Kind.SEEN and it.vehicle == vehicle for it in acts)
         policy, direction = self._policy(), _direction(found, held)
@@ -217,7 +222,7 @@ class Resolver:
             full_from = self._full_from(policy, vehicle, held)
         quote = told_ms = None
         if direction is Direction.EXIT and held is not None:
-            quote = self._exit_quote(found, held.stay)
+            quote = self._exit_quote(now, found, held.stay)
         elif direction is Direction.EXIT:
             told_ms = self._told_entry_ms(found)
             quote = self._unmatched_quote(found, vehicle, told_ms)
@@ -321,9 +326,13 @@ class Resolver:
         held_pass = self._pass(vehicle, found.time.ms) if pays else None
         return Quote(None, None, self._tariff(), held_pass)
 
-    def _exit_quote(self, found: Resolved, stay: Stay) -> Quote:
-        """What the edge was told of this stay a moment ago, else by what it is charged now."""
-        told = found.remembered.quote
+    def _exit_quote(self, now: Now, found: Resolved, stay: Stay) -> Quote:
+        """What the edge was told of this stay a moment ago, else by what it is charged now.
+
+        Whatever plate is read now: the driver was told.
+        """
+        plate_id = stay.vehicle.plate_id
+        told = self._edges.quote(found.request.edge_id, plate_id, now.mono_ms)
         if told is None or told.entry != stay.entry:
             return self._quote(found, stay, None)
         if told.held_pass is None:
