@@ -2,18 +2,13 @@
 
 import pytest
 
-from docs.rooms import PAGE, arrows, reduced, with_picture
+from docs.rooms import PAGE, reduced, with_picture
 
 
 def test_the_picture_of_the_rooms_shows_the_imports() -> None:
     page = PAGE.read_text("utf-8")
     assert page == with_picture(page), "draw it anew: .venv/bin/python -m docs.rooms"
     assert "    storage --> core\n" in page
-
-
-def test_each_room_has_arrows_and_none_leaves_the_core() -> None:
-    found = arrows()
-    assert {room for room, others in found.items() if not others} == {"core", "logs"}
 
 
 def test_the_picture_leaves_out_what_follows_and_names_a_circle() -> None:
