@@ -11,7 +11,14 @@ import pytest
 
 from tests.support.tariffs import AIRPORT
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, write
-from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
+from zparkd.core.events.payloads import (
+    Acknowledged,
+    PassChanged,
+    PolicySet,
+    Reference,
+    StaffChanged,
+    TariffSet,
+)
 from zparkd.core.members.roster_words import (
     Changed,
     EdgeRemoved,
@@ -38,6 +45,7 @@ REFERENCE: dict[Kind, Reference] = {
     Kind.POLICY: PolicySet(2, {"exit": {"misread": "accept"}}),
     Kind.PASS: PassChanged("car", "2025-12-01", "2025-12-31"),
     Kind.STAFF: StaffChanged(removed=True),
+    Kind.ACKNOWLEDGED: Acknowledged("FORCED", ("central-1", 1, 1), "seen", "nv02"),
     Kind.DISOWNED: MemberDisowned("central-9", ((1, 5),)),
     Kind.RESTORED: MemberRestored("central-9"),
     Kind.ADMITTED: MemberAdmitted("central-9"),
@@ -183,6 +191,8 @@ def test_each_kind_is_said_with_all_fields_of_its_text(said: Said) -> None:
         assert "29A12345" in message.value.text.format_map(given) or "plate" not in fields(message)
         forced = message in OF_VEHICLES or message is Message.OPENED_BY_HAND
         told = ("nv01", "because") if forced else (None, None)
+        if message is Message.CONFLICT_ACKNOWLEDGED:
+            told = ("nv02", "seen")
         assert (given.get("by"), given.get("reason")) == told
 
 

@@ -33,7 +33,9 @@ def stored(events: list[Event]) -> list[Row]:
         connection = store.connection
         connection.row_factory = sqlite3.Row
         query = "SELECT * FROM conflicts ORDER BY time_ms, event_id, kind"
-        return [dict(row) for row in connection.execute(query)]
+        found = [dict(row) for row in connection.execute(query)]
+        assert all(row.pop("open") == 1 and row.pop("about") > 0 for row in found)
+        return found
 
 
 def only(rows: list[Row]) -> Row:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from zparkd.core.events.event import Event, Facts, Kind, Personal
 from zparkd.core.events.payloads import (
+    Acknowledged,
     PassChanged,
     PolicySet,
     Reference,
@@ -55,6 +56,9 @@ def act_of(event: Event) -> Act | None:
         return None
     if isinstance(said, JoinRefused):
         return Act(said.came_from, said.why, said.member, None, None, forced=False)
+    if isinstance(said, Acknowledged):
+        who = _who(said.by, said.staff_id) or event.position.origin
+        return Act(who, said.reason, said.conflict, said.by, said.staff_id, forced=False)
     return Act(_who_changed(said), None, _about(event, said), said.by, None, forced=False)
 
 
@@ -125,6 +129,8 @@ def _about(event: Event, said: Reference) -> str | None:
             return f"{personal.plate_id}, {said.valid_from} to {said.valid_until}{gone}"
         case StaffChanged():
             return f"{personal.staff_id}{', removed' if said.removed else ''}"
+        case Acknowledged():
+            return said.conflict
         case _:
             return said.member
 

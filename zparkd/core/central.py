@@ -45,6 +45,7 @@ from zparkd.core.replication.wire import Ask, Beat, Digests, Page
 from zparkd.core.site import Settings
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.turn import (
+    Acknowledge,
     Admit,
     Change,
     Configure,
@@ -240,7 +241,7 @@ class Central:
         now = turn.now
         try:
             match change:
-                case SetTariff() | SetPolicy() | ImportPasses() | ImportStaff():
+                case SetTariff() | SetPolicy() | ImportPasses() | ImportStaff() | Acknowledge():
                     return self._set(now, change)
                 case TakeOver(stays):
                     return self.old_stays.take(stays, self.settings.zone)
@@ -270,9 +271,9 @@ class Central:
         return None
 
     def _set(
-        self, now: Now, change: SetTariff | SetPolicy | ImportPasses | ImportStaff
+        self, now: Now, change: SetTariff | SetPolicy | ImportPasses | ImportStaff | Acknowledge
     ) -> int | Imported:
-        """What a change of reference data comes to. Raises NotCounting or BadDocument."""
+        """What a change of reference data comes to. Raises NotCounting, BadDocument or Refused."""
         match change:
             case SetTariff(document, by):
                 return self.reference.set_tariff(now, document, by)
@@ -282,6 +283,8 @@ class Central:
                 return self.reference.import_passes(now, passes, by)
             case ImportStaff(staff, by):
                 return self.reference.import_staff(now, staff, by)
+            case Acknowledge(said):
+                return self.reference.acknowledge(now, said)
 
     def _learn_the_time(self, now: Now) -> None:
         """Judge the wall clock by those of the peers; where it was set just now, ask them anew."""

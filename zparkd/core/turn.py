@@ -10,7 +10,7 @@ from typing import Any
 
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
-from zparkd.core.events.payloads import Pass, Staff
+from zparkd.core.events.payloads import Acknowledged, Pass, Staff
 from zparkd.core.events.signing import Identity
 from zparkd.core.gate import by_hand, old_stays
 from zparkd.core.gate.old_stays import OldStay
@@ -129,6 +129,13 @@ class ImportStaff:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Say of a conflict that a person has looked at it. Comes to when that was, in ms."""
+
+    said: Acknowledged
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Record these stays of the earlier system. Comes to how many were new."""
 
@@ -179,6 +186,7 @@ Change = (
     | SetPolicy
     | ImportPasses
     | ImportStaff
+    | Acknowledge
     | TakeOver
     | TakePage
     | by_hand.Deed

@@ -3,6 +3,8 @@
 Looks, says, and changes nothing. What stays as it is, right or wrong, is said once.
 """
 
+from collections.abc import Callable, Collection
+
 from zparkd.core.view import View
 from zparkd.logs.messages import Message, say
 
@@ -74,3 +76,28 @@ class Changes:
             say(Message.CLOCK_WRONG, reason="events are stamped with the time of the others")
         else:
             say(Message.CLOCK_WRONG, reason="events go on from the last one, and are marked")
+
+
+class Heals:
+    """What came of being apart: said once, when all that the peers have is here again."""
+
+    def __init__(self) -> None:
+        self._before: int | None = None  # how many conflicts were open before
+        self._connected: set[str] | None = None  # None before the first look
+        self._caught_up = True
+
+    def look(self, view: View, catching_up: Collection[str], open: Callable[[], int]) -> None:
+        """Say how many conflicts are `open` now that were not when the first peer was lost."""
+        connected = {id for id, peer in view.peers.items() if peer.connected}
+        if self._connected is None or self._connected - connected:
+            self._before = open() if self._before is None else self._before
+        if connected - (self._connected or set()):
+            self._caught_up = False
+        self._connected = connected
+        if not catching_up and not self._caught_up and not view.central.log.unsettled:
+            self._caught_up = True
+            now, before, self._before = open(), self._before, None
+            if len(connected) < len(view.peers):
+                self._before = now
+            if before is not None and now > before:
+                say(Message.CONFLICTS_FOUND, new=now - before, open=now)

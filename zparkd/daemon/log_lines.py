@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from zparkd.core.audit import act_of
 from zparkd.core.events.event import Event, Facts, Kind
 from zparkd.core.events.payloads import (
+    Acknowledged,
     PassChanged,
     PolicySet,
     Reference,
@@ -34,6 +35,7 @@ OF_KIND = {
     Kind.POLICY: Message.POLICY_SET,
     Kind.PASS: Message.PASS_CHANGED,
     Kind.STAFF: Message.STAFF_CHANGED,
+    Kind.ACKNOWLEDGED: Message.CONFLICT_ACKNOWLEDGED,
     Kind.DISOWNED: Message.MEMBER_DISOWNED,
     Kind.RESTORED: Message.MEMBER_RESTORED,
     Kind.ADMITTED: Message.MEMBER_ADMITTED,
@@ -58,7 +60,9 @@ def _lines(events: Iterable[Event]) -> Iterator[tuple[Message, dict[str, object]
             continue  # by the million; one line says how many
         if facts is None:
             assert event.reference is not None
-            yield OF_KIND[Kind(event.kind)], _of_reference(event.reference) | _by(event.reference)
+            said = event.reference
+            who = _act(event) if isinstance(said, Acknowledged) else _by(said)
+            yield OF_KIND[Kind(event.kind)], _of_reference(said) | who
             continue
         fields: dict[str, object] = {"edge": facts.edge_id} | _by(facts) | _act(event)
         if event.vehicle is not None:
@@ -82,6 +86,8 @@ def _of_reference(data: Reference) -> dict[str, object]:
             fields: dict[str, object] = {"camera_type": data.camera_type}
             fields |= {"valid_from": data.valid_from, "valid_until": data.valid_until}
             return fields | {"change": _change(data.removed)}
+        case Acknowledged():
+            return {"conflict": data.conflict}
         case StaffChanged():
             return {"change": _change(data.removed)}
         case JoinRefused():

@@ -35,6 +35,7 @@ from zparkd.core.turn import (
 from zparkd.core.view import View
 from zparkd.daemon.control.bundle_commands import bundle_commands
 from zparkd.daemon.control.commands import FAILED, Answer, Command, Commands, Request, Reread, Wants
+from zparkd.daemon.control.conflict_commands import conflict_commands
 from zparkd.daemon.control.day_commands import day_commands
 from zparkd.daemon.control.edge_requests import EdgeRequests
 from zparkd.daemon.control.import_commands import import_commands
@@ -46,7 +47,7 @@ from zparkd.daemon.control.roster_commands import roster_commands
 from zparkd.daemon.control.uplink_report import UplinkReport
 from zparkd.daemon.control.vehicle_commands import vehicle_commands
 from zparkd.daemon.external_data import ExternalData
-from zparkd.daemon.health import Changes
+from zparkd.daemon.health import Changes, Heals
 from zparkd.daemon.log_lines import say_recorded
 from zparkd.daemon.outages import Outages
 from zparkd.daemon.problems import Faults, SecurityState
@@ -58,6 +59,7 @@ from zparkd.daemon.transactions import Committed, StorageFailed, Transactions, U
 from zparkd.daemon.watch import Watch
 from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import show_times_in
+from zparkd.storage.readers.conflicts import find
 from zparkd.storage.store import Store
 from zparkd.transport.bus import BindError, Bus, Control
 from zparkd.transport.zap import Keys, identity_of, keys_of
@@ -124,6 +126,7 @@ class Reactor:
         self._left: list[Incoming] = []  # of peers, beyond what a turn does
         self._not_sent: list[Incoming] = []
         self._changes = Changes(central.log.rereading)
+        self._heals = Heals()
         self._outages = Outages(store)
         self._transactions = Transactions(config.storage_path, store, central, self._outages)
         self._notify = Notifier()
@@ -147,6 +150,7 @@ class Reactor:
             | vehicle_commands(central)
             | bundle_commands(bus)
             | day_commands(central)
+            | conflict_commands(lambda id: find(store.connection, id))
             | self._uplink.commands()
             | roster_commands(central, bus, lambda: self._config, self._roster.key_change)
         )
@@ -243,7 +247,10 @@ class Reactor:
         self._beat()
         self._transactions.run(lambda: self._outages.note(View(self._central, now)))
         self._serve(now)
-        self._changes.look(View(self._central, now))
+        view = View(self._central, now)
+        self._changes.look(view)
+        back = self._changes.catching_up
+        self._transactions.run(lambda: self._heals.look(view, back, self._store.open_conflicts))
         self._look_at_file(now)
 
     def _step(

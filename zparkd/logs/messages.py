@@ -220,6 +220,15 @@ class Message(Enum):
         "a bundle made at {central} is taken in: {events} events are new",
     )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
+    CONFLICT_ACKNOWLEDGED = Entry(
+        "d8b5f1e542bb47fbbec50ab2e8df7abc", "INFO", "a conflict is acknowledged: {conflict}"
+    )
+    CONFLICTS_FOUND = Entry(
+        "fc5629d83677424388209e85ce30fa94",
+        "WARNING",
+        "all that the peers have is here: {new} conflicts since the first was lost, {open} are"
+        " open; zparkctl conflicts",
+    )
     MEMBER_DISOWNED = Entry(
         "fa3edb0257fe4e6090b9b9b3222e0407",
         "WARNING",

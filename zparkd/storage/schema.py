@@ -45,6 +45,7 @@ that is newer than this software is refused, never guessed at.
 
 import sqlite3
 
+from zparkd.storage.ack_schema import ACKNOWLEDGED
 from zparkd.storage.correction_schema import CONFLICTS_BY_PLACES, CORRECTIONS
 from zparkd.storage.first_schema import FIRST
 from zparkd.storage.moving import Told, move
@@ -439,6 +440,7 @@ MIGRATIONS = (
     CORRECTIONS,
     f"{_LOG_ALONE}{_INDEX_OF_ACTS}{CONFLICTS_BY_PLACES}",
     move,
+    ACKNOWLEDGED,
 )
 
 

@@ -495,5 +495,5 @@ class Store:
         return self._projection.plates_inside.count(camera_type)
 
     def open_conflicts(self) -> int:
-        """How many rows the view `conflicts` has: what waits for a person to look at it."""
+        """How many conflicts are open: what waits for a person to look at it."""
         return self._projection.open_conflicts()

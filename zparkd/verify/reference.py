@@ -1,4 +1,4 @@
-"""Tariffs, policies, passes and staff of a database compared with their events."""
+"""Tariffs, policies, passes, staff and acknowledgements of a database and their events."""
 
 from typing import Any
 
@@ -6,13 +6,22 @@ import orjson
 
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, read
-from zparkd.core.events.payloads import PassChanged, PolicySet, StaffChanged, TariffSet
+from zparkd.core.events.payloads import (
+    Acknowledged,
+    PassChanged,
+    PolicySet,
+    StaffChanged,
+    TariffSet,
+)
 from zparkd.core.reference.fold import project_reference
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.log import Reference, StoredLog
 from zparkd.verify.ranges import Difference
 
-_KINDS = (Kind.TARIFF.value, Kind.POLICY.value, Kind.PASS.value, Kind.STAFF.value)
+_KINDS = (
+    *(Kind.TARIFF.value, Kind.POLICY.value, Kind.PASS.value, Kind.STAFF.value),
+    Kind.ACKNOWLEDGED.value,
+)
 _Rows = dict[object, tuple[Any, ...]]
 
 
@@ -50,7 +59,11 @@ def _wanted(log: StoredLog, events: dict[Position, Event]) -> dict[Reference, _R
     policies: _Rows = {}
     passes: _Rows = {}
     staff: _Rows = {}
+    acks: _Rows = {}
     for event in events.values():
+        if isinstance(event.reference, Acknowledged):
+            at = log.key(event.position)
+            acks[at] = (at, event.reference.conflict, *event.reference.about)
         if isinstance(event.reference, TariffSet | PolicySet):
             document = orjson.dumps(event.reference.document).decode()
             at = log.key(event.position)
@@ -77,6 +90,7 @@ def _wanted(log: StoredLog, events: dict[Position, Event]) -> dict[Reference, _R
     return {
         Reference.TARIFFS: tariffs,
         Reference.POLICIES: policies,
+        Reference.ACKS: acks,
         Reference.PASSES: passes,
         Reference.STAFF: staff,
     }

@@ -71,6 +71,7 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("GET", "/api/audit", _SEE, audit.audit),
     ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
     ("POST", "/api/corrections/{act}", _DO, corrections.correct),
+    ("POST", "/api/conflicts/ack", _DO, conflicts.acknowledge),
     ("GET", "/api/tariff", _SEE, tariff.show),
     ("PUT", "/api/tariff", _RULE, tariff.set_),
     ("POST", "/api/tariff/quote", _SEE, tariff.quote),

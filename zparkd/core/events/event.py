@@ -22,6 +22,7 @@ from msgspec import Meta, Raw, Struct
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.payloads import (
+    Acknowledged,
     PassChanged,
     PolicySet,
     Reference,
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     POLICY = "POLICY_SET"
     PASS = "PASS_CHANGED"
     STAFF = "STAFF_CHANGED"
+    ACKNOWLEDGED = "CONFLICT_ACKNOWLEDGED"  # a person has looked at a conflict: it is done
     DISOWNED = "MEMBER_DISOWNED"
     RESTORED = "MEMBER_RESTORED"
     ADMITTED = "MEMBER_ADMITTED"
@@ -286,6 +288,7 @@ _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.POLICY: msgspec.json.Decoder(PolicySet).decode,
     Kind.PASS: msgspec.json.Decoder(PassChanged).decode,
     Kind.STAFF: msgspec.json.Decoder(StaffChanged).decode,
+    Kind.ACKNOWLEDGED: msgspec.json.Decoder(Acknowledged).decode,
     Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,
     Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
     Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,

@@ -6,6 +6,7 @@ Each change is an event, and what counts is a pure function of the set of them:
     policy   likewise
     a pass   of plate, type and first day: the last of its events in order; it may be a removal
     staff    of an id: likewise
+    acks     conflicts that a person has looked at: once said, it is done
     members  what centrals say of each other: see `core.members.votes`
     roster   who belongs to the site, by which key: see `core.members.roster`
 
@@ -25,11 +26,14 @@ from zparkd.core.members.roster_words import RosterSaid, fits_its_role
 from zparkd.core.members.words import MemberSaid
 from zparkd.core.policy import WATCH, Policy, read_policy
 from zparkd.core.principal import Principal
-from zparkd.core.site import CAMERA_TYPE
+from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.tariff.pricing import Tariff
 
+_Origin = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
+_Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
+_Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
 _Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
@@ -69,7 +73,23 @@ class StaffChanged(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
-Reference = TariffSet | PolicySet | PassChanged | StaffChanged | MemberSaid | RosterSaid
+class Acknowledged(Struct, frozen=True, omit_defaults=True):
+    """The `data` of CONFLICT_ACKNOWLEDGED: a person has looked at a conflict, and it is done.
+
+    `about` is the event that it is a conflict of: the one that did not count, or the entry of the
+    stay with the remark. `conflict` is its kind. `staff_id` is who that says to be.
+    """
+
+    conflict: Annotated[str, Meta(pattern=r"^[A-Z][A-Z_]{0,39}\Z")]
+    about: tuple[_Origin, _Epoch, _Seq]
+    reason: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS)]
+    staff_id: Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)] | None = None
+    by: Principal | None = None
+
+
+Reference = (
+    TariffSet | PolicySet | PassChanged | StaffChanged | Acknowledged | MemberSaid | RosterSaid
+)
 
 
 def is_sound(data: Reference) -> bool:

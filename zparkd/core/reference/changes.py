@@ -12,6 +12,7 @@ from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.events.event import Kind, Personal, SortKey
 from zparkd.core.events.payloads import (
+    Acknowledged,
     Pass,
     PassChanged,
     PolicySet,
@@ -21,6 +22,7 @@ from zparkd.core.events.payloads import (
     TariffSet,
 )
 from zparkd.core.log import Log
+from zparkd.core.members.roster_changes import Refused
 from zparkd.core.policy import WATCH, read_policy
 from zparkd.core.policy import written as written_policy
 from zparkd.core.principal import Principal
@@ -111,6 +113,23 @@ class ReferenceChanges:
         data = PolicySet(version, document, by)
         self._record(now, Kind.POLICY, data, Personal("", watch=watch), last)
         return version
+
+    def acknowledge(self, now: Now, said: Acknowledged) -> int:
+        """Record that a person has looked at a conflict; when that was, in ms.
+
+        Raises Refused for who is not on the list of staff, where there is one; NotCounting where
+        nothing that is recorded here counts.
+        """
+        staff_id, by = said.staff_id, said.by
+        is_login = by is not None and by.login is not None
+        if not (staff_id is None and is_login) and not self._log.reference.is_staff(staff_id):
+            raise Refused(
+                "not_staff", f"{staff_id or 'nobody'} is not on the staff list: zparkctl staff list"
+            )
+        if self._is_disowned():
+            raise NotCounting(Outranked("an acknowledgement"))
+        self._record(now, Kind.ACKNOWLEDGED, said, Personal(""), 0)
+        return self._clock.read(now).ms
 
     def _next_version(
         self, now: Now, what: str, before: tuple[int, SortKey] | None

@@ -18,6 +18,7 @@ from zparkd.storage.event_table import EventTable
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.usual import Usual
 from zparkd.storage.projection.vehicle_table import Vehicle
+from zparkd.storage.readers.conflicts import OpenConflicts
 from zparkd.storage.stream_table import Streams
 
 
@@ -32,7 +33,7 @@ class Following(Projection):
         self._connection = connection
         self._log = log
         self._usual = Usual(connection, streams, self.unwritten)
-        self._conflicts: tuple[int, int] | None = None
+        self._open_conflicts = OpenConflicts(connection)
 
     def reload(self) -> None:
         """Forget what is remembered: a transaction was undone.
@@ -169,14 +170,5 @@ class Following(Projection):
         return int(alone) + len(self._stuck)
 
     def open_conflicts(self) -> int:
-        """How many rows the view `conflicts` has once all is written."""
-        changes = self._connection.total_changes
-        if self._conflicts is None or self._conflicts[0] != changes:
-            (count,) = self._run(
-                "SELECT (SELECT count(*) FROM verdicts"
-                " WHERE verdict <> 'REPEATED' AND verdict <> 'VOIDED')"
-                " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1),"
-                " 0) FROM sessions WHERE remarks IS NOT NULL)"
-            ).fetchone()
-            self._conflicts = changes, int(count)
-        return self._conflicts[1] + self.unwritten.remarks
+        """How many conflicts are open once all is written."""
+        return self._open_conflicts.count() + self.unwritten.remarks

@@ -1,4 +1,4 @@
-"""The tables `tariffs`, `policies`, `passes` and `staff`: what reference data comes to.
+"""The tables `tariffs`, `policies`, `passes`, `staff`, `acks`: what reference data comes to.
 
 Kept up to date event by event, in whatever order they come: of two changes of one entry the one
 that is later in order stays, so the rows are the same on every central that holds the events. The
@@ -16,6 +16,7 @@ import orjson
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Position, SortKey, read
 from zparkd.core.events.payloads import (
+    Acknowledged,
     Pass,
     PassChanged,
     PolicySet,
@@ -85,6 +86,9 @@ class ReferenceTables:
                 self._add_pass(event, event.reference)
             case StaffChanged():
                 self._add_staff(event, event.reference)
+            case Acknowledged(conflict, about):
+                values = (self._streams.at(event.position), conflict, *about)
+                self._run("INSERT OR REPLACE INTO acks VALUES (?,?,?,?,?)", values)
 
     def count_no_more(self, event: Event) -> None:
         """Make the tables what they would be without an event that is projected.
@@ -105,6 +109,8 @@ class ReferenceTables:
                 self._any_passes = None
             case StaffChanged():
                 self._fall_back(event, self._run("DELETE FROM staff WHERE at=?", (at,)))
+            case Acknowledged():
+                self._run("DELETE FROM acks WHERE at=?", (at,))
 
     def _fall_back(self, event: Event, deleted: sqlite3.Cursor) -> None:
         """Where this event counted for its entry, let the last of the others count."""

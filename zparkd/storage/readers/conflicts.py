@@ -1,37 +1,120 @@
 """What a person should look at: events that did not count, and stays with a remark.
 
-What is a conflict, and which stay counts, was decided by the rules of the stays.
+What is a conflict, and which stay counts, was decided by the rules of the stays. One is open until
+a person acknowledges it, or until it is no conflict any more; one about money is settled by a
+charge on its stay.
 """
 
 import re
 import sqlite3
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from zparkd.core.audit import act_of
+from zparkd.core.conflicts import conflict_id
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import Position, read
+from zparkd.core.events.payloads import Acknowledged
+from zparkd.storage.keys import number_of, seq_of
 
 COLUMNS = (
-    *("kind", "plate_id", "camera_type", "event_id", "stay"),
-    *("central", "edge_id", "time", "fee"),
+    *("id", "kind", "plate_id", "camera_type", "event_id", "stay"),
+    *("central", "edge_id", "time", "fee", "acknowledged"),
 )
-"""What is said of a conflict, in this order. `stay` is the readable id of the one it is about."""
+"""What is said of a conflict, in this order.
+
+`stay` is the readable id of the one it is about. `acknowledged` is null while it is open, else who
+said so, why, when and where.
+"""
 
 Row = dict[str, Any]
 _EVENT_ID = re.compile(r"(?P<central>[^_]+)_(?P<ms>-?[0-9]+)_(?P<plate>[^_]+)")
+_IN_VIEW = COLUMNS[1:-1]
+_ROWS = f"SELECT {', '.join(_IN_VIEW)}, about, time_ms FROM conflicts "
+_ORDER = " ORDER BY time_ms DESC, event_id, kind"
+# Counted by what is acknowledged or settled, which is little beside all that there ever was.
+_ALL = (
+    "SELECT (SELECT count(*) FROM verdicts WHERE verdict NOT IN ('REPEATED', 'VOIDED'))"
+    " + (SELECT coalesce(sum(length(remarks) - length(replace(remarks, ',', '')) + 1), 0)"
+    " FROM sessions WHERE remarks IS NOT NULL)"
+)
+_ACKED = (
+    "(SELECT DISTINCT a.conflict, o.no << 40 | a.seq AS about FROM acks a"
+    " JOIN streams o ON o.origin = a.origin AND o.epoch = a.epoch)"
+)
+_DONE = f"""
+SELECT (
+    SELECT count(*) FROM {_ACKED} a JOIN verdicts d ON d.at = a.about
+    LEFT JOIN claims c ON c.at = d.at
+    WHERE d.verdict NOT IN ('REPEATED', 'VOIDED') AND a.conflict = CASE
+        WHEN d.verdict = 'ENDED_NOTHING' AND c.origin IS NULL THEN 'UNMATCHED' ELSE d.verdict END
+) + (
+    SELECT count(*) FROM {_ACKED} a JOIN sessions s ON s.entry = a.about
+    WHERE instr(',' || s.remarks || ',', ',' || a.conflict || ',')
+) + (
+    SELECT count(*) FROM (SELECT DISTINCT stay FROM charges WHERE stay IS NOT NULL) p
+    JOIN sessions s ON s.entry = p.stay
+    JOIN (SELECT 'OTHER_ENTRY' AS kind UNION ALL SELECT 'FORCED') m
+      ON instr(',' || s.remarks || ',', ',' || m.kind || ',')
+    WHERE NOT EXISTS (SELECT 1 FROM {_ACKED} a WHERE a.about = s.entry AND a.conflict = m.kind)
+)
+"""
 
 
-def conflicts(connection: sqlite3.Connection, limit: int | None = None) -> list[Row]:
-    """Conflicts with what COLUMNS names, the newest first; at most `limit`, None for all."""
-    query = (
-        f"SELECT {', '.join(COLUMNS)} FROM conflicts ORDER BY time_ms DESC, event_id, kind LIMIT ?"
-    )
-    return [dict(row) for row in connection.execute(query, (-1 if limit is None else limit,))]
+class Found(NamedTuple):
+    """A conflict that is named: its kind, the event that it is about, whether it is open."""
+
+    kind: str
+    about: Position
+    open: bool
+
+
+def conflicts(
+    connection: sqlite3.Connection, limit: int | None = None, *, all: bool = False
+) -> list[Row]:
+    """Open conflicts with what COLUMNS names, the newest first; with `all` those that were too.
+
+    At most `limit`, None for all.
+    """
+    which = "" if all else "WHERE open"
+    rows = connection.execute(
+        f"{_ROWS}{which}{_ORDER} LIMIT ?", (-1 if limit is None else limit,)
+    ).fetchall()
+    streams = _streams(connection)
+    return [_row(connection, streams, row) for row in rows]
 
 
 def conflicts_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[Row]:
-    """The conflicts of a time, with what COLUMNS names and `time_ms`."""
-    query = (
-        f"SELECT {', '.join(COLUMNS)}, time_ms FROM conflicts WHERE time_ms >= ? AND time_ms < ?"
-        " ORDER BY time_ms, event_id, kind"
-    )
+    """The conflicts of a time, open or not, with what the view says of them and `time_ms`."""
+    query = f"{_ROWS}WHERE time_ms >= ? AND time_ms < ? ORDER BY time_ms, event_id, kind"
     return [dict(row) for row in connection.execute(query, (since_ms, until_ms))]
+
+
+def find(connection: sqlite3.Connection, id: str) -> Found | None:
+    """The conflict of this id; None where there is none."""
+    streams = _streams(connection)
+    for kind, about, open in connection.execute("SELECT kind, about, open FROM conflicts"):
+        position = _position(streams, about)
+        if conflict_id(kind, position) == id:
+            return Found(kind, position, bool(open))
+    return None
+
+
+class OpenConflicts:
+    """How many conflicts are open; counted again where the database changed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: tuple[int, int] | None = None  # the changes of the database, and how many
+
+    def count(self) -> int:
+        """How many there are."""
+        changes = self._connection.total_changes
+        if self._known is None or self._known[0] != changes:
+            (found,) = self._connection.execute(_ALL).fetchone()
+            (done,) = self._connection.execute(_DONE).fetchone()
+            self._known = changes, found - done
+        return self._known[1]
 
 
 def stay_of(connection: sqlite3.Connection, stay: str | None, camera_type: str) -> Row | None:
@@ -45,3 +128,44 @@ def stay_of(connection: sqlite3.Connection, stay: str | None, camera_type: str) 
         (named["plate"], camera_type, int(named["ms"]), named["central"]),
     ).fetchone()
     return dict(row) if row is not None else None
+
+
+def _row(connection: sqlite3.Connection, streams: dict[int, tuple[str, int]], row: Row) -> Row:
+    about = _position(streams, row["about"])
+    found = {"id": conflict_id(row["kind"], about)}
+    found |= {name: row[name] for name in _IN_VIEW}
+    acks = list(_acks(connection, row["kind"], about))
+    return found | {"acknowledged": acks[0] if acks else None}
+
+
+def _acks(connection: sqlite3.Connection, kind: str, about: Position) -> Iterator[Row]:
+    """Who acknowledged a conflict, the first who did first."""
+    rows = connection.execute(
+        "SELECT e.skeleton, e.sealed FROM acks a JOIN events e ON e.at = a.at"
+        " JOIN streams o ON o.no = a.at >> 40"
+        " WHERE a.conflict = ? AND a.origin = ? AND a.epoch = ? AND a.seq = ?"
+        " ORDER BY e.place, o.origin, o.epoch, e.at",
+        (kind, *about),
+    )
+    for skeleton, sealed in rows:
+        try:
+            event = read(skeleton, sealed)
+        except ProtocolError:  # rot; `verify` names it
+            continue
+        act = act_of(event)
+        if act is not None and isinstance(event.reference, Acknowledged):
+            yield {
+                "who": act.who,
+                "why": act.why,
+                "central": event.position.origin,
+                "time_ms": event.timestamp,
+            }
+
+
+def _streams(connection: sqlite3.Connection) -> dict[int, tuple[str, int]]:
+    rows = connection.execute("SELECT no, origin, epoch FROM streams")
+    return {no: (origin, epoch) for no, origin, epoch in rows}
+
+
+def _position(streams: dict[int, tuple[str, int]], about: int) -> Position:
+    return Position(*streams[number_of(about)], seq_of(about))

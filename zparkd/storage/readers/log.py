@@ -294,13 +294,15 @@ class Reference(StrEnum):
     A tariff is known by its event's key, and says version, place, timestamp, document; a policy
     also its watch list. A pass by
     the JSON of plate_id, camera_type and valid_from: valid_until, holder, removed, place,
-    timestamp. One of the staff by staff_id: name, removed, place, timestamp.
+    timestamp. One of the staff by staff_id: name, removed, place, timestamp. An acknowledgement by
+    its event's key: the kind of the conflict, and origin, epoch and seq of the event it is about.
     """
 
     TARIFFS = "tariffs"
     POLICIES = "policies"
     PASSES = "passes"
     STAFF = "staff"
+    ACKS = "acks"
 
 
 _REFERENCE = {
@@ -308,6 +310,7 @@ _REFERENCE = {
     Reference.POLICIES: "at, at, version, place, timestamp, document, watch",
     Reference.PASSES: "json_array(plate_id, camera_type, valid_from), at, valid_until, holder,"
     " removed, place, timestamp",
+    Reference.ACKS: "at, at, conflict, origin, epoch, seq",
     Reference.STAFF: "staff_id, at, name, removed, place, timestamp",
 }
 

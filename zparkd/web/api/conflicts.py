@@ -1,4 +1,4 @@
-"""`GET /api/conflicts`: what a person should look at, as `zparkctl conflicts` lists it."""
+"""`/api/conflicts`: what a person should look at, and saying that it is dealt with."""
 
 from datetime import tzinfo
 from typing import Any
@@ -10,23 +10,42 @@ from zparkd.core import limits
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.settling import add_due
+from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
-from zparkd.web.forms.answers import Conflicts
+from zparkd.web.forms.answers import ConflictAcknowledged, Conflicts
 from zparkd.web.http import asked
-from zparkd.web.http.answers import answer
+from zparkd.web.http.answers import answer, said_no
 
 _ROWS = 200
 
 
 async def conflicts(request: Request) -> Response:
-    """The newest conflicts, the newest first."""
+    """The newest open conflicts, the newest first; with `all` those too that are not."""
     limit = asked.whole(request, "limit", _ROWS, 1, limits.WEB_ROWS)
+    all = bool(asked.flag(request, "all"))
     database: Database = request.app.state.database
     zone: tzinfo = request.app.state.site.zone
 
     def read(connection: Connection) -> list[dict[str, Any]]:
-        rows = read_conflicts(connection, limit=limit)
+        rows = read_conflicts(connection, limit=limit, all=all)
         add_due(connection, rows, zone)
         return rows
 
     return answer(Conflicts(conflicts=await database.read(read)))
+
+
+async def acknowledge(request: Request) -> Response:
+    """Say of the conflict with this `id` that it is dealt with, and why."""
+    fields = await asked.fields(request)
+    daemon: Daemon = request.app.state.daemon
+    done = await daemon.ask(
+        "conflict.ack",
+        conflict=fields.get("id"),
+        staff_id=fields.get("staff_id"),
+        reason=fields.get("reason"),
+        by=request.state.who.by,
+    )
+    if done.get("success") is not True:
+        raise said_no(done)
+    told = {name: done[name] for name in ("kind", "already")}
+    return answer(ConflictAcknowledged(id=done["conflict"], **told))

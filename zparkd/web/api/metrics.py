@@ -92,6 +92,12 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
         "vehicles_inside", "gauge", "Stays that are open.", _one(status["vehicles_inside"])
     )
     yield _family(
+        "conflicts_open",
+        "gauge",
+        "Conflicts that nobody has acknowledged or corrected.",
+        _one(status["open_conflicts"]),
+    )
+    yield _family(
         "events_only_here",
         "gauge",
         "Events that no other central has yet.",

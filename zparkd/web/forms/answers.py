@@ -365,9 +365,19 @@ class Report(Yes, kw_only=True, rename={"from_": "from"}):
     missing: list[str]
 
 
-class Conflict(Struct, kw_only=True):
-    """An event that did not count, or a stay with a remark."""
+class Acknowledgement(Struct, kw_only=True):
+    """Who said of a conflict that it is dealt with, why, when and where."""
 
+    who: str
+    why: str | None
+    central: str
+    time_ms: int
+
+
+class Conflict(Struct, kw_only=True):
+    """An event that did not count, or a stay with a remark; open while nobody acknowledged it."""
+
+    id: str
     kind: str
     plate_id: str
     camera_type: str
@@ -378,6 +388,15 @@ class Conflict(Struct, kw_only=True):
     time: str
     fee: int | None
     due: int | None
+    acknowledged: Acknowledgement | None
+
+
+class ConflictAcknowledged(Yes, kw_only=True):
+    """A conflict is open no more; `already` where it was not before."""
+
+    id: str
+    kind: str
+    already: bool
 
 
 class Conflicts(Yes, kw_only=True):

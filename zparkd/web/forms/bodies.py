@@ -149,6 +149,14 @@ class Rate(Struct, kw_only=True):
     window: list[Window] | UnsetType = UNSET
 
 
+class AckConflict(Struct, kw_only=True):
+    """A conflict that is dealt with, and why; who says so, where nobody is logged in."""
+
+    id: str
+    reason: str
+    staff_id: str | UnsetType | None = UNSET
+
+
 class Tariff(Struct, kw_only=True):
     """What a site charges."""
 

@@ -262,13 +262,22 @@ PATHS: dict[str, dict[str, _Operation]] = {
     },
     "/api/conflicts": {
         "get": _operation(
-            "What a person should look at, newest first.",
+            "Open conflicts: what a person should look at, newest first.",
             answers.Conflicts,
+            _query("all", _FLAG, "1: those too that were acknowledged or settled."),
             _query(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
                 "At most this many.",
             ),
+        )
+    },
+    "/api/conflicts/ack": {
+        "post": _operation(
+            "Say that a conflict is dealt with.",
+            answers.ConflictAcknowledged,
+            body=bodies.AckConflict,
+            no=(404, 409, 413),
         )
     },
     "/api/corrections/{act}": {

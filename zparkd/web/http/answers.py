@@ -47,6 +47,7 @@ _STATUS_OF_COMMAND = {
     "not_over": HTTPStatus.CONFLICT,
     "outranked": HTTPStatus.CONFLICT,
     "void": HTTPStatus.CONFLICT,
+    "unknown_conflict": HTTPStatus.NOT_FOUND,
     "member": HTTPStatus.CONFLICT,
     "exists": HTTPStatus.CONFLICT,
     "own": HTTPStatus.CONFLICT,

@@ -36,7 +36,8 @@ def test_json_has_these_fields_newest_first(central: Central) -> None:
     assert all(tuple(row) == (*COLUMNS, "seen", "now", "due") for row in rows)
     assert [row["kind"] for row in rows] == ["FORCED", "OTHER_ENTRY", "SUPERSEDED"]
     older, newer, _ = book.events
-    seen = [rows[-1].pop(name) for name in ("seen", "now", "due")]
+    assert len({row["id"] for row in rows}) == 3
+    seen = [rows[-1].pop(name) for name in ("seen", "now", "due", "id")]
     assert seen[1] == "already_inside"
     assert rows[-1] == {
         "kind": "SUPERSEDED",
@@ -48,6 +49,7 @@ def test_json_has_these_fields_newest_first(central: Central) -> None:
         "edge_id": "edge-1",
         "time": "2024-12-02 19:01:00",
         "fee": None,
+        "acknowledged": None,
     }
     assert rows[0]["event_id"] == rows[0]["stay"] == older.event_id
     assert rows[0]["fee"] == 25000
@@ -70,8 +72,8 @@ def test_what_was_taken_too_little_is_told_as_a_sum_with_the_way_to_settle_it(
 def test_the_table_has_nothing_blank(central: Central) -> None:
     two_gates(central)
     lines = central.run("conflicts").stdout.splitlines()
-    assert lines[0].split() == ["KIND", "PLATE", "TYPE", "TIME", "AT", "FEE", "EVENT", "STAY"]
-    assert lines[1].startswith("FORCED       29A12345  car   2024-12-02 20:00:00  central-2/edge-1")
+    assert lines[0].split() == ["ID", "KIND", "PLATE", "TYPE", "TIME", "AT", "FEE", "EVENT", "STAY"]
+    assert "  FORCED       29A12345  car   2024-12-02 20:00:00  central-2/edge-1" in lines[1]
     assert lines[1].endswith("the same")
     assert "  none  central-2_" in lines[3]
 
@@ -121,8 +123,9 @@ def test_json_says_who_saw_what_when_and_what_the_gate_would_say_now(central: Ce
 def test_people_are_told_it_in_lines(central: Central) -> None:
     two_gates(central)
     told = central.run("conflicts", "--why").stdout
-    assert told.split("\n\n")[-1].splitlines() == [
-        "SUPERSEDED 29A12345 (car) 2024-12-02 19:01:00",
+    first, *rest = told.split("\n\n")[-1].splitlines()
+    assert first.startswith("SUPERSEDED 29A12345 (car) 2024-12-02 19:01:00  ")
+    assert rest == [
         "  2024-12-02 19:00:00  ENTRY  central-1/edge-1",
         "  2024-12-02 19:01:00  ENTRY  central-2/edge-1",
         "  2024-12-02 20:00:00  EXIT   central-2/edge-1, 25,000",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from zparkd.cli.context import load_config
+from zparkd.cli.context import ask_daemon, load_config, refuse
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.storage.readers.conflicts import COLUMNS, stay_of
@@ -33,12 +33,16 @@ _IN_WORDS = {
 Row = dict[str, Any]
 
 
-@click.command(epilog="Example: zparkctl conflicts --why")
+@click.group(invoke_without_command=True, epilog="Example: zparkctl conflicts --why")
 @click.option("--why", is_flag=True, help="Tell of each who saw what when, and what would be now.")
+@click.option("--all", "every", is_flag=True, help="Those too that are acknowledged or settled.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, with all of it.")
-@click.pass_obj
-def conflicts(file: Path, why: bool, as_json: bool) -> None:
+@click.pass_context
+def conflicts(ctx: click.Context, why: bool, every: bool, as_json: bool) -> None:
     """What a person should look at, newest first; times are the site's.
+
+    A conflict is open until `conflicts ack` says that it is dealt with, at any central, or until a
+    correction leaves nothing of it; a charge on its stay settles FORCED and OTHER_ENTRY.
 
     \b
     SUPERSEDED         an entry of one that was inside; STAY counts
@@ -56,9 +60,11 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
     already_inside, not_inside, other_fee, or null where it would be the same. `due` is what was
     taken too little, below 0 too much: zparkctl vehicle charge settles it.
     """
-    config = load_config(file, as_json=as_json)
+    if ctx.invoked_subcommand is not None:
+        return
+    config = load_config(ctx.obj, as_json=as_json)
     with reading(config.storage_path, as_json=as_json) as connection:
-        rows = read_conflicts(connection)
+        rows = read_conflicts(connection, all=every)
         add_due(connection, rows, ZoneInfo(config.timezone))
         if as_json or why:
             _explain(connection, rows)
@@ -67,7 +73,7 @@ def conflicts(file: Path, why: bool, as_json: bool) -> None:
     elif why and rows:
         click.echo("\n\n".join(map(_story, rows)))
     elif rows:
-        headers = ("KIND", "PLATE", "TYPE", "TIME", "AT", "FEE", "EVENT", "STAY")
+        headers = ("ID", "KIND", "PLATE", "TYPE", "TIME", "AT", "FEE", "EVENT", "STAY")
         click.echo(table(headers, [_line(row) for row in rows], right=("FEE",)))
     else:
         click.echo(f"conflicts: {NONE}")
@@ -88,6 +94,30 @@ def _to_settle(rows: Iterable[Row]) -> str:
     if lines:
         lines.append("to settle it: zparkctl vehicle charge EVENT --amount N")
     return "\n".join(lines)
+
+
+@conflicts.command(epilog='Example: zparkctl conflicts ack k3vq2m7a --staff nv01 --reason "paid"')
+@click.argument("id")
+@click.option("--staff", "staff_id", metavar="S", required=True, help="Who says so.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why it is dealt with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def ack(file: Path, id: str, staff_id: str, reason: str, as_json: bool) -> None:
+    """Say that a conflict is dealt with; it is open no more at any central. Nothing else changes.
+
+    Where the site has a list of staff, who says so must be on it. It stands in `zparkctl audit`.
+    """
+    answer = ask_daemon(
+        file, "conflict.ack", as_json=as_json, conflict=id, staff_id=staff_id, reason=reason
+    )
+    if answer.get("success") is not True:
+        refuse(answer, as_json=as_json)
+    if as_json:
+        print_json(answer)
+    elif answer["already"]:
+        click.echo(f"{answer['conflict']}: {answer['kind']} was acknowledged before, or is settled")
+    else:
+        click.echo(f"{answer['conflict']}: {answer['kind']} is acknowledged")
 
 
 # --- who saw what when ------------------------------------------------------------------------
@@ -142,7 +172,8 @@ def _stay(connection: Connection, row: Row) -> list[Row]:
 
 def _story(row: Row) -> str:
     """A conflict in lines."""
-    lines = [heading(f"{row['kind']} {row['plate_id']} ({row['camera_type']}) {row['time']}")]
+    what = f"{row['kind']} {row['plate_id']} ({row['camera_type']}) {row['time']}"
+    lines = [heading(f"{what}  {row['id']}")]
     for sight in row["seen"]:
         fee = f", {sight['fee']:,}" if isinstance(sight["fee"], int) else ""
         lines.append(
@@ -154,12 +185,16 @@ def _story(row: Row) -> str:
         said = "too little" if row["due"] > 0 else "too much"
         charge = f"zparkctl vehicle charge {row['stay'] or row['event_id']} --amount {row['due']}"
         lines.append(f"  {abs(row['due']):,} {said}: {charge}")
+    if row["acknowledged"] is not None:
+        said = row["acknowledged"]
+        lines.append(f"  acknowledged by {said['who']} at {said['central']}: {said['why']}")
     return "\n".join(lines)
 
 
 def _line(row: dict[str, object]) -> list[str]:
     fee, stay = row["fee"], row["stay"]
     fields = (
+        row["id"],
         row["kind"],
         row["plate_id"],
         row["camera_type"],
