@@ -21,15 +21,8 @@ from msgspec import Meta, Raw, Struct
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.payloads import (
-    Acknowledged,
-    PassChanged,
-    PolicySet,
-    Reference,
-    StaffChanged,
-    TariffSet,
-    is_sound,
-)
+from zparkd.core.events import payloads
+from zparkd.core.events.payloads import Reference, is_sound
 from zparkd.core.members.roster_words import Changed, EdgeRemoved, Invited, Joined, JoinRefused
 from zparkd.core.members.words import (
     MemberAdmitted,
@@ -284,11 +277,11 @@ def digest(data: bytes) -> str:
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 _read_facts = msgspec.json.Decoder(Facts).decode
 _read_reference: dict[str, Callable[[Raw], Reference]] = {
-    Kind.TARIFF: msgspec.json.Decoder(TariffSet).decode,
-    Kind.POLICY: msgspec.json.Decoder(PolicySet).decode,
-    Kind.PASS: msgspec.json.Decoder(PassChanged).decode,
-    Kind.STAFF: msgspec.json.Decoder(StaffChanged).decode,
-    Kind.ACKNOWLEDGED: msgspec.json.Decoder(Acknowledged).decode,
+    Kind.TARIFF: msgspec.json.Decoder(payloads.TariffSet).decode,
+    Kind.POLICY: msgspec.json.Decoder(payloads.PolicySet).decode,
+    Kind.PASS: msgspec.json.Decoder(payloads.PassChanged).decode,
+    Kind.STAFF: msgspec.json.Decoder(payloads.StaffChanged).decode,
+    Kind.ACKNOWLEDGED: msgspec.json.Decoder(payloads.Acknowledged).decode,
     Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,
     Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
     Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,
