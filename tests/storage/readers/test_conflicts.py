@@ -44,7 +44,8 @@ def listed(store: Store, *, all: bool = False) -> list[Row]:
 def acknowledgements(about: list[tuple[str, Position]]) -> list[Event]:
     book = Book()
     for kind, position in about:
-        said = Acknowledged(kind, tuple(position), "seen", "nv01")  # type: ignore[arg-type]
+        origin, epoch, seq = position
+        said = Acknowledged(kind, (origin, epoch, seq), "seen", "nv01")
         book.say(Stream("office", 1), Kind.ACKNOWLEDGED, said, Personal("x"))
     return book.events
 
@@ -91,7 +92,8 @@ def ack(driven: Driven, staff_id: str | None = "nv01", by: Principal | None = No
     row = listed(driven.store)[0]
     found = find(driven.store.connection, row["id"])
     assert found is not None
-    said = Acknowledged(found.kind, tuple(found.about), "seen", staff_id, by)  # type: ignore[arg-type]
+    origin, epoch, seq = found.about
+    said = Acknowledged(found.kind, (origin, epoch, seq), "seen", staff_id, by)
     (outcome,) = driven.step(Acknowledge(said)).outcomes
     return outcome
 
