@@ -8,6 +8,7 @@ charge on its stay.
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from zparkd.core.audit import act_of
@@ -142,16 +143,14 @@ def _acks(connection: sqlite3.Connection, kind: str, about: Position) -> Iterato
     """Who acknowledged a conflict, the first who did first."""
     rows = connection.execute(
         "SELECT e.skeleton, e.sealed FROM acks a JOIN events e ON e.at = a.at"
-        " JOIN streams o ON o.no = a.at >> 40"
-        " WHERE a.conflict = ? AND a.origin = ? AND a.epoch = ? AND a.seq = ?"
-        " ORDER BY e.place, o.origin, o.epoch, e.at",
+        " WHERE a.conflict = ? AND a.origin = ? AND a.epoch = ? AND a.seq = ?",
         (kind, *about),
     )
+    events = []
     for skeleton, sealed in rows:
-        try:
-            event = read(skeleton, sealed)
-        except ProtocolError:  # rot; `verify` names it
-            continue
+        with suppress(ProtocolError):  # rot; `verify` names it
+            events.append(read(skeleton, sealed))
+    for event in sorted(events, key=lambda event: event.key):
         act = act_of(event)
         if act is not None and isinstance(event.reference, Acknowledged):
             yield {

@@ -79,6 +79,14 @@ def _of_gateway(site: Site, up: bool, pages: int) -> Iterator[str]:
     yield _family("web_pages", "gauge", "Pages that are open now.", _one(pages))
 
 
+# Of the status: the metric, what it is there, and its help.
+_GAUGES = (
+    ("vehicles_inside", "vehicles_inside", "Stays that are open."),
+    ("conflicts_open", "open_conflicts", "Conflicts nobody has acknowledged or corrected."),
+    ("events_only_here", "only_here", "Events that no other central has yet."),
+)
+
+
 def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     began = time.time() - status["uptime_s"]
     yield _family("start_time_seconds", "gauge", "When the daemon started.", _one(round(began)))
@@ -88,21 +96,8 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
         "Whether the configuration, as its files are now, is in effect.",
         _one(status["config_error"] is None),
     )
-    yield _family(
-        "vehicles_inside", "gauge", "Stays that are open.", _one(status["vehicles_inside"])
-    )
-    yield _family(
-        "conflicts_open",
-        "gauge",
-        "Conflicts that nobody has acknowledged or corrected.",
-        _one(status["open_conflicts"]),
-    )
-    yield _family(
-        "events_only_here",
-        "gauge",
-        "Events that no other central has yet.",
-        _one(status["only_here"]),
-    )
+    for name, said, help in _GAUGES:
+        yield _family(name, "gauge", help, _one(status[said]))
     uplink = status.get("uplink") or {}
     yield _family(
         "uplink_up", "gauge", "Whether zparkd-uplink runs here.", _one(uplink.get("running"))
