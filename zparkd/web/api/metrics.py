@@ -79,14 +79,6 @@ def _of_gateway(site: Site, up: bool, pages: int) -> Iterator[str]:
     yield _family("web_pages", "gauge", "Pages that are open now.", _one(pages))
 
 
-# Of the status: the metric, what it is there, and its help.
-_GAUGES = (
-    ("vehicles_inside", "vehicles_inside", "Stays that are open."),
-    ("conflicts_open", "open_conflicts", "Conflicts nobody has acknowledged or corrected."),
-    ("events_only_here", "only_here", "Events that no other central has yet."),
-)
-
-
 def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
     began = time.time() - status["uptime_s"]
     yield _family("start_time_seconds", "gauge", "When the daemon started.", _one(round(began)))
@@ -96,8 +88,11 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
         "Whether the configuration, as its files are now, is in effect.",
         _one(status["config_error"] is None),
     )
-    for name, said, help in _GAUGES:
-        yield _family(name, "gauge", help, _one(status[said]))
+    inside, open = _one(status["vehicles_inside"]), _one(status["open_conflicts"])
+    yield _family("vehicles_inside", "gauge", "Stays that are open.", inside)
+    yield _family("conflicts_open", "gauge", "Conflicts that wait for a person.", open)
+    only_here = _one(status["only_here"])
+    yield _family("events_only_here", "gauge", "Events that no other central has yet.", only_here)
     uplink = status.get("uplink") or {}
     yield _family(
         "uplink_up", "gauge", "Whether zparkd-uplink runs here.", _one(uplink.get("running"))
