@@ -235,11 +235,27 @@ def test_a_request_ends_the_wait_of_events_for_company(
         bus.await_company(200)
         return time.monotonic() - began >= 0.2
 
-    wait_for("an event alone", waits_for_company)
+    wait_for("an event soon after another", waits_for_company)
     req.send(b"question")
     bus.await_company(60_000)
     kinds = {type(message) for message in bus.drain().messages}
     assert kinds == {FromBus, FromEdge}
+
+
+def test_the_first_event_in_a_while_waits_for_no_company(
+    open_bus: Callable[..., Bus], listen: Listen, other: Listen
+) -> None:
+    bus, peer = open_bus(listen, peer_at(other)), open_bus(other)
+
+    def came() -> bool:
+        peer.publish([b"topic", b"event"])
+        bus.poll(50, edges=True)
+        bus.await_company(60_000)
+        return any(isinstance(message, FromBus) for message in bus.drain().messages)
+
+    began = time.monotonic()
+    wait_for("an event", came)
+    assert time.monotonic() - began < 60
 
 
 def test_who_asks_for_a_topic_that_is_too_long_is_hung_up_on(

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 import zmq
@@ -94,6 +95,7 @@ class Bus:
         self._poller = zmq.Poller()
         self._links: dict[str, Link] = {}
         self._ready: dict[object, int] = {}
+        self._events_came_s = -inf  # when peers' events were last there to be taken
         self.undeliverable = 0
         self.malformed = 0
         self._joins: list[Joins] = []
@@ -181,12 +183,18 @@ class Bus:
     def await_company(self, timeout_ms: int) -> None:
         """Where only peers' events came in, let more of them come: one commit serves them all.
 
-        Whatever else comes in ends the wait, so that nobody who asked something waits for it.
+        Only under load: the first in so long is taken at once. Whatever else comes in ends the
+        wait, so that nobody who asked something waits for it.
         """
         events = {link.events for link in self._links.values()}
-        if self._ready and self._ready.keys() <= events:
+        if self._ready.keys().isdisjoint(events):
+            return
+        before_s, self._events_came_s = self._events_came_s, time.monotonic()
+        is_first = self._events_came_s - before_s > timeout_ms / 1000
+        if self._ready.keys() <= events and not is_first:
             zmq.zmq_poll([it for it in self._poller.sockets if it[0] not in events], timeout_ms)
             self._ready = dict(self._poller.poll(0))
+            self._events_came_s = time.monotonic()
 
     def wake(self) -> None:
         """End a poll at once; from any thread."""

@@ -4,6 +4,8 @@ What a request leaves out is filled in from its lane, from what its camera saw, 
 inside. What follows from all that is for `gate` to decide; no event is recorded here.
 """
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -308,15 +310,20 @@ class Resolver:
         clock may have been wrong. What was opened here just now goes before what came from
         another central meanwhile.
         """
-        opens = self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT)
-        mine = self._log.event(last_open) if last_open is not None else None
-        for event in opens if mine is None else [mine, *opens]:
+        for event in self._opens(edge_id, last_open):
             if event.kind == Kind.EXIT:
                 return None
             held = self._log.stay_of(event.position) if event.kind == Kind.ENTRY else None
             if held is not None and not held.stay.confirmed:
                 return held
         return None
+
+    def _opens(self, edge_id: str, last_open: Position | None) -> Iterator[Event]:
+        """What an edge opened for, the last first; mostly the first is all that is looked at."""
+        mine = self._log.event(last_open) if last_open is not None else None
+        if mine is not None:
+            yield mine
+        yield from self._log.opens_of(edge_id, limits.OWN_ENTRIES_LOOKED_AT)
 
     # --- what it costs -------------------------------------------------------------------------
 
