@@ -137,7 +137,7 @@ def test_a_disowning_costs_no_long_turn_however_many_exits_name_what_counts_no_m
     entries: int | None,
 ) -> None:
     longest = {}
-    for past in (500, 4_000):
+    for past in (1_000, 4_000):
         store, book = opened(), Book()
         begun = [book.entry("c", 10 * n) for n in range(entries or past)]
         left = [book.exit("a", 10 * n + 1, names=begun[n % len(begun)]) for n in range(past)]
@@ -151,7 +151,7 @@ def test_a_disowning_costs_no_long_turn_however_many_exits_name_what_counts_no_m
         longest[past] = max(longest[past], *turns(store, word))
         ended = store.connection.execute("SELECT count(*) FROM sessions WHERE closed_by='EXIT'")
         assert ended.fetchone() == (len(begun),)
-    assert longest[4_000] < 1.5 * longest[500]
+    assert longest[4_000] < 1.5 * longest[1_000]
 
 
 def test_what_a_turn_left_undone_is_done_after_a_restart(tmp_path: Path) -> None:
