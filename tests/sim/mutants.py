@@ -17,7 +17,7 @@ from msgspec import structs
 import zparkd.core.corrections
 import zparkd.core.replication.ingest
 import zparkd.core.replication.limits
-import zparkd.core.replication.sync_pages
+import zparkd.core.replication.serving
 import zparkd.daemon.main
 import zparkd.storage.store
 from tests.sim.disk_mutants import DISK_MUTANTS
@@ -199,13 +199,13 @@ def answer_retries_afresh() -> AbstractContextManager[Any]:
 
 
 def serve_only_own_events() -> AbstractContextManager[Any]:
-    contents = zparkd.core.replication.sync_pages.contents
+    contents = zparkd.core.replication.serving.contents
 
     def own(log: Any, ask: Any, *, signed: bool) -> Any:
         after = [head for head in ask.after if head[0] == log.machine.id]
         return contents(log, type(ask)(ask.site, ask.id, after, ask.vector), signed=signed)
 
-    return patch.object(zparkd.core.replication.sync_pages, "contents", own)
+    return patch.object(zparkd.core.replication.serving, "contents", own)
 
 
 def never_ask_for_the_vector() -> AbstractContextManager[Any]:

@@ -24,7 +24,7 @@ from zparkd.core.events.event import (
     write,
 )
 from zparkd.core.events.signing import Certificate, StreamKey, is_signed
-from zparkd.core.replication import limits, sync_pages
+from zparkd.core.replication import limits, serving
 from zparkd.core.replication.encoding import (
     write_body,
     write_certificates,
@@ -102,7 +102,7 @@ class Lie:
         success(self.one.open(plate_id="29A22222"))
         meet(self.one, self.two)
         self.stream = Stream(ONE, 1)
-        contents = sync_pages.contents(self.two.store, Ask("lot-a", 1, [(ONE, 1, 0)]), signed=True)
+        contents = serving.contents(self.two.store, Ask("lot-a", 1, [(ONE, 1, 0)]), signed=True)
         self.events = contents.events
         self.signed = contents.signed
         self.certificates = contents.certificates

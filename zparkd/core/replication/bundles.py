@@ -23,7 +23,7 @@ from zparkd.core.events.event import Position, Stream, link
 from zparkd.core.limits import TEXT_CHARACTERS, TIME_MS_MAX
 from zparkd.core.log import Log, ServedLog
 from zparkd.core.members.admission import Admission
-from zparkd.core.replication import encoding, limits, sync_pages, wire
+from zparkd.core.replication import encoding, limits, serving, wire
 from zparkd.core.replication.ingest import Taken
 from zparkd.core.replication.peer_state import PeerState
 from zparkd.core.replication.signatures import Signatures
@@ -169,13 +169,13 @@ class Pages:
         while left:
             asked = [(*stream, after) for stream, after in left.items()]
             ask = Ask(self.label.site, number, asked[: limits.STREAMS_PER_REQUEST])
-            page = sync_pages.contents(self.log, ask, signed=self.label.signed)
+            page = serving.contents(self.log, ask, signed=self.label.signed)
             self._go_on(left, ask, page)
             if page.events:
                 yield self._written(number, page)
                 number += 1
 
-    def _go_on(self, left: dict[Stream, int], ask: Ask, page: sync_pages.Contents) -> None:
+    def _go_on(self, left: dict[Stream, int], ask: Ask, page: serving.Contents) -> None:
         """Note how far a page has come: what was passed over on its way can't be sent."""
         ends = {end.stream: end.seq for end in page.ends}
         corrupt = {position.stream for position in page.corrupt}
@@ -191,7 +191,7 @@ class Pages:
             elif left[stream] >= self.log.heads[stream]:
                 del left[stream]
 
-    def _written(self, number: int, page: sync_pages.Contents) -> OutPage:
+    def _written(self, number: int, page: serving.Contents) -> OutPage:
         body, packed = encoding.pack(encoding.write_body(page.events))
         said = Page(self.label.site, number, self.label.made_ms, packed)
         if self.label.signed:

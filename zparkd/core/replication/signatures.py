@@ -16,7 +16,7 @@ here and are shown to nobody: no other central could take them from us.
 
 from collections.abc import Mapping
 
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, UnsetType
 
 from zparkd.core.errors import Forged
 from zparkd.core.events.event import Stream
@@ -24,10 +24,7 @@ from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.signing import Certificate, Identity, is_certified
 from zparkd.core.keys import key_bytes
 from zparkd.core.log import Log
-from zparkd.core.replication import encoding
 from zparkd.core.replication.own_stream import OwnStream, Signer
-from zparkd.core.replication.sync_pages import Contents, own_certificates
-from zparkd.core.replication.wire import Ask, Page
 from zparkd.core.site import Settings
 
 
@@ -125,15 +122,3 @@ class Signatures:
     def identity_key(self) -> bytes | UnsetType:
         """Our public key, as a heartbeat names it."""
         return self.signer.identity.public if self.signer is not None else UNSET
-
-    def page(self, data: Page, ask: Ask, contents: Contents, own: str) -> Page:
-        """The `data` of a page with these contents, and our certificates where asked for."""
-        if self.signer is None:
-            return data
-        if ask.certificates is True:
-            contents.certificates += own_certificates(self._log, own)
-        return structs.replace(
-            data,
-            signed=encoding.write_signed(contents.signed),
-            certificates=encoding.write_certificates(contents.certificates),
-        )
