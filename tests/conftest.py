@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Nothing is timed in a test: a busy machine is no fault of what is tested.
 _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("common", _UNTIMED, max_examples=COMMON)
-settings.register_profile("fast", _UNTIMED, max_examples=COMMON // 2)
+settings.register_profile("fast", _UNTIMED, max_examples=COMMON // 5)
 settings.register_profile("thorough", _UNTIMED, max_examples=20 * COMMON)
 settings.load_profile("common")
 

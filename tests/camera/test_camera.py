@@ -284,6 +284,7 @@ def test_a_lane_that_joined_by_a_token_needs_no_other_key(
         assert central.status()["edges"][0]["edge_id"] == "in-1"
 
 
+@pytest.mark.programs
 def test_status_and_pictures_are_shown_to_this_machine_by_whichever_address_it_asks(
     bridge: Bridge,
 ) -> None:

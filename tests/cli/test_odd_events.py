@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.cli.conftest import Central
-from tests.storage.test_conflicts_view import _ODD
+from tests.storage.test_conflicts_view import ODD
 from tests.support.vehicles import Book
 from zparkd.cli.commands.look.tail import said
 from zparkd.core.errors import ProtocolError
@@ -35,7 +35,7 @@ def odd_events() -> list[Event]:
 
     book = Book()
     for kind in (Kind.ENTRY, Kind.EXIT, Kind.SEEN, Kind.MANUAL):
-        for odd in _ODD:
+        for odd in ODD:
             event = book.write(next(origins), kind, 0, fee=5)
             keep(event.skeleton.replace(b'"data":{', b'"data":{' + odd), event.personal_part)
         for ms in _ABSURD_MS:

@@ -1,6 +1,6 @@
 """How many examples a property is tried on: as many as it wants, and more where there is time.
 
-`bin/test --fast` tries half of them, `bin/test --thorough` twenty times as many.
+`bin/test --fast` tries a fifth of them, `bin/test --thorough` twenty times as many.
 """
 
 from hypothesis import settings
