@@ -8,9 +8,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from tests.sim.oracle.events import ENTRY, EXIT, MANUAL, Said
+from tests.sim.oracle.events import (
+    CHARGED,
+    CLOSED,
+    CORRECTED,
+    ENTRY,
+    EXIT,
+    MANUAL,
+    VOIDED,
+    Said,
+    Vehicle,
+)
 from tests.sim.oracle.held import Held
-from tests.sim.oracle.stays import ENDED_NOTHING, REPEATED, WAITING, Stay, site_time
+from tests.sim.oracle.stays import (
+    ENDED_NOTHING,
+    GAVE_WAY,
+    REPEATED,
+    VOID,
+    WAITING,
+    Stay,
+    site_time,
+)
 
 Key = Any
 
@@ -80,12 +98,15 @@ def traffic(held: Held, by: str | None, time: Time) -> dict[Key, tuple[int, int,
 
 def revenue(
     held: Held, by: str | None, time: Time
-) -> dict[tuple[Key, str], tuple[int, int, int, int]]:
-    """Fees and how many paid one, what was taken of exits that ended nothing and how many."""
+) -> dict[tuple[Key, str], tuple[int, int, int, int, int]]:
+    """Fees and how many paid one, what was taken of exits that ended nothing and how many.
+
+    And what was charged afterwards.
+    """
     found: dict[tuple[Key, str], list[int]] = {}
 
     def add(key: Key, currency: str, at: int, fee: int) -> None:
-        sums = found.setdefault((key, currency), [0, 0, 0, 0])
+        sums = found.setdefault((key, currency), [0] * 6)
         sums[at] += fee
         sums[at + 1] += 1
 
@@ -100,27 +121,44 @@ def revenue(
         if time.holds(ms):
             key = key_of(by, ms, vehicle[0], event, time.zone)
             add(key, event.data["currency"], 2, event.data["fee"])
-    return {key: (one, two, three, four) for key, (one, two, three, four) in found.items()}
+    for event, vehicle in charges(held):
+        ms = event.timestamp
+        if time.holds(ms):
+            key = key_of(by, ms, vehicle[0], event, time.zone)
+            add(key, event.data["currency"], 4, event.data["amount"])
+    return {
+        key: (one, two, three, four, five)
+        for key, (one, two, three, four, five, _) in found.items()
+    }
 
 
-def unmatched(held: Held) -> list[tuple[Said, tuple[str, str]]]:
-    """The exits that ended nothing, or wait for their entry, each with its vehicle."""
-    found = []
-    for at, (verdict, _) in held.verdicts().items():
-        event = held.events[at]
-        if event.kind == EXIT and verdict in (ENDED_NOTHING, WAITING):
-            found.append((event, vehicle_of(held, event)))
-    return found
+def unmatched(held: Held) -> list[tuple[Said, Vehicle]]:
+    """Exits and closes with a fee that ended nothing, or wait for an entry; of which vehicle."""
+    return [
+        (event, vehicle)
+        for event, vehicle, verdict in judged(held)
+        if event.kind in (EXIT, CLOSED)
+        and verdict in (ENDED_NOTHING, WAITING, GAVE_WAY)
+        and event.data.get("fee") is not None
+    ]
 
 
-def vehicle_of(held: Held, event: Said) -> tuple[str, str]:
-    """That of the entry which an exit or a close names, where that is known."""
-    about = event.names if event.kind != ENTRY else None
-    named = held.events.get(about) if about is not None else None
-    if named is not None and named.kind == ENTRY and named.vehicle is not None:
-        return named.vehicle
-    assert event.vehicle is not None
-    return event.vehicle
+def charges(held: Held) -> list[tuple[Said, Vehicle]]:
+    """What was charged afterwards, and of which vehicle."""
+    return [
+        (held.events[at], vehicle)
+        for vehicle in held.vehicles()
+        for at in held.folded(vehicle).charged
+    ]
+
+
+def judged(held: Held) -> list[tuple[Said, Vehicle, str]]:
+    """What neither opened, confirmed nor ended a stay: of which vehicle, and what became of it."""
+    return [
+        (held.events[at], vehicle, verdict)
+        for vehicle in held.vehicles()
+        for at, (verdict, _) in held.folded(vehicle).verdicts.items()
+    ]
 
 
 def inside(held: Held, by: str | None, ms: int, zone: tzinfo) -> dict[Key, int]:
@@ -168,6 +206,8 @@ def spans(by: str, time: Time) -> list[tuple[str, int, int]]:
 
 
 Odd = tuple[int, str, str | None]
+# What people know of a stay, and nobody needs to look at.
+NOTES = ("CORRECTED", "CLOSED_BY_HAND", "ENTERED_BY_HAND", "MISREAD", "OVER_CAPACITY")
 
 
 def exceptions(held: Held, time: Time) -> list[Odd]:
@@ -180,25 +220,25 @@ def exceptions(held: Held, time: Time) -> list[Odd]:
         if kind in ("FORCED", "UNMATCHED", "ENDED_NOTHING"):
             told.add((event.origin, ms, plate))
 
-    for at, (verdict, _) in held.verdicts().items():
-        event = held.events[at]
-        if verdict != REPEATED:
+    for event, vehicle, verdict in judged(held):
+        if verdict not in (REPEATED, VOID):
             alone = verdict == ENDED_NOTHING and event.names is None
-            kind = "UNMATCHED" if alone else verdict
-            add(event.timestamp, kind, vehicle_of(held, event)[1], event)
+            add(event.timestamp, "UNMATCHED" if alone else verdict, vehicle[1], event)
     for stay in held.stays().values():
         last = stay.closer or stay.entry
         for kind in (stay.remarks or "").split(","):
-            if kind:
+            if kind and kind not in NOTES:
                 add(last.timestamp, kind, stay.vehicle[1], last)
     for event in held.events.values():
         if event.data is None or (event.origin, event.timestamp, event.plate) in told:
             continue
-        if event.kind == MANUAL:
-            found.append((event.timestamp, "BARRIER_MANUAL_OPEN", event.plate))
+        if event.kind in (MANUAL, CORRECTED, CLOSED, VOIDED, CHARGED):
+            found.append((event.timestamp, event.kind, event.plate))
         elif event.kind in (ENTRY, EXIT) and event.data.get("forced"):
             kind = "FORCED_ENTRY" if event.kind == ENTRY else "FORCED_EXIT"
             found.append((event.timestamp, kind, event.plate))
+        elif event.kind == ENTRY and event.data.get("by_hand"):
+            found.append((event.timestamp, ENTRY, event.plate))
     return sorted(
         (odd for odd in found if time.holds(odd[0])), key=lambda odd: (*odd[:2], odd[2] or "")
     )

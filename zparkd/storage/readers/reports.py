@@ -13,7 +13,8 @@ from zparkd.storage.readers.conflicts import conflicts_between
 from zparkd.storage.readers.reference import site_policy
 
 STAYS = """
-SELECT eo.origin || '_' || s.entry_ms || '_' || v.plate_id, v.plate_id, s.plate_view, v.camera_type,
+SELECT eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id), v.plate_id,
+       s.plate_view, v.camera_type,
        eo.origin || '/' || s.edge_id, s.entry_ms, s.closed_by,
        max(s.entry_ms, s.exit_ms), xo.origin || '/' || s.exit_edge_id,
        s.exit_ms, s.fee, s.currency, s.entry, s.closer
@@ -33,8 +34,17 @@ TOUCHING = (
 _UNMATCHED = """
 SELECT v.camera_type, e.skeleton, e.sealed
 FROM verdicts d JOIN events e ON e.at = d.at JOIN vehicles v ON v.no = d.vehicle
-WHERE d.verdict IN ('ENDED_NOTHING', 'WAITING') AND e.kind = 'VEHICLE_EXIT'
-  AND e.timestamp >= :since AND e.timestamp < :until
+WHERE d.verdict IN ('ENDED_NOTHING', 'WAITING', 'GAVE_WAY')
+  AND e.kind IN ('VEHICLE_EXIT', 'STAY_CLOSED') AND e.timestamp >= :since AND e.timestamp < :until
+"""
+_CHARGES = """
+SELECT coalesce(sv.camera_type, dv.camera_type, v.camera_type), c.amount, c.currency, c.timestamp,
+       e.skeleton, e.sealed
+FROM charges c JOIN events e ON e.at = c.at
+LEFT JOIN places p ON p.at = c.at LEFT JOIN vehicles v ON v.no = p.vehicle
+LEFT JOIN sessions s ON s.entry = c.stay LEFT JOIN vehicles sv ON sv.no = s.vehicle
+LEFT JOIN verdicts d ON d.at = c.at LEFT JOIN vehicles dv ON dv.no = d.vehicle
+WHERE c.timestamp >= :since AND c.timestamp < :until
 """
 _EVENT = "SELECT skeleton, sealed FROM events WHERE at = ?"
 
@@ -46,7 +56,7 @@ def records(connection: sqlite3.Connection, asked: Asked) -> Records:
     return Records(
         _stays(connection, asked) if asked.name is not Name.EXCEPTIONS else (),
         _unmatched(connection, asked) if paid else (),
-        (),
+        _charges(connection, asked) if paid else (),
         _exceptions(connection, asked) if listed else (),
         _capacity(connection) if asked.by is By.TYPE else {},
     )
@@ -73,7 +83,7 @@ def _stays(connection: sqlite3.Connection, asked: Asked) -> Iterator[Stay]:
 
 
 def _unmatched(connection: sqlite3.Connection, asked: Asked) -> Iterator[Paid]:
-    """Exits that ended nothing, those too whose entry has not arrived yet."""
+    """Exits, and closes by hand, that ended nothing; those too whose entry has not arrived yet."""
     for camera_type, skeleton, sealed in connection.execute(_UNMATCHED, _times(asked)):
         event = _read(skeleton, sealed)
         if event is None or event.facts is None or event.facts.fee is None:
@@ -81,6 +91,17 @@ def _unmatched(connection: sqlite3.Connection, asked: Asked) -> Iterator[Paid]:
         gate = f"{event.position.origin}/{event.facts.edge_id}"
         fee, currency = event.facts.fee, event.facts.currency or ""
         yield Paid(event.timestamp, camera_type, gate, fee, currency, _staff(event))
+
+
+def _charges(connection: sqlite3.Connection, asked: Asked) -> Iterator[Paid]:
+    """What was charged afterwards, also where no stay is left for it."""
+    for camera_type, amount, currency, time_ms, *parts in connection.execute(
+        _CHARGES, _times(asked)
+    ):
+        event = _read(*parts)
+        if event is not None and event.facts is not None:
+            gate = f"{event.position.origin}/{event.facts.edge_id}"
+            yield Paid(time_ms, camera_type, gate, amount, currency, _staff(event))
 
 
 def _exceptions(connection: sqlite3.Connection, asked: Asked) -> Iterable[Exceptional]:
