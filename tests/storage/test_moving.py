@@ -134,6 +134,7 @@ def test_what_is_moved_goes_on(old: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_million_events_are_moved_and_are_the_same_after(tmp_path: Path) -> None:
     path = tmp_path / "zparkd.db"
     opened(path).close()
@@ -146,6 +147,7 @@ def test_a_million_events_are_moved_and_are_the_same_after(tmp_path: Path) -> No
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         run, many = connection.execute, connection.executemany
         run("PRAGMA synchronous = OFF")
+        run("PRAGMA cache_size = -400000")
         run("BEGIN")
         run("INSERT INTO meta VALUES ('central', 'central-1'), ('site', 'lot-a')")
         run("INSERT INTO streams VALUES (1, 'central-1', 1, ?, ?)", (MANY, days[1].hash))

@@ -4,7 +4,7 @@ A central holds each stream from 1 to its head without a gap, so a vector of hea
 whole truth about its log, and the difference of two vectors is what one lacks of the other.
 
 A site that is years old has tens of thousands of streams, one for each start of a central. So
-a vector keeps its digest with each head that moves, and nothing goes through all of it.
+a vector keeps its digest by the heads that moved, and nothing goes through all of it.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ class HeadVector(dict[Stream, int]):
     def __init__(self, heads: Mapping[Stream, int] | Iterable[tuple[Stream, int]] = ()) -> None:
         super().__init__()
         self._sum = 0
+        # Of the heads that moved since the sum was made: what they were, None for new ones.
+        self._before: dict[Stream, int | None] = {}
         self._epochs: dict[str, list[int]] = {}
         for stream, head in heads.items() if isinstance(heads, Mapping) else heads:
             self[stream] = head
@@ -34,13 +36,11 @@ class HeadVector(dict[Stream, int]):
         before = self.get(stream)
         if before is None:
             insort(self._epochs.setdefault(stream.origin, []), stream.epoch)
-        else:
-            self._sum -= _term(stream, before)
-        self._sum += _term(stream, head)
+        self._before.setdefault(stream, before)
         super().__setitem__(stream, head)
 
     def __delitem__(self, stream: Stream) -> None:
-        self._sum -= _term(stream, self[stream])
+        self._before.setdefault(stream, self[stream])
         super().__delitem__(stream)
         epochs = self._epochs[stream.origin]
         epochs.remove(stream.epoch)
@@ -84,10 +84,20 @@ class HeadVector(dict[Stream, int]):
 
     def digest(self, leave_out: Iterable[Stream] = (), hidden: "HeadVector | None" = None) -> str:
         """One figure for all streams but those left out, which are in it, and the `hidden` ones."""
-        rest = self._sum - sum(_term(stream, self[stream]) for stream in leave_out)
+        rest = self._total() - sum(_term(stream, self[stream]) for stream in leave_out)
         if hidden is not None:
-            rest -= hidden._sum  # noqa: SLF001 # of its own kind
+            rest -= hidden._total()  # noqa: SLF001 # of its own kind
         return f"{rest % _MODULUS:032x}"
+
+    def _total(self) -> int:
+        """The sum over all heads; a head that moved often since the last one counts once."""
+        for stream, before in self._before.items():
+            if before is not None:
+                self._sum -= _term(stream, before)
+            if stream in self:
+                self._sum += _term(stream, self[stream])
+        self._before.clear()
+        return self._sum
 
 
 def _term(stream: Stream, head: int) -> int:
