@@ -22,7 +22,7 @@ from zparkd.core.replication.encoding import (
     write_signed,
 )
 from zparkd.core.replication.refusals import Why
-from zparkd.core.replication.wire import TOPIC_EVENTS, Live, read_message
+from zparkd.core.replication.wire import TOPIC_EVENTS, Live, Page, read_message
 from zparkd.core.turn import FromBus, Incoming, NotSent, SyncAnswer, SyncRequest
 
 ONE, TWO, THREE, LIAR = "central-1", "central-2", "central-3", "central-9"
@@ -388,3 +388,21 @@ def test_a_page_ends_before_a_stream_whose_next_signature_does_not_fit(
     meet(one, two)
     assert two.store.heads == one.store.heads
     assert list(two.central.peers.states[ONE].requests.refusals) == []
+
+
+def test_an_event_counts_also_where_the_vector_beside_it_is_of_no_use() -> None:
+    (one,) = site(ONE, keyed=False)
+    event = Origin(LIAR, keyed=False).event(1, None, "51A00001")
+
+    def answer(asks: list[tuple[str, list[bytes]]], *events: Event) -> SyncAnswer:
+        """A page with the same part of a vector each time, and with these events."""
+        ask = read_message(dict(asks)[LIAR]).data
+        page = Page("lot-a", ask.id, T0_MS, heads=[(LIAR, 1, 1)], more=True)
+        body = write_body((event.skeleton, event.personal_part) for event in events)
+        return SyncAnswer(LIAR, [write_header(LIAR, T0_MS, page), body])
+
+    first = one.step()
+    second = one.step(answer(first.asks))
+    one.step(answer(second.asks, event))
+    assert held(one) == {1: 1}
+    assert "does not go on" in str(one.central.peers.states[LIAR].error)
