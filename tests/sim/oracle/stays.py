@@ -15,6 +15,7 @@ from tests.sim.oracle.events import (
     EXIT,
     NOT_TAKEN,
     OF_AN_ENTRY,
+    SEEN,
     At,
     Key,
     Said,
@@ -139,7 +140,7 @@ def fold(
     events = list(events)
     folded = Folded({}, {})
     for event in events:
-        if event.at in corrections.void:
+        if event.at in corrections.void and event.kind != SEEN:
             folded.verdicts[event.at] = (VOID, None)
         elif event.at in corrections.counts_for:
             folded.verdicts[event.at] = (REPEATED, corrections.counts_for[event.at])
