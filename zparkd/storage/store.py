@@ -412,9 +412,8 @@ class Store:
         if known is None:
             return 0
         corrections = self._projection.corrections
-        if known.no in corrections.vehicles:
-            return corrections.last_place(known.no)
-        return known.last_place
+        corrected = known.no in corrections.vehicles
+        return corrections.last_place(known.no) if corrected else known.last_place
 
     def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
         """An event of a vehicle whose own `order` is later, if one of the first there is."""
@@ -444,6 +443,8 @@ class Store:
 
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that this entry belongs to, also where an older entry counts for it."""
+        if self._projection.unsettled:
+            self._begin()
         return self._projection.stay_of(entry)
 
     def note_peers(self, ids: Collection[str], notes: Iterable[PeerNote], wall_ms: int) -> None:

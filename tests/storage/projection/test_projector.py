@@ -420,3 +420,15 @@ def test_an_exit_that_was_void_while_it_waited_is_void_once_its_entry_comes(
     fed.commit(entry)
     (stay,) = fed.content().stays.values()
     assert stay.closed_by is None
+
+
+def test_a_stay_of_a_corrected_vehicle_is_told_as_it_is_within_the_turn(
+    fed: Fed, book: Book
+) -> None:
+    first = book.entry("a", 10)
+    fed.commit(first, book.exit("a", 20, names=first), book.charge("a", 30, first, 5))
+    entry = book.entry("a", 40)
+    fed.append(entry, book.exit("a", 50, names=entry))
+    held = fed.store.stay_of(entry.position)
+    assert held is not None
+    assert held.stay.closed_by is ClosedBy.EXIT

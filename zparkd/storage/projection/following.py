@@ -121,11 +121,24 @@ class Following(Projection):
         return super().entry_that_counts(entry)
 
     def stay_of(self, entry: Position) -> HeldStay | None:
-        """The stay that an entry belongs to, also where another one counts for it."""
+        """The stay that an entry belongs to, also where another one counts for it.
+
+        Its vehicle is folded first where it is marked.
+        """
+        if self.unsettled:
+            self._settle_vehicle_of(entry)
         at = self.entry_that_counts(entry)
         if at is None:
             return None
         return self.unwritten.of_entry(at) or self.stays.of_entry(at)
+
+    def _settle_vehicle_of(self, entry: Position) -> None:
+        self.to_tables()
+        row = self._run(
+            "SELECT vehicle FROM places WHERE at=?", (self._streams.at(entry),)
+        ).fetchone()
+        if row is not None and row[0] is not None:
+            self.settle_vehicle(row[0])
 
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate, folded first where they are marked."""
