@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -167,15 +168,19 @@ def test_all_centrals_and_the_gateway_report_the_same(site: LoopbackSite) -> Non
     enter(two, "30F11111")
     wait_equal([one, two], when=lambda found: len(found) == 2)
     site.wait_equal()
+    today = date.today()  # whatever the site's is meanwhile, it is one of these days
+    first, last = (str(today + timedelta(days=days)) for days in (-2, 2))
     with Gateway(two) as gateway:
         for name in Name:
             if name is Name.INSIDE:
                 continue  # how long they are inside is another second
-            rows = [orjson.loads(run(site, at, name, "--json").stdout)["rows"] for at in (0, 1)]
-            answer = gateway.get(f"/api/reports/{name}").json()
+            asked = (name, "--from", first, "--to", last, "--json")
+            rows = [orjson.loads(run(site, at, *asked).stdout)["rows"] for at in (0, 1)]
+            answer = gateway.get(f"/api/reports/{name}", **{"from": first, "to": last}).json()
             assert rows[0] == rows[1] == answer["rows"], name
             assert rows[0]
-        by_staff = gateway.get("/api/reports/exceptions", by="staff").json()["rows"]
+        days = {"from": first, "to": last}
+        by_staff = gateway.get("/api/reports/exceptions", by="staff", **days).json()["rows"]
         assert by_staff == [{"key": "nv01", "kind": "BARRIER_MANUAL_OPEN", "count": 1}]
         file = gateway.get("/api/reports/traffic", format="csv")
         assert file.text.startswith("\ufeffkey,in,out,closed\r\n")
