@@ -196,9 +196,13 @@ class Judge:
             self._vectors.pop(gone, None)
         self._peers = {peer for peer in peers if peer in self._world.machines}
 
+    def turns(self, mono_ms: int) -> None:
+        """What happens next in it happens now."""
+        self._now_ms = mono_ms
+
     def drained(self, told: Iterable[tuple[str, bytes, bool]], mono_ms: int) -> None:
         """It takes in what peers sent: each with its header, and whether that is of a page."""
-        self._now_ms = mono_ms
+        self.turns(mono_ms)
         self._approved.clear()
         self._ready = self._ready or self._may_answer(mono_ms)
         told = list(told)
