@@ -97,6 +97,7 @@ def test_fees_that_add_up_to_more_than_a_database_counts_to_fail_no_report() -> 
             store.append(event)
         store.settle()
         store.commit()
+        store.write_behind()
         store.writing().execute("UPDATE sessions SET fee = ?", (2**62,))
         for by in By:
             rows = _counted(traffic(store.connection, by, 0, 2**53), ZoneInfo("UTC"))
