@@ -18,6 +18,7 @@ from zparkd.core.events.payloads import (
     Reference,
     StaffChanged,
     TariffSet,
+    VehicleErased,
 )
 from zparkd.core.members.roster_words import (
     Changed,
@@ -46,6 +47,7 @@ REFERENCE: dict[Kind, Reference] = {
     Kind.PASS: PassChanged("car", "2025-12-01", "2025-12-31"),
     Kind.STAFF: StaffChanged(removed=True),
     Kind.ACKNOWLEDGED: Acknowledged("FORCED", ("central-1", 1, 1), "seen", "nv02"),
+    Kind.ERASED: VehicleErased((("central-1", 7, 1, 3),)),
     Kind.DISOWNED: MemberDisowned("central-9", ((1, 5),)),
     Kind.RESTORED: MemberRestored("central-9"),
     Kind.ADMITTED: MemberAdmitted("central-9"),

@@ -16,6 +16,7 @@ from zparkd.core.events.payloads import (
     Reference,
     StaffChanged,
     TariffSet,
+    VehicleErased,
 )
 from zparkd.core.members.roster_words import Joined, JoinRefused
 from zparkd.core.principal import Principal
@@ -54,6 +55,12 @@ def act_of(event: Event) -> Act | None:
         return _act_at_gate(event, facts, event.personal or Personal(""))
     if said is None:
         return None
+    if isinstance(said, VehicleErased):
+        if said.reason is None:
+            return None  # it follows from another
+        who = _who(said.by, said.staff_id) or "local user"
+        about = _about(event, said)
+        return Act(who, said.reason, about, said.by, said.staff_id, forced=False)
     if isinstance(said, JoinRefused):
         return Act(said.came_from, said.why, said.member, None, None, forced=False)
     if isinstance(said, Acknowledged):
@@ -131,6 +138,8 @@ def _about(event: Event, said: Reference) -> str | None:
             return f"{personal.staff_id}{', removed' if said.removed else ''}"
         case Acknowledged():
             return said.conflict
+        case VehicleErased():
+            return f"{sum(last - first + 1 for *_, first, last in said.runs)} events"
         case _:
             return said.member
 

@@ -18,7 +18,7 @@ from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.gate.by_hand import ByHand, Charge, Close, Correct, Enter, NotDone, Void
+from zparkd.core.gate.by_hand import ByHand, Deed, NotDone
 from zparkd.core.gate.ingress import Ingress, not_recorded
 from zparkd.core.gate.old_stays import OldStays
 from zparkd.core.log import Log
@@ -194,6 +194,7 @@ class Central:
         for message in one_of_each(batch):
             self._take_in(turn, message)
         self._learn_the_time(now)
+        self._by_hand.name_forgotten()
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         self.ingress.turn(now)
         for message in batch:
@@ -245,7 +246,7 @@ class Central:
                     return self._set(now, change)
                 case TakeOver(stays):
                     return self.old_stays.take(stays, self.settings.zone)
-                case Correct() | Close() | Enter() | Void() | Charge():
+                case _ if isinstance(change, Deed):
                     return self._by_hand.do(now, change)
                 case TakePage(frames):
                     page = self._bundles.read(frames)

@@ -213,7 +213,8 @@ def told_stay(values: StayValues, told: Told, key: bytes) -> StayValues:
     if told is Told.FULL:
         return values
     plate_id = values[_PLATE_ID]
-    assert isinstance(plate_id, str)
+    if not isinstance(plate_id, str):
+        return values  # it was erased
     shown = list(values)
     shown[_PLATE_ID], shown[_PLATE_VIEW] = pseudonym(plate_id, key), None
     return tuple(shown)

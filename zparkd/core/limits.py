@@ -167,3 +167,5 @@ ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person t
 
 assert AMOUNT_MAX < FEE_MAX
 assert max(TARIFF_BYTES, POLICY_BYTES) + 4096 < EVENT_BYTES
+
+ERASED_AT_ONCE = 2_000  # positions that one erase names

@@ -106,6 +106,12 @@ class CorrectionLog(Protocol):
     def stay_ended_by(self, position: Position) -> HeldStay | None:
         """The stay that an event ended, or the one that counts for its act."""
 
+    def of_plate(self, plate_id: str, camera_type: str | None) -> list[Event]:
+        """The events that say a plate: at gates, of passes, and where it was misread."""
+
+    def unnamed(self, limit: int) -> list[tuple[Position, Event]]:
+        """Events that were forgotten and no erase names, each with the erase that means it."""
+
 
 class Log(ServedLog, Protocol):
     """All events held here, and the stays that they come to."""

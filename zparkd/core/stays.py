@@ -33,6 +33,7 @@ from msgspec.structs import replace
 from zparkd.core import limits
 from zparkd.core.corrections import TAKING_PART, correct
 from zparkd.core.endings import NO_ENDINGS, Endings, endings, fold_key
+from zparkd.core.erasure import forgotten, is_nameless, named
 from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
 from zparkd.core.members.votes import counting
 
@@ -130,6 +131,8 @@ class Stay(Struct, frozen=True):
     def event_id(self) -> str:
         """The readable id of the stay: that of the entry that counts."""
         plate_id = self.id_plate or self.vehicle.plate_id
+        if is_nameless(plate_id):
+            return "_".join(map(str, self.entry))
         return event_id(self.entry.origin, self.entry_ms, plate_id)
 
 
@@ -343,6 +346,9 @@ class Gathered:
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.here = {event.position: event for event in events}
+        for position, plate_id in named(self.here.values()).items():
+            if (held := self.here.get(position)) is not None and held.facts is not None:
+                self.here[position] = forgotten(held, plate_id)
         self.found = correct(self.here)
         self._entries = {
             event.position: event.key

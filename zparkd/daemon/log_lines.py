@@ -14,6 +14,7 @@ from zparkd.core.events.payloads import (
     Reference,
     StaffChanged,
     TariffSet,
+    VehicleErased,
 )
 from zparkd.core.gate import old_stays
 from zparkd.core.members.roster_words import JoinRefused
@@ -31,6 +32,7 @@ OF_KIND = {
     Kind.CLOSED: Message.STAY_CLOSED,
     Kind.VOIDED: Message.EVENT_VOIDED,
     Kind.CHARGED: Message.STAY_CHARGED,
+    Kind.ERASED: Message.VEHICLE_ERASED,
     Kind.TARIFF: Message.TARIFF_SET,
     Kind.POLICY: Message.POLICY_SET,
     Kind.PASS: Message.PASS_CHANGED,
@@ -90,6 +92,8 @@ def _of_reference(data: Reference) -> dict[str, object]:
             return {"conflict": data.conflict}
         case StaffChanged():
             return {"change": _change(data.removed)}
+        case VehicleErased():
+            return {"events": sum(last - first + 1 for *_, first, last in data.runs)}
         case JoinRefused():
             return {"member": data.member, "came_from": data.came_from, "why": data.why}
         case _:

@@ -197,6 +197,11 @@ class Message(Enum):
         "INFO",
         "{amount} {currency} on the stay of {plate} ({camera_type}): {event_id}",
     )
+    VEHICLE_ERASED = Entry(
+        "3f8ea006bd144658b04a6441f5b699a2",
+        "INFO",
+        "{events} events of a vehicle are forgotten: plates, and all that is personal",
+    )
     # --- reference data
     TARIFF_SET = Entry(
         "9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} is set"

@@ -8,6 +8,30 @@ it had: so `id_plate` of a stay, where its vehicle has another.
 _TIME = """strftime('%Y-%m-%d %H:%M:%S', {ms} / 1000 + (
         SELECT offset_s FROM zone WHERE from_s <= {ms} / 1000 ORDER BY from_s DESC LIMIT 1
     ), 'unixepoch')"""
+# What stands for a plate that was erased begins with a mark that no plate has.
+_PLATE = "CASE WHEN {plate} NOT LIKE '?%' THEN {plate} END"
+_ID = (
+    "CASE WHEN {plate} LIKE '?%' THEN {origin}.origin || '_' || {origin}.epoch || '_' || {seq}"
+    " ELSE {origin}.origin || '_' || {ms} || '_' || {plate} END"
+)
+_STAY_ID = _ID.format(
+    plate="coalesce(s.id_plate, v.plate_id)",
+    origin="eo",
+    seq="(s.entry & ((1 << 40) - 1))",
+    ms="s.entry_ms",
+)
+_STAY_OF_CONFLICT = _ID.format(
+    plate="coalesce(s.id_plate, sv.plate_id)",
+    origin="so",
+    seq="(s.entry & ((1 << 40) - 1))",
+    ms="s.entry_ms",
+)
+_EVENT_ID = _ID.format(
+    plate="coalesce(said.plate_id, v.plate_id)",
+    origin="eo",
+    seq="(j.at & ((1 << 40) - 1))",
+    ms="j.timestamp",
+)
 _REMARKS = "CASE WHEN s.remarks IS NULL THEN s.notes ELSE s.remarks || coalesce(',' || s.notes, '')"
 
 
@@ -28,10 +52,10 @@ WITH judged AS (
 SELECT
     CASE WHEN j.verdict = 'ENDED_NOTHING' AND j.names IS NULL THEN 'UNMATCHED'
          ELSE j.verdict END AS kind,
-    v.plate_id,
+    {_PLATE.format(plate="v.plate_id")} AS plate_id,
     v.camera_type,
-    eo.origin || '_' || j.timestamp || '_' || coalesce(said.plate_id, v.plate_id) AS event_id,
-    so.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, sv.plate_id) AS stay,
+    {_EVENT_ID} AS event_id,
+    CASE WHEN s.id IS NOT NULL THEN {_STAY_OF_CONFLICT} END AS stay,
     eo.origin AS central,
     j.edge_id,
     {_TIME.format(ms="j.timestamp")} AS time,
@@ -93,6 +117,28 @@ ALTER TABLE sessions ADD COLUMN id_plate TEXT;
 ALTER TABLE sessions ADD COLUMN plate_read TEXT;
 ALTER TABLE sessions ADD COLUMN adjusted INTEGER NOT NULL DEFAULT 0;
 
+CREATE TABLE erasures (
+    at          INTEGER PRIMARY KEY REFERENCES events (at),
+    place       INTEGER NOT NULL,
+    salt        TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    camera_type TEXT,
+    plate       TEXT NOT NULL
+);
+CREATE INDEX erasures_by_place ON erasures (place) WHERE digest <> '';
+CREATE TABLE erased (
+    origin TEXT NOT NULL,
+    epoch  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    plate  TEXT NOT NULL,
+    PRIMARY KEY (origin, epoch, seq)
+) WITHOUT ROWID;
+CREATE TABLE unnamed (
+    at    INTEGER PRIMARY KEY REFERENCES events (at),
+    erase INTEGER NOT NULL REFERENCES events (at)
+);
+CREATE TABLE leaving (vehicle INTEGER PRIMARY KEY);
+
 DROP VIEW conflicts;
 DROP VIEW shared_stays;
 DROP VIEW history;
@@ -100,12 +146,12 @@ DROP VIEW history;
 CREATE VIEW history AS
 SELECT
     s.id,
-    eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id) AS event_id,
+    {_STAY_ID} AS event_id,
     eo.origin AS source_central,
     s.edge_id,
     CASE WHEN eo.origin = (SELECT value FROM meta WHERE key = 'central')
          THEN 'LOCAL' ELSE 'SYNCED' END AS sync_status,
-    v.plate_id,
+    {_PLATE.format(plate="v.plate_id")} AS plate_id,
     s.plate_view,
     v.camera_type,
     eo.origin || '/' || s.edge_id AS camera_name,
@@ -134,10 +180,11 @@ LEFT JOIN streams xo ON xo.no = s.closer >> 40;
 
 CREATE VIEW shared_stays AS
 SELECT
-    s.entry AS at, s.entry & ((1 << 40) - 1) AS seq, v.camera_type, v.plate_id, s.plate_view,
+    s.entry AS at, s.entry & ((1 << 40) - 1) AS seq, v.camera_type,
+    {_PLATE.format(plate="v.plate_id")} AS plate_id, s.plate_view,
     s.edge_id, s.confidence, s.entry_ms, s.confirmed, s.closed_by, xo.origin AS exit_central,
     s.exit_edge_id, s.exit_ms, s.fee, s.currency, s.duration_s, {_REMARKS} END AS remarks,
-    s.id_plate, s.plate_read, s.adjusted
+    {_PLATE.format(plate="s.id_plate")} AS id_plate, s.plate_read, s.adjusted
 FROM sessions s
 JOIN vehicles v ON v.no = s.vehicle
 LEFT JOIN streams xo ON xo.no = s.closer >> 40;

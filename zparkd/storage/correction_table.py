@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from zparkd.core.corrections import ACTS, CORRECTIONS, NAMING
-from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.core.erasure import forgotten
+from zparkd.core.events.event import ERASED, Event, Kind, Position, read
 from zparkd.storage.keys import act_key
 
 _ACTS = tuple(kind.value for kind in sorted(ACTS))
@@ -74,6 +75,16 @@ class Corrections:
         for vehicle in found:
             self.concern(vehicle)
         return found
+
+    def read(self, skeleton: bytes, personal_part: bytes) -> Event:
+        """An event, of the vehicle without a name where it was erased. Raises ProtocolError."""
+        event = read(skeleton, personal_part)
+        if personal_part != ERASED or event.facts is None:
+            return event
+        row = self._run(
+            "SELECT plate FROM erased WHERE origin=? AND epoch=? AND seq=?", event.position
+        ).fetchone()
+        return forgotten(event, row[0]) if row is not None else event
 
     def concern(self, vehicle: int) -> None:
         """Have a vehicle be folded from all that bears on it, from now on."""

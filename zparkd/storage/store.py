@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, Position, Stream, VehicleKey, read
+from zparkd.core.events.event import Event, Position, Stream, VehicleKey
 from zparkd.core.events.heads import HeadVector
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.storage import database_file, edges_seen, integrity, ownership, zones
@@ -29,6 +30,7 @@ from zparkd.storage.peer_table import PeerNotes
 from zparkd.storage.projection import rereading
 from zparkd.storage.projection.answers import Answers
 from zparkd.storage.projection.correction_log import CorrectionLog
+from zparkd.storage.projection.erasure_table import Erasures
 from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -45,6 +47,7 @@ _PRAGMAS = (
     "PRAGMA busy_timeout = 250",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",
 )
 
 
@@ -85,18 +88,15 @@ class Store:
             self._events = EventTable(self._connection, self._streams)
             self._projection = Following(self._connection, self._streams, self._events)
             self._answers = Answers(self._connection, self._events, self._projection)
-            self.corrections = CorrectionLog(
-                self._connection, self._streams, self._projection, self.write_behind
-            )
             self.signed = Signatures(self._connection, self._streams, self._begin)
             self.members = Members(self._connection, self._streams)
             self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
-            self._rejudging = Rejudging(
-                self._connection, self.members, self._projection, self.reference
-            )
-            self._rereading = Rereading(
-                self._connection, self.members, self._projection, self.reference
-            )
+            tables = self._connection, self.members, self._projection, self.reference
+            self._rejudging = Rejudging(*tables)
+            self._rereading = Rereading(*tables)
+            stays = self._connection, self._streams, self._projection
+            self.erasures = Erasures(*stays, self.reference)
+            self.corrections = CorrectionLog(*stays, self.write_behind, self.erasures)
             self._peer_notes = PeerNotes(self._connection, self._begin)
             self._catch_up()
             self._sound = True
@@ -180,6 +180,7 @@ class Store:
         self._projection.flush()
         self._run("COMMIT")
         self._sound = True
+        self.erasures.committed()
         changed = self._streams.committed()
         if self._mark is not None:
             for stream in changed:
@@ -233,6 +234,7 @@ class Store:
         self.members.reload()
         self._rereading.reload()
         self.reference.reload()
+        self.erasures.reload()
 
     def _catch_up(self) -> None:
         """Project what arrived after what the tables show: after a start, or what was undone."""
@@ -247,7 +249,7 @@ class Store:
                         self._not_projected(at, no, blew_up[no])
                         continue
                     with suppress(ProtocolError):  # rot; the check of the log says so
-                        event = read(skeleton, sealed)
+                        event = self._projection.read(skeleton, sealed)
                         counts = self.members.counted(event.position)
                         self._project(event, at, no, counts=counts)
                     self._projection.projected(no)
@@ -280,6 +282,7 @@ class Store:
         """Store the event that continues its stream, and project it."""
         self._begin()
         at = self._streams.advance(event.position, event.hash)
+        event = self.erasures.as_known(event, at)
         counts = self.members.counts(event.position)
         no = self._events.append(event, at, counts=counts)
         self._project(event, at, no, counts=counts, new_act=new_act)
@@ -298,6 +301,8 @@ class Store:
         if event.reference is not None:
             self.reference.add(event, counts=counts)
             self.members.add(event)
+            if counts and isinstance(event.reference, VehicleErased):
+                self.erasures.add(event, event.reference, at)
         self._projection.projected(no)
 
     def append_apart(self, event: Event) -> bool:
@@ -338,8 +343,7 @@ class Store:
     def settle(self, effort: int | None = None) -> None:
         """Fold again the vehicles whose appended events were not their newest.
 
-        With an `effort` about so many events are looked at, and the rest is left to the next. Where
-        it changed which events count, a part of them is brought about: see `unsettled`.
+        With an `effort` about so many events are looked at; the rest is left: see `unsettled`.
         """
         if not self.unsettled:
             return
@@ -349,11 +353,13 @@ class Store:
         self._rejudging.turn(self._begin)
         if self._projection.unsettled:
             self._projection.settle(effort)
+        self.erasures.settled()
 
     @property
     def unsettled(self) -> bool:
         """Whether `settle` has left anything for the next turn."""
-        return bool(self._rereading.left or self.members.unsettled or self._projection.unsettled)
+        parts = self.members, self._projection, self.erasures
+        return self._rereading.left > 0 or any(part.unsettled for part in parts)
 
     @property
     def rereading(self) -> int:
@@ -404,16 +410,12 @@ class Store:
 
     def free_stamp(self, plate_id: str, from_ms: int) -> int:
         """The first time stamp from `from_ms` on that no event of this plate has, of any type."""
+        from_ms = self.erasures.after(plate_id, from_ms)
         return self._projection.vehicles.free_stamp(plate_id, from_ms)
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
-        known = self._projection.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
-        if known is None:
-            return 0
-        corrections = self._projection.corrections
-        corrected = known.no in corrections.vehicles
-        return corrections.last_place(known.no) if corrected else known.last_place
+        return self._projection.last_order(vehicle)
 
     def beyond(self, vehicle: VehicleKey, order: int) -> Event | None:
         """An event of a vehicle whose own `order` is later, if one of the first there is."""
@@ -473,8 +475,7 @@ class Store:
 
     def missing(self) -> integrity.Missing | None:
         """What was committed here once and is not here, nor came back from a peer yet."""
-        lost = self._lost
-        if lost is None:
+        if (lost := self._lost) is None:
             return None
         held = self.heads.get(Stream(self._central, lost.epoch), 0)
         return lost._replace(held=held) if held < lost.seq else None

@@ -66,7 +66,8 @@ class _Checker:
         events: dict[int, list[Row]] = defaultdict(list)
         for vehicle, row in self._log.events_of(first, last):
             try:
-                events[vehicle].append(Row.read(row))
+                held = Row.read(row)
+                events[vehicle].append(held._replace(event=self._log.named(held.event)))
             except ProtocolError as fault:
                 yield self._difference(row.key, f"can't be read: {fault}")
         stays: dict[int, dict[int, _Held]] = defaultdict(dict)
@@ -109,7 +110,7 @@ class _Checker:
         if key is None or number not in self._log.corrected:
             return project([*own, *waiting])
         with suppress(ProtocolError):
-            own = [read(*parts) for parts in self._log.gathered(number)]
+            own = [self._log.named(read(*parts)) for parts in self._log.gathered(number)]
         return Gathered([*own, *waiting]).of(key)
 
     def _claim(self, at: int) -> Claim | None:
@@ -152,6 +153,7 @@ class _Checker:
             event = read(*parts) if parts is not None else None
         except ProtocolError:
             return None
+        event = self._log.named(event) if event is not None else None
         if event is None or event.kind != Kind.ENTRY or event.vehicle is None:
             return None
         return event

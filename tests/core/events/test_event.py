@@ -24,7 +24,7 @@ _ROSTER = (
     *(Kind.REMOVED, Kind.INVITED, Kind.JOINED),
     *(Kind.CHANGED, Kind.EDGE_REMOVED, Kind.JOIN_REFUSED),
 )
-_LISTS = (Kind.TARIFF, Kind.POLICY, Kind.PASS, Kind.STAFF, Kind.ACKNOWLEDGED)
+_LISTS = (Kind.ERASED, Kind.TARIFF, Kind.POLICY, Kind.PASS, Kind.STAFF, Kind.ACKNOWLEDGED)
 _OTHER = (*_LISTS, *_MEMBERS, *_ROSTER)
 GATE_KINDS = [kind for kind in Kind if kind not in _OTHER]
 Fields = dict[str, Any]

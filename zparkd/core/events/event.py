@@ -53,6 +53,7 @@ class Kind(StrEnum):
     CLOSED = "STAY_CLOSED"
     VOIDED = "EVENT_VOIDED"
     CHARGED = "STAY_CHARGED"
+    ERASED = "VEHICLE_ERASED"  # the personal parts of a vehicle's events are forgotten
     TARIFF = "TARIFF_SET"
     POLICY = "POLICY_SET"
     PASS = "PASS_CHANGED"
@@ -125,9 +126,8 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     ends with `pass_until`. `by` is who asked for it, where that was no edge.
 
     What a person said afterwards, a correction or an entry `by_hand`, has `staff_id` and `reason`
-    here and not in the personal part: who forgets a vehicle does not forget who changed what and
-    why. A correction `names` the event that it is about; a charge adds `amount`, which may be
-    negative, to what its stay paid. An entry that was let in `over_capacity` says so.
+    here: they outlive the personal part. A correction `names` the event that it is about; a charge
+    adds `amount`, which may be negative, to what its stay paid.
     """
 
     edge_id: Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}\\Z")]
@@ -158,11 +158,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
 
 class Personal(Struct, frozen=True, omit_defaults=True):
-    """The personal part: what can be forgotten. `salt` keeps its digest from being guessed.
-
-    `plate_read` is what the camera read, where an exit is that of another plate; `entry_plate` the
-    one that the readable id of the named entry shows, where that was corrected since.
-    """
+    """The personal part: what can be forgotten. `salt` keeps its digest from being guessed."""
 
     salt: str
     plate_id: _Plate | None = None
@@ -173,8 +169,8 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     holder: str | None = None  # of a pass
     name: str | None = None  # of a member of staff
     watch: dict[_Plate, str] | None = None  # of a policy: plates to look out for, what to show
-    plate_read: _Plate | None = None
-    entry_plate: _Plate | None = None
+    plate_read: _Plate | None = None  # where an exit is of another plate
+    entry_plate: _Plate | None = None  # in the id of a named entry that was corrected
 
 
 class Envelope(Struct, frozen=True):
@@ -282,6 +278,7 @@ _read_reference: dict[str, Callable[[Raw], Reference]] = {
     Kind.PASS: msgspec.json.Decoder(payloads.PassChanged).decode,
     Kind.STAFF: msgspec.json.Decoder(payloads.StaffChanged).decode,
     Kind.ACKNOWLEDGED: msgspec.json.Decoder(payloads.Acknowledged).decode,
+    Kind.ERASED: msgspec.json.Decoder(payloads.VehicleErased).decode,
     Kind.DISOWNED: msgspec.json.Decoder(MemberDisowned).decode,
     Kind.RESTORED: msgspec.json.Decoder(MemberRestored).decode,
     Kind.ADMITTED: msgspec.json.Decoder(MemberAdmitted).decode,
@@ -450,9 +447,7 @@ def knows() -> str:
 
 # Kinds that say of which entry, and when that was; and those that are about another event.
 _OF_AN_ENTRY = frozenset((Kind.CONFIRM, Kind.EXIT, Kind.NOT_TAKEN, Kind.CLOSED))
-_ABOUT_AN_EVENT = frozenset(
-    (Kind.CONFIRM, Kind.NOT_TAKEN, Kind.CORRECTED, Kind.CLOSED, Kind.VOIDED, Kind.CHARGED)
-)
+_ABOUT_AN_EVENT = (_OF_AN_ENTRY - {Kind.EXIT}) | {Kind.CORRECTED, Kind.VOIDED, Kind.CHARGED}
 _OF_A_VEHICLE = _ABOUT_AN_EVENT | {Kind.ENTRY, Kind.EXIT, Kind.SEEN}
 
 
@@ -482,15 +477,19 @@ def _content(
 
 
 def _says_enough(kind: str, facts: Facts, personal: Personal) -> bool:
-    """Whether an event of a gate says what its kind must."""
-    if kind in _OF_A_VEHICLE and (personal.plate_id is None or facts.camera_type is None):
+    """Whether an event of a gate says what its kind must, but for what was forgotten."""
+    unnamed = personal.plate_id is None and personal is not _NAMELESS
+    if kind in _OF_A_VEHICLE and (unnamed or facts.camera_type is None):
         return False
-    if kind == Kind.EXIT and (facts.fee is None or facts.currency is None):
+    money = facts.amount if kind == Kind.CHARGED else facts.fee
+    if kind in (Kind.EXIT, Kind.CHARGED) and money is None:
+        return False
+    if (
+        kind in (Kind.EXIT, Kind.CHARGED, Kind.CLOSED)
+        and money is not None
+        and facts.currency is None
+    ):
         return False
     if kind in _ABOUT_AN_EVENT and facts.names is None:
-        return False
-    if kind == Kind.CHARGED and (facts.amount is None or facts.currency is None):
-        return False
-    if kind == Kind.CLOSED and facts.fee is not None and facts.currency is None:
         return False
     return not (kind in _OF_AN_ENTRY and facts.names is not None and facts.entry_ms is None)

@@ -87,8 +87,33 @@ class Acknowledged(Struct, frozen=True, omit_defaults=True):
     by: Principal | None = None
 
 
+class VehicleErased(Struct, frozen=True, omit_defaults=True):
+    """The `data` of VEHICLE_ERASED: the personal parts of these events are forgotten.
+
+    `runs` are (origin, epoch, first seq, last seq). Other events up to the `order` of this one are
+    meant too, where the `digest` with this `salt` is that of their plate, of the `camera_type` that
+    is said, if any is; they are named by further erases. `of` is the first erase of the vehicle.
+    """
+
+    runs: Annotated[tuple[tuple[_Origin, _Epoch, _Seq, _Seq], ...], Meta(max_length=400)]
+    salt: str = ""
+    digest: str = ""
+    camera_type: Annotated[str, Meta(pattern=f"^{CAMERA_TYPE.pattern}\\Z")] | None = None
+    of: tuple[_Origin, _Epoch, _Seq] | None = None
+    staff_id: str | None = None
+    reason: str | None = None
+    by: Principal | None = None
+
+
 Reference = (
-    TariffSet | PolicySet | PassChanged | StaffChanged | Acknowledged | MemberSaid | RosterSaid
+    TariffSet
+    | PolicySet
+    | PassChanged
+    | StaffChanged
+    | Acknowledged
+    | VehicleErased
+    | MemberSaid
+    | RosterSaid
 )
 
 
@@ -111,6 +136,9 @@ def is_sound(data: Reference) -> bool:
                 return date.fromisoformat(data.valid_from) <= date.fromisoformat(data.valid_until)
             except ValueError:
                 return False
+        case VehicleErased():
+            lengths = [last - first + 1 for *_, first, last in data.runs]
+            return min(lengths, default=0) > 0 and sum(lengths) <= limits.ERASED_AT_ONCE
         case _ if isinstance(data, RosterSaid):
             return fits_its_role(data)
     return True

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.corrections import CORRECTIONS
+from zparkd.core.erasure import digest, root_of, runs
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import Log
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, Outranked
@@ -24,6 +26,7 @@ from zparkd.core.stays import ClosedBy, Stay
 from zparkd.core.tariff.pricing import BUILT_IN
 
 EDGE = "by-hand"
+_RUNS = 400  # events that one erase names
 _PIECES = 25  # of a vehicle's past, folded for one answer: some thousands of events
 _ID = re.compile(r"(?P<origin>[a-z0-9][a-z0-9-]*)_(?P<number>[0-9]{1,16})_(?P<rest>[A-Z0-9]{1,13})")
 
@@ -87,14 +90,27 @@ class Charge:
     amount: int
 
 
-Deed = Correct | Close | Enter | Void | Charge
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """What is personal of a vehicle is forgotten, of the type that is said or of all."""
+
+    teller: Teller
+    plate_id: str
+    camera_type: str | None = None
+
+
+Deed = Correct | Close | Enter | Void | Charge | Erase
 
 
 class Done(NamedTuple):
-    """What was recorded, and the stay that it is about as it is now, None where there is none."""
+    """What was recorded, and the stay that it is about as it is now, None where there is none.
+
+    `erased` is how many events were forgotten.
+    """
 
     recorded: Event
     stay: Stay | None
+    erased: int = 0
 
 
 class NotDone(Exception):
@@ -134,6 +150,18 @@ class ByHand:
                 return self._void(now, deed)
             case Charge():
                 return self._charge(now, deed)
+            case Erase():
+                return self._erase(now, deed)
+
+    def name_forgotten(self) -> None:
+        """Name, by further erases, what was forgotten here and no erase names."""
+        waiting = self._log.corrections.unnamed(_RUNS)
+        for erase in {event.position: event for _, event in waiting}.values():
+            said = erase.reference
+            assert isinstance(said, VehicleErased)
+            found = [position for position, meant_by in waiting if meant_by == erase]
+            more = VehicleErased(tuple(runs(found)), of=root_of(erase, said))
+            self._own_stream.record(Kind.ERASED, erase.timestamp, erase.order, more, Personal(""))
 
     # --- each of them ------------------------------------------------------------------------
 
@@ -246,6 +274,42 @@ class ByHand:
         personal = Personal("", plate_id=vehicle.plate_id)
         recorded = self._record(now, Kind.CHARGED, facts, personal, target, of=(vehicle,))
         return Done(recorded, self._stay_after(target))
+
+    def _erase(self, now: Now, deed: Erase) -> Done:
+        plate_id, camera_type = deed.plate_id, deed.camera_type
+        for held in self._log.inside(plate_id):
+            if camera_type in (None, held.stay.vehicle.camera_type):
+                raise NotDone(
+                    "inside",
+                    f"{plate_id} ({held.stay.vehicle.camera_type}) is inside: {held.stay.event_id};"
+                    " once it left, or its stay is closed (zparkctl vehicle close), it can be",
+                )
+        events = self._log.corrections.of_plate(plate_id, camera_type)
+        if not events:
+            raise NotDone("unknown_plate", f"{plate_id}: nothing is known of this plate here")
+        stamp = self._clock.read(now)
+        order = max(stamp.ms, *(event.order + 1 for event in events))
+        if order > limits.ORDER_RAISED_MAX:
+            raise NotDone("outranked", "an event of it has the highest order there can be")
+        positions = sorted(event.position for event in events)
+        teller, first = deed.teller, None
+        for start in range(0, len(positions), _RUNS):
+            salt = self._own_stream.chance("erase")
+            said = VehicleErased(
+                tuple(runs(positions[start : start + _RUNS])),
+                salt,
+                digest(plate_id, salt),
+                camera_type,
+                first.position if first is not None else None,
+                teller.staff_id,
+                teller.reason,
+                teller.by,
+            )
+            recorded = self._own_stream.record(Kind.ERASED, stamp.ms, order, said, Personal(""))
+            first = first or recorded
+        self._clock.stamped(stamp.ms, now)
+        assert first is not None
+        return Done(first, None, len(positions))
 
     # --- what is held --------------------------------------------------------------------------
 

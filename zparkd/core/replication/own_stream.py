@@ -163,5 +163,11 @@ class OwnStream:
         self._unsent, self._signed = [], []
         return recorded
 
+    def chance(self, what: str) -> str:
+        """Chance for the next event, beside its own salt: as hex digits."""
+        seq = self._log.heads.get(self.stream, 0) + 1
+        named = f"{what} {seq}".encode()
+        return hashlib.blake2b(named, key=self._secret, digest_size=16).hexdigest()
+
     def _salt(self, seq: int) -> str:
         return hashlib.blake2b(str(seq).encode(), key=self._secret, digest_size=16).hexdigest()

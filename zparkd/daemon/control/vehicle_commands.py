@@ -5,9 +5,11 @@
     vehicle.enter   {"plate", "at_ms", "camera_type"}      a vehicle came in that no camera saw
     vehicle.void    {"event_id", "exit"}                   it never happened
     vehicle.charge  {"event_id", "amount"}                 money taken, or given back
+    vehicle.erase   {"plate", "camera_type"}               what is personal of it is forgotten
 
 Each takes `staff_id` and `reason` as well, and answers what it `recorded` and what the `stay` is
-now, null where there is none. Times are ms; what may be left out may be null.
+now, null where there is none; an erase how many events were `erased`. Times are ms; what may be
+left out may be null.
 """
 
 import re
@@ -21,7 +23,8 @@ from msgspec import Meta, Struct
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import site_time
-from zparkd.core.events.event import Event
+from zparkd.core.events.event import Event, Facts
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.gate.by_hand import (
     Charge,
     Close,
@@ -29,6 +32,7 @@ from zparkd.core.gate.by_hand import (
     Deed,
     Done,
     Enter,
+    Erase,
     NotDone,
     Teller,
     Void,
@@ -86,6 +90,9 @@ def vehicle_commands(central: Central) -> dict[str, Command]:
         "vehicle.enter": command(_enter),
         "vehicle.void": command(lambda said, teller: Void(teller, _event_id(said), said.exit)),
         "vehicle.charge": command(_charge),
+        "vehicle.erase": command(
+            lambda said, teller: Erase(teller, _plate(said)[0], said.camera_type)
+        ),
     }
 
 
@@ -146,20 +153,21 @@ def _told(outcome: Done | NotDone | NotCounting, zone: tzinfo) -> Answer:
         "success": True,
         "recorded": _recorded(outcome.recorded, zone),
         "stay": stay_row(outcome.stay, zone) if outcome.stay is not None else None,
+        "erased": outcome.erased,
     }
 
 
 def _recorded(event: Event, zone: tzinfo) -> Mapping[str, Any]:
-    facts = event.facts
-    assert facts is not None
+    said = event.facts or event.reference
+    assert isinstance(said, Facts | VehicleErased)
     return {
         "kind": event.kind,
         "event_id": event.event_id,
         "time": site_time(event.timestamp, zone),
         "time_ms": event.timestamp,
-        "staff_id": facts.staff_id,
-        "reason": facts.reason,
-        "by": str(facts.by) if facts.by is not None else None,
+        "staff_id": said.staff_id,
+        "reason": said.reason,
+        "by": str(said.by) if said.by is not None else None,
     }
 
 

@@ -10,6 +10,7 @@ from zparkd.core.events.event import Event, Kind, Position
 from zparkd.core.log import HeldStay
 from zparkd.core.stays import Verdict
 from zparkd.storage.event_table import sound
+from zparkd.storage.projection.erasure_table import Erasures
 from zparkd.storage.projection.following import Following
 from zparkd.storage.stream_table import Streams
 
@@ -23,8 +24,10 @@ class CorrectionLog:
         streams: Streams,
         projection: Following,
         write_behind: Callable[[], None],
+        erasures: Erasures,
     ) -> None:
         """`write_behind` has the tables show what all events come to."""
+        self._erasures = erasures
         self._write_behind = write_behind
         self._run = connection.execute
         self._streams = streams
@@ -66,6 +69,24 @@ class CorrectionLog:
     def stay_ended_by(self, position: Position) -> HeldStay | None:
         """The stay that an event ended, or the one that counts for its act."""
         return self._projection.stays.ended_by(self._counting(position))
+
+    def of_plate(self, plate_id: str, camera_type: str | None) -> list[Event]:
+        """The events that say a plate: at gates, of passes, and where it was misread."""
+        self._write_behind()
+        return [event for _, event in self._erasures.of_plate(plate_id, camera_type)]
+
+    def unnamed(self, limit: int) -> list[tuple[Position, Event]]:
+        """Events that were forgotten and no erase names, each with the erase that means it."""
+        if not self._erasures.any_unnamed:
+            return []
+        self._write_behind()
+        found = []
+        for position, erase in self._erasures.unnamed(limit):
+            row = self._run(
+                "SELECT skeleton, sealed FROM events WHERE at=?", (self._streams.at(erase),)
+            ).fetchone()
+            found += [(position, event) for event in sound([row] if row is not None else [])]
+        return found
 
     def _counting(self, position: Position) -> int | None:
         self._write_behind()

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection
 
 from zparkd.core.corrections import CORRECTIONS, ENDINGS
+from zparkd.core.erasure import is_nameless
 from zparkd.core.events.event import Event, Position, VehicleKey
 from zparkd.core.log import HeldStay
 from zparkd.core.plates_inside import PlatesInside
@@ -57,6 +58,8 @@ class Following(Projection):
             self.unwritten.act(event, at, no)
             return
         own = self.vehicles.get(key)
+        if is_nameless(key.plate_id):
+            self.corrections.concern(own.no)
         usual = self._is_usual(event, own, new_act=new_act)
         own.met = True
         self.unwritten.act(event, at, no)
@@ -139,6 +142,16 @@ class Following(Projection):
         ).fetchone()
         if row is not None and row[0] is not None:
             self.settle_vehicle(row[0])
+
+    def last_order(self, vehicle: VehicleKey) -> int:
+        """The highest `order` among the events of a vehicle; 0 for none."""
+        known = self.vehicles.of_plate(vehicle.plate_id).get(vehicle.camera_type)
+        if known is None:
+            return 0
+        corrections = self.corrections
+        if known.no in corrections.vehicles:
+            return corrections.last_place(known.no)
+        return known.last_place
 
     def inside(self, plate_id: str) -> list[HeldStay]:
         """The open stays of all vehicles with this plate, folded first where they are marked."""

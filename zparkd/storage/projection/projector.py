@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
-from zparkd.core.events.event import Event, Kind, Position, read
+from zparkd.core.events.event import Event, Kind, Position
 from zparkd.core.stays import ClosedBy, Fold, Verdict
 from zparkd.storage.correction_table import Corrections
 from zparkd.storage.keys import act_key
@@ -116,12 +116,26 @@ class Projection(ABC):
         if self._waiting:
             self._release(at)
 
+    def read(self, skeleton: bytes, personal_part: bytes) -> Event:
+        """An event that is held; one that was erased is of a vehicle without a name."""
+        return self.corrections.read(skeleton, personal_part)
+
+    def erased(self, old: int, new: int) -> None:
+        """An event stands under a vehicle without a name: both are folded from all events."""
+        for number in (old, new):
+            self.corrections.concern(number)
+            self.vehicles.changed(number)
+            self._mark(number, _FROM_THE_FIRST)
+
+    def place_erased(self, event: Event, at: int, number: int) -> None:
+        """An event that said of no vehicle here is one of a vehicle without a name."""
+        self.corrections.concern(number)
+        self.add_again(at, self.corrections.read(event.skeleton, event.personal_part))
+
     def _moved(self, old: int, new: int) -> None:
         """An event that corrections have to do with stands under another vehicle than before."""
         if old in self.corrections.vehicles and old != new:
-            self.corrections.concern(new)
-            for number in (old, new):
-                self._mark(number, _FROM_THE_FIRST)
+            self.erased(old, new)
 
     def _correct(self, event: Event, at: int) -> bool:
         """Have a correction count, where what it names is here; whether it is."""
@@ -169,7 +183,7 @@ class Projection(ABC):
                 " WHERE e.at=?",
                 (about,),
             ).fetchone()
-            self._wait(read(*row[:2]), about, row[2])
+            self._wait(self.read(*row[:2]), about, row[2])
 
     def _fold_again(self, number: int, place: int) -> Iterator[int]:
         """Fold a vehicle from a place on; each step looks at about as many events as it yields."""
@@ -193,7 +207,7 @@ class Projection(ABC):
             ).fetchall()
             for at, _, _, kind, skeleton, sealed, verdict in rows:
                 if kind in _NAMING and verdict != Verdict.WAITING.value:
-                    self._wait_if_left(read(skeleton, sealed), at, number)
+                    self._wait_if_left(self.read(skeleton, sealed), at, number)
             self.vehicles.changed(number)
             yield len(rows)
             if len(rows) < limits.EVENTS_PER_PIECE:
@@ -244,7 +258,7 @@ class Projection(ABC):
         rows = self._waiting_for(named_at)
         named = self._streams.position(named_at)
         for at, skeleton, sealed in rows:
-            event = read(skeleton, sealed)
+            event = self.read(skeleton, sealed)
             self._run(_NO_LONGER_WAITING, (*named, at))
             self._run("DELETE FROM verdicts WHERE at=?", (at,))
             self._waiting -= 1

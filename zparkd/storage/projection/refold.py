@@ -134,7 +134,7 @@ class Refold:
         events: list[Event] = []
         for part in self._corrections.gather(number, limits.EVENTS_PER_PIECE):
             for row in part:
-                event = read(row.skeleton, row.personal)
+                event = self._corrections.read(row.skeleton, row.personal)
                 rows[event.position] = row
                 events.append(replace(event, skeleton=b"", personal_part=b""))
             yield len(part)

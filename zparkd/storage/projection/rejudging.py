@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, read
+from zparkd.core.events.event import Event
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -44,7 +44,7 @@ class Rejudging:
         """Make one event count, or count no more."""
         row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
         try:
-            event = read(*row)
+            event = self._projection.read(*row)
         except ProtocolError:
             return  # rot: what it said is not known any more
         if counts:

@@ -13,7 +13,6 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import event as events
-from zparkd.core.events.event import read
 from zparkd.core.stays import FOLD_VERSION
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
@@ -96,7 +95,7 @@ class Rereading:
                 raise
 
     def _read(self, at: int, skeleton: bytes, sealed: bytes) -> None:
-        event = read(skeleton, sealed)
+        event = self._projection.read(skeleton, sealed)
         if not event.is_read:
             return
         self._run("DELETE FROM unread WHERE at=?", (at,))

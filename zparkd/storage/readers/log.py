@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from zparkd.core import limits
-from zparkd.core.events.event import Position, Stream, VehicleKey
+from zparkd.core.erasure import forgotten
+from zparkd.core.events.event import ERASED, Event, Position, Stream, VehicleKey
 from zparkd.core.events.heads import Heads
 from zparkd.storage.correction_table import Corrections
 from zparkd.storage.keys import act_key, key_of, number_of, seq_of
@@ -253,6 +254,15 @@ class StoredLog:
         """Skeleton and personal part of all from which such a vehicle is folded."""
         for part in self._corrections.gather(vehicle, limits.EVENTS_PER_PIECE):
             yield from ((row.skeleton, row.personal) for row in part)
+
+    def named(self, event: Event) -> Event:
+        """An event; one that was erased is of the vehicle that it is of without a name."""
+        if event.personal_part != ERASED or event.facts is None:
+            return event
+        row = self._run(
+            "SELECT plate FROM erased WHERE origin=? AND epoch=? AND seq=?", event.position
+        ).fetchone()
+        return forgotten(event, row[0]) if row is not None else event
 
     def waits(self, position: Position) -> bool:
         """Whether an event waits for one that is not here."""

@@ -9,7 +9,7 @@ import click
 from zparkd.cli.context import Exit, ask_daemon, fail, load_config, refuse
 from zparkd.cli.database import reading
 from zparkd.cli.moments import site_ms
-from zparkd.cli.output import NONE, heading, print_json, table
+from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Kind
 from zparkd.core.plates import normalise_plate
@@ -238,6 +238,36 @@ def void(file: Path, /, as_json: bool, **said: Any) -> None:
 def charge(file: Path, /, as_json: bool, **said: Any) -> None:
     """Record money that was taken for a stay afterwards, or given back."""
     _tell(file, "vehicle.charge", as_json=as_json, **said)
+
+
+@vehicle.command(
+    epilog='Example: zparkctl vehicle erase 29A-123.45 --staff nv01 --reason "asked to"'
+)
+@click.argument("plate", metavar="PLATE")
+@_TYPE
+@_STAFF
+@_REASON
+@_AS_JSON
+@click.pass_obj
+def erase(file: Path, /, as_json: bool, **said: Any) -> None:
+    """Forget what is personal of a vehicle, on every central: its plate, and its passes.
+
+    Its stays go on counting, without a plate. It can't be undone, and not while it is inside.
+    """
+    said["staff_id"] = said.pop("staff")
+    answer = ask_daemon(file, "vehicle.erase", as_json=as_json, **said)
+    if answer.get("success") is not True:
+        refuse(answer, as_json=as_json)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(
+        f"{plural(answer['erased'], 'event')} forgotten here; other centrals follow, one that is"
+        " away when it is back"
+    )
+    click.echo(
+        "backups, exports, bundles and journals that were made before still hold them", err=True
+    )
 
 
 def _at_ms(file: Path, at: str, *, as_json: bool) -> int:

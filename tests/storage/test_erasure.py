@@ -1,0 +1,124 @@
+"""What is erased is in no byte of a central, and its stays go on counting without a name."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.support.centrals import HOUR_S, PLATE, Driven, meet
+from zparkd.core.events.event import ERASED, Kind
+from zparkd.core.gate.by_hand import Done, Erase, NotDone, Teller
+from zparkd.core.reference.lists import read_passes
+from zparkd.core.turn import ImportPasses
+from zparkd.storage.readers.connection import read_only
+from zparkd.storage.readers.log import StoredLog
+from zparkd.verify.log import check_log
+from zparkd.verify.ranges import chunks
+from zparkd.verify.stays import check_stays, stray_stays
+
+WHO = Teller("nv01", "the owner asked")
+OTHER = "30F99999"
+
+
+def visited(driven: Driven, plate_id: str = PLATE, view: str = "29A-123.45") -> None:
+    driven.open(plate_id=plate_id, direction="ENTRY", plate_view=view)
+    driven.wait(HOUR_S)
+    assert driven.open(plate_id=plate_id, direction="EXIT")["success"]
+    driven.wait(60)
+
+
+def erase(driven: Driven, plate_id: str = PLATE) -> Done:
+    (outcome,) = driven.step(Erase(WHO, plate_id)).outcomes
+    assert isinstance(outcome, Done), outcome
+    for _ in range(3):
+        driven.step()
+    return outcome
+
+
+def bytes_of(driven: Driven) -> bytes:
+    """All that is on the disk of a central."""
+    return b"".join(
+        path.read_bytes() for path in sorted(driven.path.parent.glob(driven.path.name + "*"))
+    )
+
+
+def on_file(tmp_path: Path, id: str, peers: list[str]) -> Driven:
+    folder = tmp_path / id
+    folder.mkdir()
+    return Driven(id, peers=peers, path=folder / "zparkd.db")
+
+
+def shared(driven: Driven) -> list[dict[str, Any]]:
+    rows = driven.history()
+    return sorted(
+        ({k: v for k, v in row.items() if k not in ("id", "sync_status")} for row in rows),
+        key=str,
+    )
+
+
+def test_an_erased_plate_is_in_no_byte_and_its_stay_has_no_name(tmp_path: Path) -> None:
+    driven = on_file(tmp_path, "central-1", [])
+    entry = [{"plate_id": PLATE, "camera_type": "car", "valid_from": "2024-01-01"}]
+    entry[0] |= {"valid_until": "2024-01-02", "holder": "Nguyen Van Erased"}
+    driven.step(ImportPasses(read_passes(entry)))
+    visited(driven)
+    visited(driven, OTHER, "30F-999.99")
+    assert PLATE.encode() in bytes_of(driven)
+    done = erase(driven)
+    assert done.erased == 3
+    held = bytes_of(driven)
+    for gone in (PLATE, "29A-123.45", "Nguyen Van Erased"):
+        assert gone.encode() not in held, gone
+    assert OTHER.encode() in held
+    (nameless,) = [row for row in driven.history() if row["plate_id"] is None]
+    entry_event = next(event for event in driven.events() if event.kind == Kind.ENTRY)
+    assert nameless["event_id"] == "_".join(map(str, entry_event.position))
+    assert (nameless["status"], nameless["fee"], nameless["plate_view"]) == ("OUT", 25_000, None)
+    assert driven.store.reference.passes() == []
+    with closing(read_only(driven.path)) as connection:
+        assert check_stays(connection, 0, 99).differences == []
+        assert list(stray_stays(connection)) == []
+        log = StoredLog(connection)
+        assert check_log(connection, list(chunks(log.heads))).differences == []
+
+
+def test_it_is_refused_while_the_vehicle_is_inside() -> None:
+    driven = Driven()
+    driven.open(direction="ENTRY")
+    (outcome,) = driven.step(Erase(WHO, PLATE)).outcomes
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "inside"
+
+
+def test_a_vehicle_that_comes_again_is_a_new_one() -> None:
+    driven = Driven()
+    visited(driven)
+    erase(driven)
+    assert driven.open(direction="ENTRY")["success"]
+    rows = driven.history()
+    assert [row["plate_id"] for row in rows] == [None, PLATE]
+    assert [row["status"] for row in rows] == ["OUT", "IN"]
+
+
+def test_a_central_that_was_away_learns_it_and_what_it_knows_besides_is_named(
+    tmp_path: Path,
+) -> None:
+    one = on_file(tmp_path, "central-1", ["central-2"])
+    two = on_file(tmp_path, "central-2", ["central-1"])
+    visited(one)
+    meet(one, two)
+    visited(two)  # while they are cut off
+    one.wait(2 * HOUR_S)
+    two.wait(2 * HOUR_S)
+    erase(one)
+    meet(one, two)
+    meet(one, two)
+    for driven in (one, two):
+        for _ in range(3):
+            driven.step()
+        assert PLATE.encode() not in bytes_of(driven), driven.id
+        kept = [event for event in driven.events() if event.kind in (Kind.ENTRY, Kind.EXIT)]
+        assert len(kept) == 4
+        assert {event.personal_part for event in kept} == {ERASED}
+        assert [row["plate_id"] for row in driven.history()] == [None, None]
+    assert shared(one) == shared(two)
+    assert one.kinds().count(Kind.ERASED) >= 2

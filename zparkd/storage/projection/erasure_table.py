@@ -1,0 +1,242 @@
+"""The tables of erasure, and how a personal part comes to be in no byte of the database.
+
+    erasures  erases that count: the digest by which other events of the plate are known
+    erased    every position that an erase names, and what stands for its plate
+    unnamed   events that were forgotten here by their digest, and are to be named by an erase
+    leaving   vehicles whose plate goes once nothing is under it any more
+
+What is deleted is overwritten (`secure_delete`); the log of commits is emptied by the store.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from zparkd.core.corrections import NAMING
+from zparkd.core.erasure import digest, forgotten, nameless, positions, root_of
+from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import ERASED, Event, Kind, Position, VehicleKey, read
+from zparkd.core.events.payloads import VehicleErased
+from zparkd.storage.projection.following import Following
+from zparkd.storage.projection.reference_tables import ReferenceTables
+from zparkd.storage.stream_table import Streams
+
+_DROP = "UPDATE events SET sealed=? WHERE at=? AND sealed<>?"
+_GONE = ("sessions", "verdicts", "corrected", "unsettled")  # by `vehicle`
+
+
+class Erasures:
+    """Forgets personal parts. All within the caller's transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        streams: Streams,
+        projection: Following,
+        reference: ReferenceTables,
+    ) -> None:
+        self._run = connection.execute
+        self._streams = streams
+        self._projection = projection
+        self._reference = reference
+        self.reload()
+        self.any_forgotten = self._any  # since the log of commits was emptied
+
+    def reload(self) -> None:
+        """Look again what there is: a transaction was undone."""
+        row = self._run("SELECT max(place) FROM erasures WHERE digest <> ''").fetchone()
+        self._last: int = row[0] or 0
+        self._any: bool = self._run("SELECT EXISTS (SELECT 1 FROM erased)").fetchone()[0] == 1
+        self.any_unnamed: bool = (
+            self._run("SELECT EXISTS (SELECT 1 FROM unnamed)").fetchone()[0] == 1
+        )
+        self.unsettled = bool(self._run("SELECT EXISTS (SELECT 1 FROM leaving)").fetchone()[0])
+
+    def as_known(self, event: Event, at: int) -> Event:
+        """An event that comes to be held, without what an erase says is to be forgotten."""
+        plate_id = self.plate_of(event.position) if self._any else None
+        if plate_id is None and event.vehicle is not None and event.order <= self._last:
+            plate_id = self._by_digest(event, at)
+        if plate_id is None or event.personal is None:
+            return event
+        self.any_forgotten |= event.personal_part != ERASED
+        return forgotten(event, plate_id)
+
+    def plate_of(self, position: Position) -> str | None:
+        """What stands for the plate of an event that an erase names."""
+        row = self._run(
+            "SELECT plate FROM erased WHERE origin=? AND epoch=? AND seq=?", position
+        ).fetchone()
+        return row[0] if row is not None else None
+
+    def _by_digest(self, event: Event, at: int) -> str | None:
+        """The same for one that no erase names yet, and that one is meant for all the same."""
+        assert event.vehicle is not None
+        camera_type, plate_id = event.vehicle
+        for erase, salt, said, of, plate in self._run(
+            "SELECT at, salt, digest, camera_type, plate FROM erasures"
+            " WHERE place >= ? AND digest <> '' ORDER BY place, at",
+            (event.order,),
+        ).fetchall():
+            if of in (None, camera_type) and digest(plate_id, salt) == said:
+                self._keep_unnamed(event.position, at, erase, plate)
+                return str(plate)
+        return None
+
+    def _keep_unnamed(self, position: Position, at: int, erase: int, plate: str) -> None:
+        self._run("INSERT OR REPLACE INTO unnamed VALUES (?,?)", (at, erase))
+        self.any_unnamed = True
+        self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?)", (*position, plate))
+        self._any = True
+
+    def after(self, plate_id: str, from_ms: int) -> int:
+        """A time, raised above the erases of a plate: what happens after one is not meant by it."""
+        if from_ms > self._last:
+            return from_ms
+        rows = self._run(
+            "SELECT place, salt, digest FROM erasures WHERE place >= ? AND digest <> ''", (from_ms,)
+        )
+        meant = [place for place, salt, said in rows if digest(plate_id, salt) == said]
+        return max(meant) + 1 if meant else from_ms
+
+    def unnamed(self, limit: int) -> list[tuple[Position, Position]]:
+        """Events that are to be named by a further erase, each with the one that it is meant by."""
+        position = self._streams.position
+        rows = self._run("SELECT at, erase FROM unnamed ORDER BY at LIMIT ?", (limit,)).fetchall()
+        self.any_unnamed = bool(rows)
+        return [(position(at), position(erase)) for at, erase in rows]
+
+    # --- an erase ----------------------------------------------------------------------------
+
+    def add(self, event: Event, said: VehicleErased, at: int) -> None:
+        """Forget what an erase names, and what else it is meant for."""
+        root = root_of(event, said)
+        plate = nameless(root)
+        self._run(
+            "INSERT OR REPLACE INTO erasures VALUES (?,?,?,?,?,?)",
+            (at, event.order, said.salt, said.digest, said.camera_type, plate),
+        )
+        self._last = max(self._last, event.order if said.digest else 0)
+        self._any = True
+        held = []
+        for position in positions(said):
+            self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?)", (*position, plate))
+            named = self._streams.at(position)
+            if named is not None:
+                self._run("DELETE FROM unnamed WHERE at=?", (named,))
+                held.append(named)
+        plates = self._forget(held, plate)
+        if said.digest:
+            self._forget_others(event, said, at, plate, plates)
+
+    def _forget_others(
+        self, erase: Event, said: VehicleErased, at: int, plate: str, known: Iterable[str]
+    ) -> None:
+        """Forget what no erase names and this one is meant for."""
+        plates = [it for it in known if digest(it, said.salt) == said.digest]
+        if not plates:
+            every = self._run("SELECT DISTINCT plate_id FROM vehicles").fetchall()
+            plates = [it for (it,) in every if digest(it, said.salt) == said.digest]
+        for plate_id in plates:
+            found = [
+                (other, event)
+                for other, event in self.of_plate(plate_id, said.camera_type)
+                if event.order <= erase.order and event.personal_part != ERASED
+            ]
+            for other, event in found:
+                self._keep_unnamed(event.position, other, at, plate)
+            self._forget([other for other, _ in found], plate)
+            self._run("DELETE FROM set_aside WHERE instr(message, ?)", (plate_id,))
+
+    def of_plate(self, plate_id: str, camera_type: str | None) -> Iterator[tuple[int, Event]]:
+        """The events that say a plate: at gates, of passes, and where it was misread."""
+        rows = self._run(
+            "SELECT e.at, e.skeleton, e.sealed FROM places p JOIN events e ON e.at = p.at"
+            " JOIN vehicles v ON v.no = p.vehicle"
+            " WHERE v.plate_id = ? AND (? IS NULL OR v.camera_type = ?)"
+            " UNION SELECT e.at, e.skeleton, e.sealed FROM changes c JOIN events e ON e.at = c.at"
+            " WHERE c.entry LIKE 'pass ' || ? || ' %'"
+            " UNION SELECT e.at, e.skeleton, e.sealed FROM sessions s JOIN events e"
+            " ON e.at = s.closer WHERE s.plate_read = ?",
+            (plate_id, camera_type, camera_type, plate_id, plate_id),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            with suppress(ProtocolError):
+                yield at, read(skeleton, sealed)
+
+    def _forget(self, held: Iterable[int], plate: str) -> set[str]:
+        """Forget the personal parts of these events; the plates that they said."""
+        plates = set()
+        events = []
+        for at in held:
+            row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
+            if row is None:
+                continue
+            with suppress(ProtocolError):
+                events.append((at, read(*row)))
+        # Entries first: what names one of them goes where it goes.
+        for at, event in sorted(events, key=lambda it: (it[1].kind != Kind.ENTRY, it[0])):
+            if event.personal is not None and event.personal.plate_id is not None:
+                plates.add(event.personal.plate_id)
+            if self._run(_DROP, (ERASED, at, ERASED)).rowcount:
+                self.any_forgotten = True
+                if event.reference is not None:
+                    self._reference.count_no_more(event)
+                    self._run("DELETE FROM changes WHERE at=?", (at,))
+            self._move(at, event, plate)
+        return plates
+
+    def _move(self, at: int, event: Event, plate: str) -> None:
+        """Have an event stand under the nameless vehicle."""
+        if event.facts is None or event.facts.camera_type is None:
+            return
+        row = self._run("SELECT vehicle FROM places WHERE at=?", (at,)).fetchone()
+        number = self._projection.vehicles.get(VehicleKey(event.facts.camera_type, plate)).no
+        self._projection.to_tables()  # it may be new
+        if event.kind in NAMING and event.names is not None:
+            named = self._run(
+                "SELECT p.vehicle FROM places p JOIN events e ON e.at = p.at"
+                " WHERE p.at=? AND e.kind=?",
+                (self._streams.at(event.names), Kind.ENTRY.value),
+            ).fetchone()
+            number = named[0] if named is not None else number
+        if row is None:  # it was erased before it came
+            self._projection.place_erased(event, at, number)
+            return
+        old: int = row[0]
+        self._run("UPDATE places SET vehicle=? WHERE at=?", (number, at))
+        self._run("UPDATE verdicts SET vehicle=? WHERE at=?", (number, at))
+        self._run("UPDATE sessions SET vehicle=? WHERE entry=?", (number, at))
+        self._projection.erased(old, number)
+        if old != number:
+            self._run("INSERT OR IGNORE INTO leaving VALUES (?)", (old,))
+            self.unsettled = True
+
+    def settled(self) -> None:
+        """Let the plates go under which nothing is any more, once all is folded again."""
+        if not self.unsettled or self._projection.unsettled:
+            return
+        self._projection.to_tables()
+        for (number,) in self._run("SELECT vehicle FROM leaving").fetchall():
+            self._run("DELETE FROM leaving WHERE vehicle=?", (number,))
+            if self._run("SELECT 1 FROM places WHERE vehicle=? LIMIT 1", (number,)).fetchone():
+                continue
+            self._projection.vehicles.changed(number)
+            for table in _GONE:
+                self._run(f"DELETE FROM {table} WHERE vehicle=?", (number,))
+            self._run("DELETE FROM vehicles WHERE no=?", (number,))
+        self.unsettled = False
+
+    def committed(self) -> None:
+        """Leave no byte of what was forgotten in the log of commits.
+
+        Where a reader is in the way, it waits for the next commit.
+        """
+        if not self.any_forgotten or self.unsettled:
+            return
+        (waits_ms,) = self._run("PRAGMA busy_timeout").fetchone()
+        self._run("PRAGMA busy_timeout = 0")
+        with suppress(sqlite3.OperationalError):
+            busy = self._run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self.any_forgotten = bool(busy)
+        self._run(f"PRAGMA busy_timeout = {waits_ms}")
