@@ -4,11 +4,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.support.centrals import HOUR_S, PLATE, Driven, meet
+from tests.support.centrals import HOUR_S, PLATE, Driven, meet, pair
 from zparkd.core.events.event import ERASED, Kind
 from zparkd.core.gate.by_hand import Done, Erase, NotDone, Teller
 from zparkd.core.reference.lists import read_passes
-from zparkd.core.turn import ImportPasses
+from zparkd.core.stays import project
+from zparkd.core.turn import ImportPasses, SetPolicy
 from zparkd.storage.readers.connection import read_only
 from zparkd.storage.readers.log import StoredLog
 from zparkd.verify.log import check_log
@@ -122,3 +123,46 @@ def test_a_central_that_was_away_learns_it_and_what_it_knows_besides_is_named(
         assert [row["plate_id"] for row in driven.history()] == [None, None]
     assert shared(one) == shared(two)
     assert one.kinds().count(Kind.ERASED) >= 2
+
+
+def test_what_the_policy_keeps_no_longer_is_forgotten_by_the_first_that_is_connected() -> None:
+    one, two = pair()
+    one.step(SetPolicy({"privacy": {"keep_days": 1}}))
+    visited(one)
+    one.open(plate_id=OTHER, direction="ENTRY")
+    meet(one, two)
+    for driven in (one, two):
+        driven.wait(25 * HOUR_S)
+    visited(one, "51G12345")
+    meet(one, two)
+    for driven in (one, two):
+        driven.wait(61)
+    meet(one, two)
+    meet(one, two)
+    for driven in (one, two):
+        for _ in range(3):
+            driven.step()
+        rows = sorted(str(row["plate_id"]) for row in driven.history())
+        assert rows == [OTHER, "51G12345", "None"]
+    assert shared(one) == shared(two)
+    assert Kind.ERASED in two.kinds()
+
+
+def test_erases_on_both_sides_of_a_cut_come_to_one_vehicle_without_a_name() -> None:
+    one, two = pair()
+    visited(one)
+    meet(one, two)
+    erase(one)
+    two.wait(5)
+    erase(two)
+    meet(one, two)
+    for driven in (one, two):
+        for _ in range(3):
+            driven.step()
+        assert [row["plate_id"] for row in driven.history()] == [None]
+        assert project(driven.events()).stays.keys() == {
+            event.position for event in driven.events() if event.kind == Kind.ENTRY
+        }
+        numbers = driven.store.connection.execute("SELECT plate_id FROM vehicles").fetchall()
+        assert len(numbers) == 1
+    assert shared(one) == shared(two)

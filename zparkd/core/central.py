@@ -195,6 +195,7 @@ class Central:
             self._take_in(turn, message)
         self._learn_the_time(now)
         self._by_hand.name_forgotten()
+        self._by_hand.erase_old(now, self._is_first(now))
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         self.ingress.turn(now)
         for message in batch:
@@ -209,6 +210,13 @@ class Central:
         output.notes_due = self._peers_due(now) or self._edges_due(now)
         self.counters.messages_sent += len(output.published) + len(output.asks)
         return output
+
+    def _is_first(self, now: Now) -> bool:
+        """Whether no central with a lower id is connected."""
+        peers = self.peers.states.values()
+        return not any(
+            peer.id < self.settings.id and self.peers.connected(peer, now.mono_ms) for peer in peers
+        )
 
     def _take_in(self, turn: _Turn, message: Incoming) -> None:
         """All but what edges and people want, which waits until the rest is known."""

@@ -109,6 +109,13 @@ class CorrectionLog(Protocol):
     def of_plate(self, plate_id: str, camera_type: str | None) -> list[Event]:
         """The events that say a plate: at gates, of passes, and where it was misread."""
 
+    def ended_between(self, from_ms: int, to_ms: int) -> tuple[list[list[Position]], int]:
+        """The events before `to_ms` of vehicles of which a stay ended in a time, by vehicle.
+
+        Of some vehicles that have a name and are not inside since before; and up to when those are
+        all.
+        """
+
     def unnamed(self, limit: int) -> list[tuple[Position, Event]]:
         """Events that were forgotten and no erase names, each with the erase that means it."""
 

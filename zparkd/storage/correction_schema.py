@@ -131,6 +131,7 @@ CREATE TABLE erased (
     epoch  INTEGER NOT NULL,
     seq    INTEGER NOT NULL,
     plate  TEXT NOT NULL,
+    erase  INTEGER NOT NULL REFERENCES events (at),
     PRIMARY KEY (origin, epoch, seq)
 ) WITHOUT ROWID;
 CREATE TABLE unnamed (

@@ -27,6 +27,7 @@ from zparkd.core.tariff.pricing import BUILT_IN
 
 EDGE = "by-hand"
 _RUNS = 400  # events that one erase names
+_OLD_EVERY_MS = 60_000
 _PIECES = 25  # of a vehicle's past, folded for one answer: some thousands of events
 _ID = re.compile(r"(?P<origin>[a-z0-9][a-z0-9-]*)_(?P<number>[0-9]{1,16})_(?P<rest>[A-Z0-9]{1,13})")
 
@@ -128,6 +129,8 @@ class ByHand:
         self._log = log
         self._own_stream = own_stream
         self._clock = clock
+        self._next_old_ms = 0
+        self._old_up_to_ms = 0  # stays that ended before that were looked at in this run
 
     def do(self, now: Now, deed: Deed) -> Done:
         """Record it. Raises NotDone, or NotCounting where it would not count."""
@@ -162,6 +165,28 @@ class ByHand:
             found = [position for position, meant_by in waiting if meant_by == erase]
             more = VehicleErased(tuple(runs(found)), of=root_of(erase, said))
             self._own_stream.record(Kind.ERASED, erase.timestamp, erase.order, more, Personal(""))
+
+    def erase_old(self, now: Now, is_first: bool) -> None:
+        """Forget what is personal of stays that ended as long ago as the policy says: a part.
+
+        Only the first of the connected centrals does.
+        """
+        held = self._log.reference.policy()
+        keep_days = held.policy.keep_days if held is not None else 0
+        if not keep_days or not is_first or now.mono_ms < self._next_old_ms:
+            return
+        self._next_old_ms = now.mono_ms + _OLD_EVERY_MS
+        stamp = self._clock.read(now)
+        if stamp.marked:
+            return  # who does not know the time forgets nothing
+        before_ms = stamp.ms - keep_days * 24 * 3_600_000
+        vehicles, self._old_up_to_ms = self._log.corrections.ended_between(
+            min(self._old_up_to_ms, before_ms), before_ms
+        )
+        for found in vehicles:
+            said = VehicleErased(tuple(runs(found)))
+            self._own_stream.record(Kind.ERASED, stamp.ms, stamp.ms, said, Personal(""))
+            self._clock.stamped(stamp.ms, now)
 
     # --- each of them ------------------------------------------------------------------------
 

@@ -75,6 +75,15 @@ class CorrectionLog:
         self._write_behind()
         return [event for _, event in self._erasures.of_plate(plate_id, camera_type)]
 
+    def ended_between(self, from_ms: int, to_ms: int) -> tuple[list[list[Position]], int]:
+        """The events before `to_ms` of vehicles of which a stay ended in a time, by vehicle.
+
+        Of some vehicles that have a name and are not inside since before; and up to when those are
+        all.
+        """
+        self._write_behind()
+        return self._erasures.ended_between(from_ms, to_ms)
+
     def unnamed(self, limit: int) -> list[tuple[Position, Event]]:
         """Events that were forgotten and no erase names, each with the erase that means it."""
         if not self._erasures.any_unnamed:

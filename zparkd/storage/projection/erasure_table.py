@@ -13,15 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from zparkd.core.corrections import NAMING
-from zparkd.core.erasure import digest, forgotten, nameless, positions, root_of
+from zparkd.core.erasure import digest, forgotten, is_nameless, nameless, positions, root_of
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import ERASED, Event, Kind, Position, VehicleKey, read
+from zparkd.core.events.event import ERASED, Event, Kind, Position, SortKey, VehicleKey, read
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.stream_table import Streams
 
 _DROP = "UPDATE events SET sealed=? WHERE at=? AND sealed<>?"
+_AT_ONCE = 20  # vehicles that are looked up at once
+_EVENTS_AT_ONCE = 400  # of one of them
+_LOOKED_AT = 5_000  # stays that are looked at for that
 _GONE = ("sessions", "verdicts", "corrected", "unsettled")  # by `vehicle`
 
 
@@ -86,7 +89,7 @@ class Erasures:
     def _keep_unnamed(self, position: Position, at: int, erase: int, plate: str) -> None:
         self._run("INSERT OR REPLACE INTO unnamed VALUES (?,?)", (at, erase))
         self.any_unnamed = True
-        self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?)", (*position, plate))
+        self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?,?)", (*position, plate, erase))
         self._any = True
 
     def after(self, plate_id: str, from_ms: int) -> int:
@@ -98,6 +101,42 @@ class Erasures:
         )
         meant = [place for place, salt, said in rows if digest(plate_id, salt) == said]
         return max(meant) + 1 if meant else from_ms
+
+    def ended_between(self, from_ms: int, to_ms: int) -> tuple[list[list[Position]], int]:
+        """The events before `to_ms` of vehicles of which a stay ended in a time, by vehicle.
+
+        Of some vehicles that have a name and are not inside since before; and up to when those are
+        all.
+        """
+        rows = self._run(
+            "SELECT s.exit_ms, s.vehicle, v.plate_id FROM sessions s"
+            " JOIN vehicles v ON v.no = s.vehicle WHERE s.exit_ms >= ? AND s.exit_ms < ?"
+            " ORDER BY s.exit_ms LIMIT ?",
+            (from_ms, to_ms, _LOOKED_AT),
+        ).fetchall()
+        found: dict[int, list[Position]] = {}
+        for exit_ms, number, plate_id in rows:
+            if is_nameless(plate_id) or number in found:
+                continue
+            if len(found) == _AT_ONCE:
+                return list(found.values()), exit_ms
+            found[number] = self._before(number, to_ms)
+        done_ms = to_ms if len(rows) < _LOOKED_AT else rows[-1][0]
+        return [positions for positions in found.values() if positions], done_ms
+
+    def _before(self, number: int, to_ms: int) -> list[Position]:
+        """The first events of a vehicle before a time; none where it is inside since then."""
+        inside = self._run(
+            "SELECT 1 FROM sessions WHERE vehicle=? AND closed_by IS NULL AND entry_order < ?",
+            (number, to_ms),
+        ).fetchone()
+        if inside is not None:
+            return []
+        rows = self._run(
+            "SELECT at FROM places WHERE vehicle=? AND place < ? ORDER BY place, at LIMIT ?",
+            (number, to_ms, _EVENTS_AT_ONCE),
+        )
+        return [self._streams.position(at) for (at,) in rows.fetchall()]
 
     def unnamed(self, limit: int) -> list[tuple[Position, Position]]:
         """Events that are to be named by a further erase, each with the one that it is meant by."""
@@ -120,14 +159,27 @@ class Erasures:
         self._any = True
         held = []
         for position in positions(said):
-            self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?)", (*position, plate))
             named = self._streams.at(position)
             if named is not None:
                 self._run("DELETE FROM unnamed WHERE at=?", (named,))
-                held.append(named)
+            if not self._is_named_before(position, event):
+                self._run(
+                    "INSERT OR REPLACE INTO erased VALUES (?,?,?,?,?)", (*position, plate, at)
+                )
+                if named is not None:
+                    held.append(named)
         plates = self._forget(held, plate)
         if said.digest:
             self._forget_others(event, said, at, plate, plates)
+
+    def _is_named_before(self, position: Position, erase: Event) -> bool:
+        """Whether an older erase names a position: that one counts."""
+        row = self._run(
+            "SELECT m.at, m.place FROM erased e JOIN erasures m ON m.at = e.erase"
+            " WHERE e.origin=? AND e.epoch=? AND e.seq=?",
+            position,
+        ).fetchone()
+        return row is not None and SortKey(row[1], *self._streams.position(row[0])) < erase.key
 
     def _forget_others(
         self, erase: Event, said: VehicleErased, at: int, plate: str, known: Iterable[str]
