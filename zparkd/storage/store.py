@@ -351,8 +351,7 @@ class Store:
         self._projection.to_tables()
         self._rereading.turn(self._begin)
         self._rejudging.turn(self._begin)
-        if self._projection.unsettled:
-            self._projection.settle(effort)
+        self._projection.settle(effort)
         self.erasures.settled()
 
     @property
