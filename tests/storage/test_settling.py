@@ -26,7 +26,7 @@ def dues(driven: Driven) -> dict[str, Any]:
     """What is still to be taken or given back, by the kind of conflict."""
     driven.step()
     with closing(read_only(driven.path)) as connection:
-        rows = conflicts(connection)
+        rows = conflicts(connection, all=True)
         add_due(connection, rows, driven.settings.zone)
     return {row["kind"]: row["due"] for row in rows}
 
