@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from tests.sim.oracle.events import ENTRY, NOT_TAKEN, OF_GATES, PASS, STAFF, TARIFF, Said, read
+from tests.sim.oracle.events import (
+    CORRECTED,
+    ENTRY,
+    NOT_TAKEN,
+    OF_GATES,
+    PASS,
+    STAFF,
+    TARIFF,
+    Said,
+    read,
+)
 from tests.sim.oracle.gate import Bounds, Gate, Time
 from tests.sim.oracle.held import Held
 from zparkd.core.events.event import Stream
@@ -306,4 +316,5 @@ class Judge:
             stay = self.held.stay_of(event.at)
             counts = stay is not None and stay.entry.at == event.at
             older = self.held.before(event) if counts else None
-            self._world.ledger.id_told(self._name, id, event, older)
+            moved = any(it.kind == CORRECTED for it in self.held.events.values())
+            self._world.ledger.id_told(self._name, id, event, older, moved=moved)

@@ -124,15 +124,20 @@ class Ledger:
         """Whether a machine's disk holds this event now."""
         return self.held.get(machine, {}).get(position.stream, 0) >= position.seq
 
-    def id_told(self, machine: str, id: int, entry: Said, older: tuple[int, int] | None) -> None:
-        """A machine names the row of a stay: it is of one vehicle, for ever.
+    def id_told(
+        self, machine: str, id: int, entry: Said, older: tuple[int, int] | None, *, moved: bool
+    ) -> None:
+        """A machine names the row of a stay: it is of one vehicle, until a correction moves it.
 
-        `older` is what it holds before it (`Held.before`); None where the stay is not that of this
-        very entry.
+        `moved` says that a correction which is held there may have done so. `older` is what it
+        holds before it (`Held.before`); None where the stay is not that of this very entry.
         """
         told = self.ids.setdefault(machine, {})
         vehicle = told.setdefault(id, [])
         if vehicle and vehicle[0][0].vehicle != entry.vehicle:
+            if moved:
+                vehicle.clear()
+                return
             self.breaks(f"id reused: {machine} says {id} of {entry.at}, was of {vehicle[0][0].at}")
         vehicle.append((entry, older))
 

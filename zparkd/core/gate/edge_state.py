@@ -83,6 +83,8 @@ class EdgeStates:
         for edge_id, seen_ms in seen:
             self._edges[edge_id] = _Edge(seen_ms, TokenBucket(inf, 0), OrderedDict(), OrderedDict())
             self._written[edge_id] = seen_ms
+        while len(self._edges) > limits.EDGES_REMEMBERED:
+            self._edges.popitem(last=False)
 
     def unwritten(self) -> list[tuple[str, int]]:
         """Each edge that was heard since it was last `written`, with when it was last heard."""

@@ -85,6 +85,7 @@ class Refold:
         repeats = repeated(event for event in past.events if event.position not in gone) | gone
         yield share
         entries = {event.position: event.key for event in past.events if event.kind == Kind.ENTRY}
+        keys = {event.position: event.key for event in past.events}
         counting = [event for event in past.events if event.position not in repeats]
         yield share
         # As `in_fold_order` sorts them, but for what takes long of that: to find their places.
@@ -99,7 +100,7 @@ class Refold:
         verdicts: dict[int | None, _Judgement | None] = {}
         for in_order in _parts(placed):
             for _, event in in_order:
-                if event.kind in ENDINGS and _ends_one_before(event, first, entries, repeats):
+                if event.kind in ENDINGS and _ends_one_before(event, first, keys, repeats):
                     continue
                 if fold_key(event, entries) >= first:
                     fold.take(event)
@@ -297,12 +298,12 @@ def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
 def _ends_one_before(
     event: Event,
     first: SortKey,
-    entries: Mapping[Position, SortKey],
+    keys: Mapping[Position, SortKey],
     repeats: Mapping[Position, Position],
 ) -> bool:
-    """Whether an ending names an entry before the ones that are folded: nothing of it changes."""
+    """Whether an ending names an act before the ones that are folded: nothing of it changes."""
     assert event.names is not None
-    key = entries.get(repeats.get(event.names, event.names))
+    key = keys.get(repeats.get(event.names, event.names))
     return key is None or key < first
 
 
