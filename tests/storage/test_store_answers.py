@@ -121,6 +121,17 @@ def test_an_entry_is_found_by_what_its_id_says(store: Store, book: Book) -> None
     assert store.find("z", T0_MS + 10_000, "29A12345") is None
 
 
+def test_an_id_says_the_plate_that_the_entry_said_whatever_it_was_corrected_to(
+    store: Store, book: Book
+) -> None:
+    misread, superseded = book.entry("a", 10, of=OTHER), book.entry("a", 10)
+    book.correct("a", 20, misread, CAR)
+    keep(store, *book.events)
+    assert store.inside("29A12345")[0].stay.entry == misread.position
+    assert store.find("a", T0_MS + 10_000, "29A12345") == superseded
+    assert store.find("a", T0_MS + 10_000, "30F99999") == misread
+
+
 def test_an_exit_is_found_by_an_id_of_its_own_only_where_it_names_no_entry(
     store: Store, book: Book
 ) -> None:

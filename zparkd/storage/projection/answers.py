@@ -49,7 +49,10 @@ class Answers:
         """The entry of a vehicle that is inside, if its readable id is made of these."""
         for vehicle in self._projection.vehicles.of_plate(plate_id).values():
             stay = vehicle.open.stay if vehicle.open is not None else None
-            if stay is not None and (stay.entry.origin, stay.entry_ms) == (origin, timestamp):
+            # One that was corrected to this plate keeps the id that it had.
+            if stay is None or stay.id_plate not in (None, plate_id):
+                continue
+            if (stay.entry.origin, stay.entry_ms) == (origin, timestamp):
                 return self._events.event(stay.entry)
         return None
 
