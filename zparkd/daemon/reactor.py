@@ -150,7 +150,7 @@ class Reactor:
             | vehicle_commands(central)
             | bundle_commands(bus)
             | day_commands(central)
-            | conflict_commands(lambda id: find(store.connection, id))
+            | conflict_commands(lambda id: find(store.connection, central.settings.zone, id))
             | self._uplink.commands()
             | roster_commands(central, bus, lambda: self._config, self._roster.key_change)
         )

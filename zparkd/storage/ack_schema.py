@@ -2,7 +2,8 @@
 
 Each conflict is `about` an event: the one that did not count, or the entry of the stay that has the
 remark. It is open until that kind was acknowledged for that event; what is about money, until
-something was charged on the stay, too.
+something was charged on the stay, too. A reader that can price a stay holds one with another entry
+open until nothing of its sum is left.
 """
 
 _TIME = """strftime('%Y-%m-%d %H:%M:%S', {ms} / 1000 + (

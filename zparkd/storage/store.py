@@ -140,7 +140,8 @@ class Store:
 
     def set_timezone(self, timezone: str) -> None:
         """Show times in this zone from now on."""
-        zones.write(self._connection, ZoneInfo(timezone))
+        self._zone = ZoneInfo(timezone)
+        zones.write(self._connection, self._zone)
 
     # --- transactions ------------------------------------------------------------------------
 
@@ -401,11 +402,10 @@ class Store:
 
     def find(self, origin: str, timestamp: int, plate_id: str) -> Event | None:
         """The event whose readable id is made of these: an entry, or an unmatched exit."""
-        found = self._answers.inside_since(origin, timestamp, plate_id)
-        if found is None:
-            self.write_behind()
-            found = self._answers.find(origin, timestamp, plate_id)
-        return found
+        if (found := self._answers.inside_since(origin, timestamp, plate_id)) is not None:
+            return found
+        self.write_behind()
+        return self._answers.find(origin, timestamp, plate_id)
 
     def free_stamp(self, plate_id: str, from_ms: int) -> int:
         """The first time stamp from `from_ms` on that no event of this plate has, of any type."""
@@ -497,4 +497,4 @@ class Store:
 
     def open_conflicts(self) -> int:
         """How many conflicts are open: what waits for a person to look at it."""
-        return self._projection.open_conflicts()
+        return self._projection.open_conflicts(self._zone)

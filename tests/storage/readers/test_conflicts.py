@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,8 @@ from zparkd.core.principal import Principal
 from zparkd.core.turn import Acknowledge, ImportStaff
 from zparkd.storage.readers.conflicts import Row, conflicts, find
 from zparkd.storage.store import Store
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def listed(store: Store, *, all: bool = False) -> list[Row]:
     connection = store.connection
     connection.row_factory = sqlite3.Row
     try:
-        return conflicts(connection, all=all)
+        return conflicts(connection, ZONE, all=all)
     finally:
         connection.row_factory = None
 
@@ -59,7 +62,7 @@ def test_what_is_open_is_what_nobody_looked_at_in_whatever_order_it_comes(
         rows = listed(store)
         assert store.open_conflicts() == len(rows) == len(listed(store, all=True))
         assert len({row["id"] for row in rows}) == len(rows)
-        found = [find(store.connection, row["id"]) for row in rows]
+        found = [find(store.connection, ZONE, row["id"]) for row in rows]
     named = [(one.kind, one.about) for one in found if one is not None]
     assert len(named) == len(rows)
     some = data.draw(st.lists(st.sampled_from(named), max_size=8)) if named else []
@@ -90,7 +93,7 @@ def two_gates() -> tuple[Driven, Driven]:
 def ack(driven: Driven, staff_id: str | None = "nv01", by: Principal | None = None) -> object:
     """Acknowledge the newest open conflict; what that comes to."""
     row = listed(driven.store)[0]
-    found = find(driven.store.connection, row["id"])
+    found = find(driven.store.connection, ZONE, row["id"])
     assert found is not None
     origin, epoch, seq = found.about
     said = Acknowledged(found.kind, (origin, epoch, seq), "seen", staff_id, by)

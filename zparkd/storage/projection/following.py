@@ -8,6 +8,7 @@ unwritten written first, and so has the end of its own transaction.
 
 import sqlite3
 from collections.abc import Collection
+from datetime import tzinfo
 
 from zparkd.core.corrections import CORRECTIONS, ENDINGS
 from zparkd.core.erasure import is_nameless
@@ -195,6 +196,6 @@ class Following(Projection):
         alone = self._run("SELECT count(*) FROM unprojected").fetchone()[0]
         return int(alone) + len(self._stuck)
 
-    def open_conflicts(self) -> int:
-        """How many conflicts are open once all is written."""
-        return self._open_conflicts.count() + self.unwritten.remarks
+    def open_conflicts(self, zone: tzinfo) -> int:
+        """How many conflicts are open once all is written. `zone` is the site's."""
+        return self._open_conflicts.count(zone) + self.unwritten.remarks

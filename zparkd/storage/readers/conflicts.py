@@ -1,15 +1,18 @@
 """What a person should look at: events that did not count, and stays with a remark.
 
 What is a conflict, and which stay counts, was decided by the rules of the stays. One is open until
-a person acknowledges it, or until it is no conflict any more; one about money is settled by a
-charge on its stay.
+a person acknowledges it, or until it is no conflict any more; one about money is settled by
+charges on its stay, where a sum is known once nothing of it is left.
 """
 
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import tzinfo
 from typing import Any, NamedTuple
+
+import orjson
 
 from zparkd.core.audit import act_of
 from zparkd.core.conflicts import conflict_id
@@ -17,6 +20,7 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, read
 from zparkd.core.events.payloads import Acknowledged
 from zparkd.storage.keys import number_of, seq_of
+from zparkd.storage.readers.settling import due, part_charged
 
 COLUMNS = (
     *("id", "kind", "plate_id", "camera_type", "event_id", "stay"),
@@ -32,6 +36,8 @@ Row = dict[str, Any]
 _EVENT_ID = re.compile(r"(?P<central>[^_]+)_(?P<ms>-?[0-9]+)_(?P<plate>[^_]+)")
 _IN_VIEW = COLUMNS[1:-1]
 _ROWS = f"SELECT {', '.join(_IN_VIEW)}, about, time_ms FROM conflicts "
+# In the view any charge on its stay settles one about money: what a sum comes to is not for SQL.
+_OPEN = "(open OR kind = 'OTHER_ENTRY' AND about IN (SELECT value FROM json_each(?)))"
 _ORDER = " ORDER BY time_ms DESC, event_id, kind"
 # Counted by what is acknowledged or settled, which is little beside all that there ever was.
 _ALL = (
@@ -71,18 +77,18 @@ class Found(NamedTuple):
 
 
 def conflicts(
-    connection: sqlite3.Connection, limit: int | None = None, *, all: bool = False
+    connection: sqlite3.Connection, zone: tzinfo, limit: int | None = None, *, all: bool = False
 ) -> list[Row]:
     """Open conflicts with what COLUMNS names, the newest first; with `all` those that were too.
 
-    At most `limit`, None for all.
+    Each with `due` besides, as that says. At most `limit`, None for all. `zone` is the site's.
     """
-    which = "" if all else "WHERE open"
+    which, more = ("", ()) if all else (f"WHERE {_OPEN}", (_part_charged(connection, zone),))
     rows = connection.execute(
-        f"{_ROWS}{which}{_ORDER} LIMIT ?", (-1 if limit is None else limit,)
+        f"{_ROWS}{which}{_ORDER} LIMIT ?", (*more, -1 if limit is None else limit)
     ).fetchall()
     streams = _streams(connection)
-    return [_row(connection, streams, row) for row in rows]
+    return [_row(connection, streams, row) | {"due": due(connection, row, zone)} for row in rows]
 
 
 def conflicts_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[Row]:
@@ -91,10 +97,11 @@ def conflicts_between(connection: sqlite3.Connection, since_ms: int, until_ms: i
     return [dict(row) for row in connection.execute(query, (since_ms, until_ms))]
 
 
-def find(connection: sqlite3.Connection, id: str) -> Found | None:
-    """The conflict of this id; None where there is none."""
+def find(connection: sqlite3.Connection, zone: tzinfo, id: str) -> Found | None:
+    """The conflict of this id; None where there is none. `zone` is the site's."""
     streams = _streams(connection)
-    for kind, about, open in connection.execute("SELECT kind, about, open FROM conflicts"):
+    query = f"SELECT kind, about, {_OPEN} FROM conflicts"
+    for kind, about, open in connection.execute(query, (_part_charged(connection, zone),)):
         position = _position(streams, about)
         if conflict_id(kind, position) == id:
             return Found(kind, position, bool(open))
@@ -106,15 +113,15 @@ class OpenConflicts:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._known: tuple[int, int] | None = None  # the changes of the database, and how many
+        self._known: tuple[tuple[int, tzinfo], int] | None = None  # as of which changes; how many
 
-    def count(self) -> int:
-        """How many there are."""
-        changes = self._connection.total_changes
-        if self._known is None or self._known[0] != changes:
+    def count(self, zone: tzinfo) -> int:
+        """How many there are. `zone` is the site's."""
+        as_of = self._connection.total_changes, zone
+        if self._known is None or self._known[0] != as_of:
             (found,) = self._connection.execute(_ALL).fetchone()
             (done,) = self._connection.execute(_DONE).fetchone()
-            self._known = changes, found - done
+            self._known = as_of, found - done + len(part_charged(self._connection, zone))
         return self._known[1]
 
 
@@ -137,6 +144,11 @@ def _row(connection: sqlite3.Connection, streams: dict[int, tuple[str, int]], ro
     found |= {name: row[name] for name in _IN_VIEW}
     acks = list(_acks(connection, row["kind"], about))
     return found | {"acknowledged": acks[0] if acks else None}
+
+
+def _part_charged(connection: sqlite3.Connection, zone: tzinfo) -> str:
+    """What `_OPEN` asks for."""
+    return orjson.dumps(part_charged(connection, zone)).decode()
 
 
 def _acks(connection: sqlite3.Connection, kind: str, about: Position) -> Iterator[Row]:

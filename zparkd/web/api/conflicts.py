@@ -1,15 +1,13 @@
 """`/api/conflicts`: what a person should look at, and saying that it is dealt with."""
 
+import functools
 from datetime import tzinfo
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.core import limits
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
-from zparkd.storage.readers.connection import Connection
-from zparkd.storage.readers.settling import add_due
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.forms.answers import ConflictAcknowledged, Conflicts
@@ -25,13 +23,8 @@ async def conflicts(request: Request) -> Response:
     all = bool(asked.flag(request, "all"))
     database: Database = request.app.state.database
     zone: tzinfo = request.app.state.site.zone
-
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        rows = read_conflicts(connection, limit=limit, all=all)
-        add_due(connection, rows, zone)
-        return rows
-
-    return answer(Conflicts(conflicts=await database.read(read)))
+    rows = await database.read(functools.partial(read_conflicts, zone=zone, limit=limit, all=all))
+    return answer(Conflicts(conflicts=rows))
 
 
 async def acknowledge(request: Request) -> Response:

@@ -16,7 +16,6 @@ from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.storage.readers.conflicts import COLUMNS, stay_of
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
 from zparkd.storage.readers.connection import Connection
-from zparkd.storage.readers.settling import add_due
 
 # What a gate that knew all that is known here now would have answered.
 _NOW = {
@@ -42,7 +41,8 @@ def conflicts(ctx: click.Context, why: bool, every: bool, as_json: bool) -> None
     """What a person should look at, newest first; times are the site's.
 
     A conflict is open until `conflicts ack` says that it is dealt with, at any central, or until a
-    correction leaves nothing of it; a charge on its stay settles FORCED and OTHER_ENTRY.
+    correction leaves nothing of it; a charge on its stay settles FORCED, and OTHER_ENTRY once
+    nothing is left to be taken or given back.
 
     \b
     SUPERSEDED         an entry of one that was inside; STAY counts
@@ -64,8 +64,7 @@ def conflicts(ctx: click.Context, why: bool, every: bool, as_json: bool) -> None
         return
     config = load_config(ctx.obj, as_json=as_json)
     with reading(config.storage_path, as_json=as_json) as connection:
-        rows = read_conflicts(connection, all=every)
-        add_due(connection, rows, ZoneInfo(config.timezone))
+        rows = read_conflicts(connection, ZoneInfo(config.timezone), all=every)
         if as_json or why:
             _explain(connection, rows)
     if as_json:
