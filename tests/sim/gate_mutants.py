@@ -15,6 +15,7 @@ import zparkd.core.stays
 import zparkd.storage.projection.refold
 from tests.sim.mutant import Mutant, cuts, office, refusals, restarts, short_retries
 from zparkd.core.central import Central
+from zparkd.core.clock import Now
 from zparkd.core.events.event import Kind
 from zparkd.core.gate.charges import charge
 from zparkd.core.gate.edge_state import EdgeStates
@@ -278,8 +279,8 @@ def what_was_read_is_forgotten() -> Planted:
 def a_stay_that_ended_can_be_named() -> Planted:
     right = Resolver._of_exit_by_name
 
-    def by_name(self: Any, found: Resolved, acts: Any) -> Resolved:
-        resolved = right(self, found, acts)
+    def by_name(self: Any, now: Now, found: Resolved, acts: Any) -> Resolved:
+        resolved = right(self, now, found, acts)
         entry = self._log.find(*found.request.event)
         held = self._log.stay_of(entry.position) if entry is not None else None
         return resolved if held is None else replace(resolved, held=held)
@@ -317,7 +318,7 @@ def never_full() -> Planted:
 
 def full_by_one_too_early() -> Planted:
     right = Store.vehicles_inside
-    return patch.object(Store, "vehicles_inside", lambda self, kind: right(self, kind) + 1)
+    return patch.object(Store, "vehicles_inside", lambda self, *kind: right(self, *kind) + 1)
 
 
 def plates_are_not_looked_out_for() -> Planted:

@@ -145,9 +145,10 @@ def time_of(value: object, at: At) -> int:
     one nearer to now is meant. Raises Unreadable: a time that can't be read is never guessed.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not 0 < value < _TIME_MS_END:
+        ms = round(value * 1000 if value < _SECONDS_END else value) if value < _TIME_MS_END else 0
+        if ms <= 0:
             raise Unreadable("the time of the read is out of range")
-        return round(value * 1000 if value < _SECONDS_END else value)
+        return ms
     if not isinstance(value, str):
         raise Unreadable("the read has no time")
     try:
