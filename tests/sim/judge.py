@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from tests.sim.oracle.events import (
-    CORRECTED,
     ENTRY,
     NOT_TAKEN,
     OF_GATES,
@@ -316,5 +315,5 @@ class Judge:
             stay = self.held.stay_of(event.at)
             counts = stay is not None and stay.entry.at == event.at
             older = self.held.before(event) if counts else None
-            moved = any(it.kind == CORRECTED for it in self.held.events.values())
-            self._world.ledger.id_told(self._name, id, event, older, moved=moved)
+            corrected = self.held.corrected()
+            self._world.ledger.id_told(self._name, id, event, older, corrected)

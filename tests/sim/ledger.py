@@ -4,7 +4,7 @@ The centrals are judged by it afterwards. It sees each event as it is appended, 
 disk that is lost, and all that leaves a central for an edge or a peer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,17 +125,23 @@ class Ledger:
         return self.held.get(machine, {}).get(position.stream, 0) >= position.seq
 
     def id_told(
-        self, machine: str, id: int, entry: Said, older: tuple[int, int] | None, *, moved: bool
+        self,
+        machine: str,
+        id: int,
+        entry: Said,
+        older: tuple[int, int] | None,
+        corrected: Collection[object],
     ) -> None:
         """A machine names the row of a stay: it is of one vehicle, until a correction moves it.
 
-        `moved` says that a correction which is held there may have done so. `older` is what it
-        holds before it (`Held.before`); None where the stay is not that of this very entry.
+        `corrected` are the vehicles between which a correction that is held there may have moved
+        it. `older` is what it holds before it (`Held.before`); None where the stay is not that of
+        this very entry.
         """
         told = self.ids.setdefault(machine, {})
         vehicle = told.setdefault(id, [])
         if vehicle and vehicle[0][0].vehicle != entry.vehicle:
-            if moved:
+            if {vehicle[0][0].vehicle, entry.vehicle} <= set(corrected):
                 vehicle.clear()
                 return
             self.breaks(f"id reused: {machine} says {id} of {entry.at}, was of {vehicle[0][0].at}")

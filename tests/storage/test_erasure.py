@@ -82,6 +82,17 @@ def test_an_erased_plate_is_in_no_byte_and_its_stay_has_no_name(tmp_path: Path) 
         assert check_log(connection, list(chunks(log.heads))).differences == []
 
 
+def test_a_conflict_of_an_erased_vehicle_names_no_plate_and_no_mark_of_the_tables() -> None:
+    driven = Driven()
+    said = {"direction": "EXIT", "force": True, "reason": "no ticket", "staff_id": "nv01"}
+    assert driven.open(plate_id=PLATE, **said)["success"]
+    driven.wait(60)
+    erase(driven)
+    rows = driven.store.connection.execute("SELECT plate_id, event_id FROM conflicts").fetchall()
+    exit = next(event for event in driven.events() if event.kind == Kind.EXIT)
+    assert [tuple(row) for row in rows] == [(None, "_".join(map(str, exit.position)))]
+
+
 def test_it_is_refused_while_the_vehicle_is_inside() -> None:
     driven = Driven()
     driven.open(direction="ENTRY")

@@ -35,10 +35,15 @@ _EVENT_ID = _ID.format(
 _REMARKS = "CASE WHEN s.remarks IS NULL THEN s.notes ELSE s.remarks || coalesce(',' || s.notes, '')"
 
 
-def _conflicts(said: str, joined: str = "") -> str:
-    """The view `conflicts`; `said` has the vehicle that an event stands under, and is `joined`."""
+def conflicts_view(
+    said: str, joined: str = "", *, name: str = "conflicts", event: str = "", stay: str = ""
+) -> str:
+    """The view of conflicts; `said` has the vehicle that an event stands under, and is `joined`.
+
+    `event` and `stay` are what more to say of either kind of row.
+    """
     return f"""
-CREATE VIEW conflicts AS
+CREATE VIEW {name} AS
 WITH judged AS (
     SELECT
         d.verdict, d.instead, d.vehicle, e.at, {said}.vehicle AS said, e.timestamp, e.edge_id,
@@ -60,7 +65,7 @@ SELECT
     j.edge_id,
     {_TIME.format(ms="j.timestamp")} AS time,
     j.fee,
-    j.timestamp AS time_ms
+    j.timestamp AS time_ms{event}
 FROM judged j
 JOIN vehicles v ON v.no = j.vehicle
 LEFT JOIN vehicles said ON said.no = j.said
@@ -87,15 +92,15 @@ SELECT
     coalesce(h.exit_edge_id, h.edge_id),
     coalesce(h.exit_time, h.entry_time),
     h.fee,
-    coalesce(h.exit_ms, h.entry_ms)
+    coalesce(h.exit_ms, h.entry_ms){stay}
 FROM sessions t JOIN history h ON h.id = t.id,
      json_each('["' || replace(t.remarks, ',', '","') || '"]') r
 WHERE t.remarks IS NOT NULL;
 """
 
 
-_CONFLICTS = _conflicts("e")
-CONFLICTS_BY_PLACES = _conflicts("p", " LEFT JOIN places p ON p.at = d.at")
+_CONFLICTS = conflicts_view("e")
+CONFLICTS_BY_PLACES = conflicts_view("p", " LEFT JOIN places p ON p.at = d.at")
 CORRECTIONS = f"""
 CREATE TABLE corrections (
     at    INTEGER PRIMARY KEY REFERENCES events (at),

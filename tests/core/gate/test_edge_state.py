@@ -45,6 +45,14 @@ def test_the_edge_that_was_silent_for_longest_is_forgotten_first(memory: EdgeSta
     assert "edge-2" not in edges
 
 
+def test_a_start_takes_up_no_more_edges_than_are_remembered() -> None:
+    memory = EdgeStates()
+    memory.restore((f"edge-{i}", i) for i in range(limits.EDGES_REMEMBERED + 1))
+    edges = {edge_id for edge_id, _ in memory.seen()}
+    assert len(edges) == limits.EDGES_REMEMBERED
+    assert "edge-0" not in edges
+
+
 def test_only_what_was_heard_since_it_was_written_down_is_to_be_written(memory: EdgeStates) -> None:
     memory.restore([("edge-2", 1_000)])
     assert (memory.unwritten(), memory.any_new()) == ([("edge-1", 5_000)], True)

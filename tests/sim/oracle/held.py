@@ -278,6 +278,15 @@ class Held:
         placed = [self._last_order.get(one, 0) for one in of]
         return max([*placed, *(it.order for it in waiting if it.vehicle in of)])
 
+    def corrected(self) -> set[Vehicle]:
+        """The vehicles whose events corrections say are others', and those others."""
+        found: set[Vehicle] = set()
+        for correction in self._corrections:
+            named = self.events.get(correction.names)
+            if correction.kind == CORRECTED and named is not None and named.vehicle is not None:
+                found |= {named.vehicle, correction.vehicle}
+        return found
+
     # --- all of it -------------------------------------------------------------------------------
 
     def stays(self) -> dict[At, Stay]:

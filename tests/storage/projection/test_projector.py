@@ -331,8 +331,10 @@ def test_a_file_that_is_left_and_opened_again_goes_on_as_if_it_was_not(
 
 @pytest.fixture
 def fed() -> Iterator[Fed]:
+    """A store in memory; whatever a test feeds it, its tables say the same in the end."""
     with closing(Fed()) as fed:
         yield fed
+        fed.write()
 
 
 @pytest.fixture
@@ -394,6 +396,17 @@ def test_a_confirmation_of_a_repeated_entry_reaches_a_stay_long_over(fed: Fed, b
     fed.commit(again)
     fed.commit(book.exit("c", 8), book.confirm("b", 20, names=again))
     assert fed.content()[0][first.position].confirmed
+
+
+def test_a_close_that_names_an_act_whose_older_half_is_an_exit_gave_way(
+    fed: Fed, book: Book
+) -> None:
+    act = ("edge-1", "r1")
+    repeated = book.entry("b", 10, act=act)
+    fed.commit(book.exit("a", 1, act=act), repeated)
+    closed = book.close("c", 20, repeated, fee=0)
+    fed.commit(closed)
+    assert book.fate(closed) == Judgement(Verdict.GAVE_WAY, None)
 
 
 def test_a_vehicle_that_is_forgotten_between_two_events_is_met_again(fed: Fed, book: Book) -> None:
