@@ -35,6 +35,20 @@ _EVENT_ID = _ID.format(
 _REMARKS = "CASE WHEN s.remarks IS NULL THEN s.notes ELSE s.remarks || coalesce(',' || s.notes, '')"
 
 
+_REMARKED = """\
+SELECT
+    r.value,
+    h.plate_id,
+    h.camera_type,
+    h.event_id,
+    h.event_id,
+    coalesce(h.exit_central, h.source_central),
+    coalesce(h.exit_edge_id, h.edge_id),
+    coalesce(h.exit_time, h.entry_time),
+    h.fee,
+    coalesce(h.exit_ms, h.entry_ms)"""
+
+
 def conflicts_view(
     said: str, joined: str = "", *, name: str = "conflicts", event: str = "", stay: str = ""
 ) -> str:
@@ -82,17 +96,7 @@ LEFT JOIN sessions s ON s.entry = CASE
 LEFT JOIN vehicles sv ON sv.no = s.vehicle
 LEFT JOIN streams so ON so.no = s.entry >> 40
 UNION ALL
-SELECT
-    r.value,
-    h.plate_id,
-    h.camera_type,
-    h.event_id,
-    h.event_id,
-    coalesce(h.exit_central, h.source_central),
-    coalesce(h.exit_edge_id, h.edge_id),
-    coalesce(h.exit_time, h.entry_time),
-    h.fee,
-    coalesce(h.exit_ms, h.entry_ms){stay}
+{_REMARKED}{stay}
 FROM sessions t JOIN history h ON h.id = t.id,
      json_each('["' || replace(t.remarks, ',', '","') || '"]') r
 WHERE t.remarks IS NOT NULL;
