@@ -82,6 +82,19 @@ def test_an_erased_plate_is_in_no_byte_and_its_stay_has_no_name(tmp_path: Path) 
         assert check_log(connection, list(chunks(log.heads))).differences == []
 
 
+def test_a_reader_in_the_way_delays_it_and_nothing_more_has_to_be_recorded(tmp_path: Path) -> None:
+    driven = on_file(tmp_path, "central-1", [])
+    visited(driven)
+    with closing(read_only(driven.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        erase(driven)
+        driven.store.erasures.drop_forgotten()
+        assert PLATE.encode() in bytes_of(driven)
+    driven.store.erasures.drop_forgotten()
+    assert PLATE.encode() not in bytes_of(driven)
+
+
 def test_a_conflict_of_an_erased_vehicle_names_no_plate_and_no_mark_of_the_tables() -> None:
     driven = Driven()
     said = {"direction": "EXIT", "force": True, "reason": "no ticket", "staff_id": "nv01"}

@@ -263,11 +263,15 @@ class Reactor:
         return done
 
     def _look_at_file(self, now: Now) -> None:
-        """Once a second: what is written to a file that was moved away would be lost."""
+        """Once a second: what is written to a file that was moved away would be lost.
+
+        And what was erased leaves it, once nobody reads it any more as it was.
+        """
         if now.mono_ms >= self._file_due_ms:
             self._file_due_ms = now.mono_ms + limits.FILE_LOOKED_AT_MS
             if not self._store.is_in_place():
                 raise StorageFailed(f"{self._config.storage_path} was moved away or replaced")
+            self._transactions.run(self._store.erasures.drop_forgotten)
 
     def _beat(self) -> None:
         """Tell peers that we live, where it is time; of what is on the disk, and needing none."""

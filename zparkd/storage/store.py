@@ -181,7 +181,7 @@ class Store:
         self._projection.flush()
         self._run("COMMIT")
         self._sound = True
-        self.erasures.committed()
+        self.erasures.drop_forgotten()
         changed = self._streams.committed()
         if self._mark is not None:
             for stream in changed:

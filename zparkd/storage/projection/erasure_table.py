@@ -279,10 +279,10 @@ class Erasures:
             self._run("DELETE FROM vehicles WHERE no=?", (number,))
         self.unsettled = False
 
-    def committed(self) -> None:
-        """Leave no byte of what was forgotten in the log of commits.
+    def drop_forgotten(self) -> None:
+        """Leave no byte of what was forgotten in the log of commits, after a commit.
 
-        Where a reader is in the way, it waits for the next commit.
+        Where a reader is in the way of that, it is left for the next time.
         """
         if not self.any_forgotten or self.unsettled:
             return
