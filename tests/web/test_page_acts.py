@@ -1,13 +1,16 @@
 """What people do on the page: each act is asked, recorded with its reason, and shown."""
 
 import json
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.support.gateway import Gateway
-from tests.support.harness import enter, leave
+from tests.support.harness import enter, leave, wait_equal
 from tests.support.pages import Open
-from zparkd.testbed.loopback import zparkctl
+from tests.web.conftest import MakeSite
+from zparkd.testbed.loopback import LoopbackCentral, wait_for, zparkctl
 
 
 @pytest.fixture
@@ -15,6 +18,31 @@ def gateway(make_site, open_page: Open) -> Gateway:
     central = make_site(1).centrals[0]
     central.start()
     return open_page.serve(central)
+
+
+@pytest.fixture
+def healed(make_site: MakeSite) -> LoopbackCentral:
+    """A central of two that were cut off, where the car that counts came in two hours earlier.
+
+    The other central charged it from its own entry, so a sum is to be settled.
+    """
+    site = make_site(2, links=[])
+    site.start()
+    one, two = site.centrals
+    said = ("--staff", "nv01", "--reason", "camera was off")
+    zparkctl(one.config, "vehicle", "enter", "29A12345", "--at", hours_ago(2), *said)
+    enter(two, "29A12345")
+    leave(two, "29A12345")
+    one.knows(two)
+    two.knows(one)
+    wait_equal([one, two], when=lambda found: [row["status"] for row in found] == ["OUT"])
+    return one
+
+
+def hours_ago(hours: int) -> str:
+    """A time of the site."""
+    now = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")) - timedelta(hours=hours)
+    return f"{now:%Y-%m-%d %H:%M:%S}"
 
 
 def story(gateway: Gateway, plate: str) -> dict:
@@ -117,3 +145,44 @@ def test_a_shift_is_handed_over_by_a_report_that_can_be_taken_along(
     sheet = gateway.http.get(href)
     assert sheet.content.startswith(b"\xef\xbb\xbf")
     assert sheet.headers["content-type"].startswith("text/csv")
+
+
+def test_what_a_merge_found_too_little_is_charged_where_it_is_shown(
+    healed: LoopbackCentral, open_page: Open
+) -> None:
+    gateway = open_page.serve(healed)
+    page = open_page(gateway, "conflicts")
+    page.see("Tính phí từ lượt vào khác", "main table")
+    page.see("Còn thu thiếu tổng cộng 50.000", "main")
+    page.see("Xung đột: 2", "header")
+    page.click("[data-act=settle]")
+    page.see("cộng vào lượt gửi và vào doanh thu lúc này", "dialog")
+    fill(page)
+    page.wait("!document.querySelector('.due')")
+    page.see("Xung đột: 1", "header")
+    assert "Tính phí từ lượt vào khác" not in page.js(
+        "document.querySelector('main table').innerText"
+    )
+    page.go(f"{gateway.url}/#/vehicles/29A12345")
+    page.see("50.000", ".stays")
+
+
+def test_a_conflict_is_acknowledged_where_it_is_shown_and_all_centrals_know(
+    healed: LoopbackCentral, open_page: Open
+) -> None:
+    gateway = open_page.serve(healed)
+    page = open_page(gateway, "conflicts")
+    page.see("Vào hai lần", "main table")
+    page.see("Xung đột: 2", "header")
+    page.click("tr:has(.mark.warn) [data-act=ack]")
+    page.see("Lượt gửi và tiền không thay đổi", "dialog")
+    fill(page, reason="đã gọi chủ xe")
+    page.see("Xung đột: 1", "header")
+    page.click("a[href='#/conflicts?all=1']")
+    page.see("nv01 đã xử lý: đã gọi chủ xe", "main table")
+    page.click("a[href='#/conflicts']")
+    page.click("[data-act=ack]")
+    fill(page)
+    page.see("Không có xung đột", "main")
+    page.wait("document.querySelector('#open').hidden")
+    wait_for("nothing is open", lambda: healed.status()["open_conflicts"] == 0)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from zparkd.web.http.answers import STATUS_OF, STATUS_OF_COMMAND
+
 STATIC = Path(__file__).resolve().parents[2] / "zparkd/web/static"
 SCRIPTS = sorted(STATIC.glob("*.js"))
 LANGUAGES = {
@@ -43,6 +45,14 @@ def test_each_key_that_the_page_asks_for_has_words() -> None:
     asked |= set(re.findall(r'data-t(?:-label)?="([^"]+)"', text_of("*.html")))
     assert len(asked) > 100
     assert asked - set(LANGUAGES["vi"]) == set()
+
+
+def test_each_refusal_that_a_person_may_meet_has_words() -> None:
+    codes = {str(code) for code in (*STATUS_OF, *STATUS_OF_COMMAND)}
+    wordless = {"unsupported_type", "unwritable", "own", "plain", "removed", "id_taken"}
+    wordless |= {"too_many", "no_address"}  # told as the gateway says them, to administrators
+    words = {key.removeprefix("fault.") for key in LANGUAGES["vi"] if key.startswith("fault.")}
+    assert codes - words == wordless
 
 
 def test_no_words_are_left_over() -> None:

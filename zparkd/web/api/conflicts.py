@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from zparkd.core import limits
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
+from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.forms.answers import ConflictAcknowledged, Conflicts
@@ -30,6 +31,7 @@ async def conflicts(request: Request) -> Response:
 async def acknowledge(request: Request) -> Response:
     """Say of the conflict with this `id` that it is dealt with, and why."""
     fields = await asked.fields(request)
+    act_as(request.state.who, fields)
     daemon: Daemon = request.app.state.daemon
     done = await daemon.ask(
         "conflict.ack",

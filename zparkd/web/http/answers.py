@@ -29,7 +29,8 @@ STATUS_OF = {
     Code.STORAGE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-_STATUS_OF_COMMAND = {
+# That of each "no" of the daemon to a command.
+STATUS_OF_COMMAND = {
     "bad_request": HTTPStatus.BAD_REQUEST,
     "bad_config": HTTPStatus.UNPROCESSABLE_ENTITY,
     "bad_document": HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -37,6 +38,8 @@ _STATUS_OF_COMMAND = {
     "unknown_peer": HTTPStatus.NOT_FOUND,
     "unknown_member": HTTPStatus.NOT_FOUND,
     "unknown_event": HTTPStatus.NOT_FOUND,
+    "unknown_plate": HTTPStatus.NOT_FOUND,
+    "inside": HTTPStatus.CONFLICT,
     "not_staff": HTTPStatus.FORBIDDEN,
     "already_inside": HTTPStatus.CONFLICT,
     "no_change": HTTPStatus.CONFLICT,
@@ -82,7 +85,7 @@ def said_no(given: Mapping[str, Any]) -> Problem:
     error = given.get("error") or {}
     code = str(error.get("code", "failed"))
     return Problem(
-        _STATUS_OF_COMMAND.get(code, HTTPStatus.SERVICE_UNAVAILABLE),
+        STATUS_OF_COMMAND.get(code, HTTPStatus.SERVICE_UNAVAILABLE),
         code,
         str(error.get("message", "the daemon says no")),
     )

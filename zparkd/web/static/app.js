@@ -4,10 +4,12 @@
 // {status, event} to be told what the stream says. `signal` ends when another view is shown.
 
 import { get, post, Problem, useToken } from "./api.js";
+import { refusal } from "./dialog.js";
 import { el, put } from "./dom.js";
-import { has, language, remembered, t, translateShell, useLanguage } from "./i18n.js";
+import { language, number, remembered, t, translateShell, useLanguage } from "./i18n.js";
 import { mark } from "./marks.js";
 import { follow } from "./stream.js";
+import { toast } from "./toast.js";
 import { show as audit } from "./view-audit.js";
 import { show as conflicts } from "./view-conflicts.js";
 import { show as history } from "./view-history.js";
@@ -122,7 +124,8 @@ function drawShell() {
 /** Whether what is shown is how it is now: a word at the top, and a banner where it is not. */
 function drawLink() {
   const kinds = { connecting: "busy", live: "good", "daemon-away": "bad", "gateway-away": "bad" };
-  put(place("live"), mark(kinds[app.link], t(`link.${app.link}`)));
+  const nobody = app.session.login_required && !app.session.user; // it waits for a person
+  put(place("live"), nobody ? [] : mark(kinds[app.link], t(`link.${app.link}`)));
   const away = app.link === "daemon-away" || app.link === "gateway-away";
   const banner = place("away");
   banner.hidden = !away;
@@ -131,6 +134,9 @@ function drawLink() {
     away ? [mark("bad", t(`away.${app.link}`)), el("p", {}, t(`away.${app.link}.hint`))] : [],
   );
   document.body.classList.toggle("stale", away);
+  const open = nobody ? 0 : (app.status?.open_conflicts ?? 0);
+  place("open").hidden = open === 0;
+  put(place("open"), mark("warn", t("shell.conflicts", { count: number(open) })));
   if (app.status?.this_central) {
     put(place("central"), app.status.this_central);
     put(place("site"), t("shell.site", { site: app.status.site ?? "" }));
@@ -194,21 +200,12 @@ async function enter() {
 }
 app.enter = enter;
 
-/** A line that says what happened, and goes away. */
-function toast(kind, words) {
-  put(place("toast"), mark(kind, words));
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => put(place("toast")), 6000);
-}
-
-/** A refusal as a paragraph; null where the call was only given up. */
+/** A refusal, told in words; null where the call was only given up. */
 function explain(fault) {
   if (fault.name === "AbortError") return null;
   if (!(fault instanceof Problem)) throw fault;
   if (fault.status === 401) enter();
-  const [kind, box] = fault.status === 501 ? ["none", "empty"] : ["bad", "fault"];
-  const words = has(`fault.${fault.code}`) ? t(`fault.${fault.code}`) : fault.message;
-  return el("p", { class: box, role: "alert" }, mark(kind, words));
+  return refusal(fault, fault.status === 501 ? "empty" : "fault");
 }
 
 async function main() {

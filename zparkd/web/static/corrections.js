@@ -2,9 +2,9 @@
 // will change, whose answer is recorded for good.
 
 import { post } from "./api.js";
+import { dialog } from "./dialog.js";
 import { el, field } from "./dom.js";
-import { dayTime, money, siteNow, t } from "./i18n.js";
-import { dialog } from "./peer-forms.js";
+import { dayTime, money, siteNow, t, word } from "./i18n.js";
 
 /** The buttons for a stay; `done` is called once something was recorded. */
 export function stayActs(app, stay, done) {
@@ -19,6 +19,30 @@ export function stayActs(app, stay, done) {
     button("charge", () => charge(app, stay, done)),
     taken.exit || taken.close ? button("void_exit", () => voided(app, stay, true, done)) : null,
     button("void", () => voided(app, stay, false, done)),
+  );
+}
+
+/** A button that takes, or gives back, what a merge found wrong in what was charged. */
+export function settleAct(app, conflict, done) {
+  if (!app.may("operator") || !conflict.due || !conflict.stay) return null;
+  const words = t(conflict.due > 0 ? "conflicts.take" : "conflicts.give_back", {
+    amount: money(Math.abs(conflict.due)),
+  });
+  const stay = { ...conflict, event_id: conflict.stay };
+  return el(
+    "button",
+    { type: "button", "data-act": "settle", onclick: () => settle(app, stay, words, done) },
+    words,
+  );
+}
+
+/** A button by which a person says that a conflict is dealt with. */
+export function ackAct(app, conflict, done) {
+  if (!app.may("operator") || conflict.acknowledged) return null;
+  return el(
+    "button",
+    { type: "button", "data-act": "ack", onclick: () => acknowledge(app, conflict, done) },
+    t("conflicts.ack"),
   );
 }
 
@@ -69,6 +93,47 @@ function charge(app, stay, done) {
   });
 }
 
+function settle(app, stay, words, done) {
+  const sum = amount("amount", { required: true, value: stay.due });
+  const content = [
+    el("p", {}, t("conflicts.settle.why")),
+    el("p", { class: "quiet" }, `${stay.plate_id} · ${word("remark", stay.kind)}`),
+    field(t("correct.amount"), sum, t("correct.amount.hint")),
+  ];
+  return asked(app, words, content, {
+    yes: t("correct.charge.do"),
+    send: (who) =>
+      post("/api/corrections/charge", {
+        event_id: stay.event_id,
+        amount: Number(sum.value),
+        ...who,
+      }),
+    done: (answer) => {
+      app.toast("good", came(answer));
+      done();
+    },
+  });
+}
+
+function acknowledge(app, conflict, done) {
+  const content = [
+    el("p", {}, t("conflicts.ack.why")),
+    el(
+      "p",
+      { class: "quiet" },
+      `${conflict.plate_id} · ${word("remark", conflict.kind)} · ${dayTime(conflict.time)}`,
+    ),
+  ];
+  return asked(app, t("conflicts.ack"), content, {
+    yes: t("conflicts.ack.do"),
+    send: (who) => post("/api/conflicts/ack", { id: conflict.id, ...who }),
+    done: ({ already }) => {
+      app.toast("good", t(already ? "conflicts.ack.already" : "conflicts.ack.done"));
+      done();
+    },
+  });
+}
+
 function voided(app, stay, exit, done) {
   return ask(app, exit ? "void_exit" : "void", stay, [], {
     path: "void",
@@ -100,27 +165,31 @@ function enter(app, plate) {
 
 /** Ask for reason and staff, with what else an act needs; record it, and say what came of it. */
 function ask(app, act, stay, fields, { read, done, path = act }) {
-  const who = people(app);
   const content = [
     el("p", {}, t(`correct.${act}.why`)),
     stay === null ? null : el("p", { class: "quiet" }, described(stay)),
     ...fields,
-    ...who.fields,
   ];
-  const kind = act.startsWith("void") ? "danger" : "main";
-  return dialog(
-    t(`correct.${act}`),
-    content,
-    t(`correct.${act}.do`),
-    async () => {
-      const said = { ...read(), ...who.read() };
+  return asked(app, t(`correct.${act}`), content, {
+    yes: t(`correct.${act}.do`),
+    kind: act.startsWith("void") ? "danger" : "main",
+    send: (who) => {
+      const said = { ...read(), ...who };
       if (stay !== null) said.event_id = stay.event_id;
-      const answer = await post(`/api/corrections/${path}`, said);
+      return post(`/api/corrections/${path}`, said);
+    },
+    done: (answer) => {
       app.toast("good", came(answer));
       done(answer);
     },
-    kind,
-  );
+  });
+}
+
+/** A question to which who acts and why belong; `send` records it, `done` is told the answer. */
+export function asked(app, title, content, { yes, send, done, kind = "main" }) {
+  const who = people(app);
+  const act = async () => done(await send(who.read()));
+  return dialog(title, [...content, ...who.fields], yes, act, kind);
 }
 
 /** Who acts, and why: of who is logged in as one of the staff, the reason alone is asked. */

@@ -2,10 +2,10 @@
 // A token is shown as text and as a QR code, which the gateway draws: it is sent to nobody else.
 
 import { get, post, Problem } from "./api.js";
+import { dialog } from "./dialog.js";
 import { choice, el, field, put, svg } from "./dom.js";
 import { dayTime, t } from "./i18n.js";
 import { mark } from "./marks.js";
-import { dialog } from "./peer-forms.js";
 import { table } from "./table.js";
 
 const EVERY_MS = 5000;

@@ -1,8 +1,8 @@
 // The forms of the page of peers: this central, one peer, and the question before one is removed.
 // Each is given what saves it; a refusal is shown in the form, and the form stays.
 
-import { Problem } from "./api.js";
-import { el, field, freshId, put } from "./dom.js";
+import { dialog, tried } from "./dialog.js";
+import { el, field } from "./dom.js";
 import { t } from "./i18n.js";
 
 const ID = "[a-z0-9][a-z0-9\\-]{0,31}";
@@ -21,32 +21,6 @@ function portField(name, value, required) {
 
 /** The number in a field; undefined where it is left empty. */
 const portOf = (input) => (input.value === "" ? undefined : Number(input.value));
-
-/** Run what saves; a refusal is put into `said` and true is not returned. */
-async function tried(save, said) {
-  put(said);
-  try {
-    await save();
-    return true;
-  } catch (fault) {
-    if (!(fault instanceof Problem)) throw fault;
-    put(said, refusal(fault));
-    return false;
-  }
-}
-
-/** What the gateway says is wrong; every fault on a line of its own where it names several. */
-function refusal(fault) {
-  if (fault.status === 0) return el("p", { class: "fault" }, t("fault.no_gateway"));
-  if (fault.status === 412) return el("p", { class: "fault" }, t("peers.changed_meanwhile"));
-  const lines = fault.message.split("\n").filter(Boolean);
-  return el(
-    "div",
-    { class: "fault" },
-    el("p", {}, t("peers.refused")),
-    lines.map((line) => el("p", {}, line)),
-  );
-}
 
 /** This central: its id stands, address and port may change. */
 export function centralForm(central, allowed, save) {
@@ -126,40 +100,4 @@ export function askRemove(peer, save) {
     save,
     "danger",
   );
-}
-
-/** A question that is asked in front of everything else; resolves when it is closed. */
-export function dialog(title, content, yes, act, kind = "main") {
-  const said = el("div", { "aria-live": "assertive" });
-  const titleId = freshId("dialog");
-  return new Promise((resolve) => {
-    const go = el("button", { class: kind }, yes);
-    const box = el(
-      "dialog",
-      { "aria-labelledby": titleId, onclose: () => (box.remove(), resolve()) },
-      el(
-        "form",
-        {
-          async onsubmit(submit) {
-            submit.preventDefault();
-            go.disabled = true;
-            const done = await tried(act, said);
-            go.disabled = false;
-            if (done) box.close();
-          },
-        },
-        el("h2", { id: titleId }, title),
-        content,
-        said,
-        el(
-          "div",
-          { class: "actions" },
-          go,
-          el("button", { type: "button", onclick: () => box.close() }, t("cancel")),
-        ),
-      ),
-    );
-    document.body.append(box);
-    box.showModal();
-  });
 }

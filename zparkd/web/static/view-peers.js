@@ -23,7 +23,7 @@ export function show(place, app, signal) {
   );
   if (!app.may("admin")) place.append(el("p", {}, mark("none", t("peers.read_only"))));
   place.append(
-    section(el("div", { class: "heading" }, heading, add), said, list),
+    section(el("div", { class: "heading" }, heading, app.may("admin") ? add : null), said, list),
     membersSection(app, signal),
     section(el("h2", {}, t("peers.own")), own),
     section(el("h2", {}, t("peers.sync")), sync),
@@ -43,7 +43,7 @@ export function show(place, app, signal) {
   function take(config, tag) {
     held.config = config;
     held.tag = tag;
-    add.disabled = !app.may("admin");
+    add.disabled = false;
     put(
       own,
       centralForm(config.this_central, app.may("admin"), (changed) =>
@@ -131,18 +131,19 @@ function focusedAction(list) {
 function peerTable(peers, app, { edit, test, remove }) {
   const told = new Map((app.status?.peers ?? []).map((peer) => [peer.peer_id, peer]));
   const away = app.link !== "live";
-  const button = (peer, name, act, role) =>
-    el(
+  const button = (peer, name, act, role) => {
+    if (!app.may(role)) return null;
+    return el(
       "button",
       {
         type: "button",
         "data-action": `${name} ${peer.id}`,
         "aria-label": t(`peers.${name}.label`, { peer: peer.id }),
-        disabled: !app.may(role),
         onclick: () => act(peer),
       },
       t(`peers.${name}`),
     );
+  };
   const columns = [
     {
       head: t("peer.id"),
@@ -170,7 +171,9 @@ function peerTable(peers, app, { edit, test, remove }) {
       number: true,
       cell: (peer) => clockOffset(told.get(peer.id)?.clock_offset_ms),
     },
-    {
+  ];
+  if (app.may("operator")) {
+    columns.push({
       head: t("peers.actions"),
       wide: true,
       cell: (peer) =>
@@ -181,8 +184,8 @@ function peerTable(peers, app, { edit, test, remove }) {
           button(peer, "edit", edit, "admin"),
           button(peer, "remove", remove, "admin"),
         ),
-    },
-  ];
+    });
+  }
   return table(t("peers.caption"), columns, peers, t("peers.none"));
 }
 

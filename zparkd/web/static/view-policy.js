@@ -1,10 +1,10 @@
 // Policy: what gates do where the tariff says nothing; seen in words, and set for the site.
 
 import { get, putJson } from "./api.js";
+import { dialog } from "./dialog.js";
 import { el, field, put } from "./dom.js";
 import { dayTime, number, t, word } from "./i18n.js";
 import { mark } from "./marks.js";
-import { dialog } from "./peer-forms.js";
 
 export function show(place, app, signal) {
   const current = el("div", {}, el("p", { class: "quiet" }, t("loading")));

@@ -1,10 +1,10 @@
 // Tariff: what the site charges, what a stay would cost, and setting another one.
 
 import { get, post, putJson } from "./api.js";
+import { dialog } from "./dialog.js";
 import { choice, el, field, put } from "./dom.js";
 import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
 import { mark } from "./marks.js";
-import { dialog } from "./peer-forms.js";
 import { table } from "./table.js";
 
 export function show(place, app, signal) {
