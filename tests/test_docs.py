@@ -43,7 +43,7 @@ from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.plates import normalise_plate
 from zparkd.core.replication import encoding, range_digests, wire
 from zparkd.core.site import Settings
-from zparkd.core.stays import ClosedBy, Projection, Remark, Verdict, project
+from zparkd.core.stays.fold import ClosedBy, Projection, Remark, Verdict, project
 from zparkd.core.tariff import pricing
 from zparkd.core.turn import FromEdge
 from zparkd.daemon.main import main as zparkd

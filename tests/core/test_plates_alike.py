@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zparkd.core.events.event import VehicleKey
 from zparkd.core.plates import FORMS, LOOK_ALIKES, NEAR_ALIKES, likeness, looks_near
-from zparkd.core.plates_inside import PlatesInside
+from zparkd.core.stays.plates_inside import PlatesInside
 
 CHARS = string.ascii_uppercase + string.digits
 PLATES = st.text(st.sampled_from(CHARS), min_size=3, max_size=12)

@@ -19,7 +19,7 @@ from zparkd.core.events.event import Event, Kind, Personal, Stream
 from zparkd.core.events.payloads import Pass, PassChanged, Reference, Staff, StaffChanged, TariffSet
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.reference.fold import project_reference
-from zparkd.core.stays import ClosedBy, Projection
+from zparkd.core.stays.fold import ClosedBy, Projection
 
 CENTRALS = st.sampled_from(["a", "b", "c", "d"])
 WORDS: st.SearchStrategy[tuple[Kind, Reference, Personal]] = st.one_of(

@@ -15,12 +15,12 @@ from tests.support.examples import examples
 from tests.support.tariffs import flat
 from tests.support.vehicles import CAR, Book, any_sets
 from zparkd.core import limits
-from zparkd.core.corrections import CORRECTIONS, ENDINGS
 from zparkd.core.events import event as reading
 from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, Stream, read, write
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.members.words import MemberDisowned
-from zparkd.core.stays import project
+from zparkd.core.stays.corrections import CORRECTIONS, ENDINGS
+from zparkd.core.stays.fold import project
 from zparkd.storage.projection import rereading
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.readers.log import StoredLog

@@ -13,7 +13,7 @@ from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, St
 from zparkd.core.fleet import pseudonym
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.site import Told
-from zparkd.core.stays import Stay, project
+from zparkd.core.stays.fold import Stay, project
 
 STREAM = Stream("a", 1)
 

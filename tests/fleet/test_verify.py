@@ -12,7 +12,7 @@ from tests.fleet.load import SimulatedSite
 from tests.fleet.sites import Fleet
 from zparkd.core.fleet import SiteHeads, StayDigest, StaySum, listed
 from zparkd.core.site import Told
-from zparkd.core.stays import project
+from zparkd.core.stays.fold import project
 from zparkd.fleet import site_tables, stay_tables
 from zparkd.fleet.verify import Compared, compare
 

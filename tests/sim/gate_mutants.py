@@ -11,7 +11,7 @@ import zparkd.core.gate.gate
 import zparkd.core.gate.recording
 import zparkd.core.gate.resolve
 import zparkd.core.gate.responses
-import zparkd.core.stays
+import zparkd.core.stays.fold
 import zparkd.storage.projection.refold
 from tests.sim.mutant import Mutant, cuts, office, refusals, restarts, short_retries
 from zparkd.core.central import Central
@@ -24,7 +24,7 @@ from zparkd.core.gate.resolve import Resolved, Resolver
 from zparkd.core.gate.untaken import Untaken
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction
-from zparkd.core.stays import Fold
+from zparkd.core.stays.fold import Fold
 from zparkd.core.tariff.pricing import BUILT_IN
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -234,13 +234,13 @@ def a_superseded_id_is_dead() -> Planted:
 
 
 def fee_lost_when_an_exit_names_another_entry() -> Planted:
-    closed = zparkd.core.stays._closed
+    closed = zparkd.core.stays.fold._closed
 
     def unpaid(stay: Any, by: Any, closer: Any, *more: Any) -> Any:
         ended = closed(stay, by, closer, *more)
         return ended if closer.names == stay.entry else replace(ended, fee=None, currency=None)
 
-    return patch.object(zparkd.core.stays, "_closed", unpaid)
+    return patch.object(zparkd.core.stays.fold, "_closed", unpaid)
 
 
 def passes_are_ignored() -> Planted:

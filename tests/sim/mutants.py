@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from msgspec import structs
 
-import zparkd.core.corrections
 import zparkd.core.replication.ingest
 import zparkd.core.replication.limits
 import zparkd.core.replication.serving
+import zparkd.core.stays.corrections
 import zparkd.daemon.main
 import zparkd.storage.store
 from tests.sim.disk_mutants import DISK_MUTANTS
@@ -35,7 +35,7 @@ from zparkd.core.gate.resolve import Resolver
 from zparkd.core.replication.ingest import Intake
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.signatures import Signatures
-from zparkd.core.stays import Fold, _opened
+from zparkd.core.stays.fold import Fold, _opened
 from zparkd.daemon.reactor import Reactor
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -127,7 +127,7 @@ def dedup_only_in_memory() -> Iterator[None]:
     with (
         patch.object(Resolver, "_acts", acts),
         patch.object(Recorder, "_append", remembered),
-        patch.object(zparkd.core.corrections, "repeated", lambda events: {}),
+        patch.object(zparkd.core.stays.corrections, "repeated", lambda events: {}),
         patch.object(Projection, "_repeats", lambda self, event, number: None),
     ):
         yield

@@ -9,7 +9,7 @@ from tests.sim.oracle.held import Held
 from tests.support.examples import examples
 from tests.support.vehicles import any_sets
 from zparkd.core.events.event import Event, Position
-from zparkd.core.stays import project
+from zparkd.core.stays.fold import project
 
 
 def at(position: Position | None) -> tuple[Any, ...] | None:

@@ -12,9 +12,9 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 import zparkd.core.events.event
-import zparkd.core.stays
+import zparkd.core.stays.fold
 from zparkd.core.events.event import Kind
-from zparkd.core.stays import Remark
+from zparkd.core.stays.fold import Remark
 from zparkd.storage.projection import rereading
 
 LATER_KINDS = (
@@ -42,7 +42,7 @@ class Older:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """What runs is this version."""
-        closed = zparkd.core.stays._closed
+        closed = zparkd.core.stays.fold._closed
 
         def unremarked(*given: Any) -> Any:
             stay = closed(*given)
@@ -53,7 +53,7 @@ class Older:
         kinds = frozenset(kind for kind in Kind if kind not in self.unknown)
         with (
             patch.object(zparkd.core.events.event, "_KINDS", kinds),
-            patch.object(zparkd.core.stays, "_closed", unremarked),
+            patch.object(zparkd.core.stays.fold, "_closed", unremarked),
             patch.object(rereading, "FOLD_VERSION", rereading.FOLD_VERSION - 1),
             patch.object(rereading, "__version__", "0.0.9"),
         ):

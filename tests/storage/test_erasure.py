@@ -8,7 +8,7 @@ from tests.support.centrals import HOUR_S, PLATE, Driven, meet, pair
 from zparkd.core.events.event import ERASED, Kind
 from zparkd.core.gate.by_hand import Done, Erase, NotDone, Teller
 from zparkd.core.reference.lists import read_passes
-from zparkd.core.stays import project
+from zparkd.core.stays.fold import project
 from zparkd.core.turn import ImportPasses, SetPolicy
 from zparkd.storage.readers.connection import read_only
 from zparkd.storage.readers.log import StoredLog

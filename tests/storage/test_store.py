@@ -15,7 +15,7 @@ import pytest
 import zparkd
 from tests.support.vehicles import BIKE, OTHER, Book
 from zparkd.core.events.event import Event, Kind, Stream
-from zparkd.core.stays import FOLD_VERSION
+from zparkd.core.stays.fold import FOLD_VERSION
 from zparkd.storage.damage import Damaged
 from zparkd.storage.database_file import DatabaseBusy
 from zparkd.storage.ownership import NotOurs

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from zparkd.core.corrections import CORRECTIONS
 from zparkd.core.events.event import (
     Event,
     Facts,
@@ -23,7 +22,8 @@ from zparkd.core.events.event import (
     write,
 )
 from zparkd.core.events.payloads import Reference
-from zparkd.core.stays import Judgement, Projection, Stay, Verdict, project
+from zparkd.core.stays.corrections import CORRECTIONS
+from zparkd.core.stays.fold import Judgement, Projection, Stay, Verdict, project
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from zparkd.core.events.signing import Certificate, SignedHead
 from zparkd.core.members.roster import RosterState
 from zparkd.core.members.votes import Verdicts
 from zparkd.core.replication.peer_state import PeerNote
-from zparkd.core.stays import Stay
+from zparkd.core.stays.fold import Stay
 
 # A stay as it is the same on all centrals that hold the same events: see docs/protocol.md.
 SharedRow = tuple[str | int | float | None, ...]

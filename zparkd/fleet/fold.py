@@ -3,7 +3,7 @@
 An event that comes after all others of its vehicle, and means that vehicle's open stay or none,
 advances the stay by one step of `core`'s transition table. Any other marks its vehicle: that is
 folded again from all its events, together with the vehicles that they name or that name them.
-Both ways give what `core.stays.project` gives.
+Both ways give what `core.stays.fold.project` gives.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
 from zparkd.core.members.votes import Verdicts
-from zparkd.core.stays import Fold, Judgement, Stay, Verdict, project
+from zparkd.core.stays.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
+from zparkd.core.stays.fold import Fold, Judgement, Stay, Verdict, project
 
 VEHICLES_REMEMBERED = 100_000
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from zparkd.core.stays import FOLD_VERSION
+from zparkd.core.stays.fold import FOLD_VERSION
 from zparkd.fleet import event_tables, site_tables
 from zparkd.fleet.turn import Turns
 

@@ -15,7 +15,7 @@ from zparkd.core.events.event import Stream
 from zparkd.core.events.signing import Certificate
 from zparkd.core.fleet import FleetHeads, SiteHeads, StaySum
 from zparkd.core.site import Told
-from zparkd.core.stays import FOLD_VERSION
+from zparkd.core.stays.fold import FOLD_VERSION
 from zparkd.fleet.intake import Aside, Held, Waiting
 
 Connection = psycopg.Connection[Any]

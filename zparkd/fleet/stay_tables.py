@@ -8,7 +8,7 @@ from typing import Any
 
 from zparkd.core.events.event import Kind, Position, VehicleKey
 from zparkd.core.fleet import STAY_COLUMNS, StayValues
-from zparkd.core.stays import ClosedBy, Remark, Stay
+from zparkd.core.stays.fold import ClosedBy, Remark, Stay
 from zparkd.fleet.fold import HeldStay, Judged, Vehicle
 from zparkd.fleet.site_tables import Connection
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import psycopg
 
-from zparkd.core.corrections import CORRECTIONS, NAMING
 from zparkd.core.events.event import Event, Position, Stream, VehicleKey
 from zparkd.core.events.payloads import TariffSet
 from zparkd.core.members.votes import Verdicts, Words
-from zparkd.core.stays import Stay
+from zparkd.core.stays.corrections import CORRECTIONS, NAMING
+from zparkd.core.stays.fold import Stay
 from zparkd.fleet import event_tables, site_tables, stay_tables
 from zparkd.fleet.event_tables import Row
 from zparkd.fleet.fold import (

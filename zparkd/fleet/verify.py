@@ -12,7 +12,7 @@ from zparkd.core.events.event import Event, Position, Stream
 from zparkd.core.fleet import StayDigest, vector
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.site import Told
-from zparkd.core.stays import Stay, project
+from zparkd.core.stays.fold import Stay, project
 from zparkd.fleet import event_tables, site_tables, stay_tables
 from zparkd.fleet.site_tables import Connection
 from zparkd.fleet.turn import component

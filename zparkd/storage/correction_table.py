@@ -13,9 +13,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from zparkd.core.corrections import ACTS, CORRECTIONS, NAMING
-from zparkd.core.erasure import forgotten
 from zparkd.core.events.event import ERASED, Event, Kind, Position, read
+from zparkd.core.stays.corrections import ACTS, CORRECTIONS, NAMING
+from zparkd.core.stays.erasure import forgotten
 from zparkd.storage.keys import act_key
 
 _ACTS = tuple(kind.value for kind in sorted(ACTS))

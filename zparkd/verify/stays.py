@@ -1,6 +1,6 @@
 """The stays of a database compared with its log.
 
-For every vehicle, its stays and verdicts must be those that `core.stays.project` gives for
+For every vehicle, its stays and verdicts must be those that `core.stays.fold.project` gives for
 its events alone, and its events those that belong to it. So only some vehicles' events are in
 memory at a time, and several processes can share the vehicles.
 """
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from zparkd.core.corrections import CORRECTIONS, NAMING
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey, read
-from zparkd.core.stays import Gathered, Projection, Stay, Verdict, project
+from zparkd.core.stays.corrections import CORRECTIONS, NAMING
+from zparkd.core.stays.fold import Gathered, Projection, Stay, Verdict, project
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.log import Claim, StoredLog
 from zparkd.verify.log import Row

@@ -19,7 +19,7 @@ from zparkd.core.gate.by_hand import (
 )
 from zparkd.core.principal import Principal
 from zparkd.core.reference.lists import read_staff
-from zparkd.core.stays import ClosedBy, Remark
+from zparkd.core.stays.fold import ClosedBy, Remark
 from zparkd.core.turn import ImportStaff
 
 WHO = Teller("nv01", "seen on the recording", Principal(uid=0))

@@ -12,7 +12,7 @@ from zparkd.core.gate.requests import Code, Request, RequestType
 from zparkd.core.gate.resolve import Resolved
 from zparkd.core.log import HeldStay
 from zparkd.core.site import Direction, Lane, Settings
-from zparkd.core.stays import ClosedBy, Stay
+from zparkd.core.stays.fold import ClosedBy, Stay
 
 CAR = VehicleKey("car", "29A12345")
 NOW_MS = 1_764_646_200_000

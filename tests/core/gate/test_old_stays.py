@@ -12,7 +12,7 @@ from tests.support.examples import examples
 from zparkd.core.events.event import Kind
 from zparkd.core.gate import limits
 from zparkd.core.gate.old_stays import BadStays, OldStay, Taken, read_stays
-from zparkd.core.stays import project
+from zparkd.core.stays.fold import project
 from zparkd.core.turn import TakeOver
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")

@@ -17,7 +17,7 @@ from tests.support.vehicles import CAR, OTHER, Book, any_sets, lived
 from zparkd.core import limits
 from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
 from zparkd.core.members.votes import counting as meaning
-from zparkd.core.stays import (
+from zparkd.core.stays.fold import (
     ClosedBy,
     Judgement,
     Projection,

@@ -2,8 +2,7 @@
 
 Each names one event by its readable id, and is checked here against what is held: what would
 change nothing, or something else than was meant, is refused with the way out. Who says it and why
-stands in the event. Nothing is rewritten; what it comes to, `core.corrections` and `core.stays`
-say.
+stands in the event. Nothing is rewritten; what it comes to, `core.stays` says.
 """
 
 import re
@@ -14,15 +13,15 @@ from msgspec.structs import replace
 
 from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
-from zparkd.core.corrections import CORRECTIONS
-from zparkd.core.erasure import digest, root_of, runs
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import Log
 from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, Outranked
 from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.stays import ClosedBy, Stay
+from zparkd.core.stays.corrections import CORRECTIONS
+from zparkd.core.stays.erasure import digest, root_of, runs
+from zparkd.core.stays.fold import ClosedBy, Stay
 from zparkd.core.tariff.pricing import BUILT_IN
 
 EDGE = "by-hand"

@@ -13,7 +13,7 @@ from zparkd.core.gate import limits
 from zparkd.core.gate.requests import Code, Refusal, Request, RequestType, bad
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.site import Direction
-from zparkd.core.stays import ClosedBy, Stay
+from zparkd.core.stays.fold import ClosedBy, Stay
 
 _ON_WHAT_IS_INSIDE = (Code.ALREADY_INSIDE, Code.NOT_INSIDE, Code.FULL)
 

@@ -12,7 +12,7 @@ from zparkd.core.gate.requests import RequestType
 from zparkd.core.gate.resolve import OPENS, Resolved
 from zparkd.core.log import Log
 from zparkd.core.replication.own_stream import OwnStream
-from zparkd.core.stays import Stay
+from zparkd.core.stays.fold import Stay
 
 
 class Recorder:

@@ -21,7 +21,7 @@ from zparkd.core.log import HeldStay, Log
 from zparkd.core.policy import Full, Misread, Policy
 from zparkd.core.replication.peers import Peers
 from zparkd.core.site import DEFAULT_CAMERA_TYPE, Direction, Lane, Settings
-from zparkd.core.stays import ClosedBy, Stay
+from zparkd.core.stays.fold import ClosedBy, Stay
 from zparkd.core.tariff.pricing import BUILT_IN, Tariff
 
 OPENS = (Kind.ENTRY, Kind.EXIT, Kind.MANUAL)

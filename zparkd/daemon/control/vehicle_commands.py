@@ -40,7 +40,7 @@ from zparkd.core.gate.by_hand import (
 from zparkd.core.plates import normalise_plate
 from zparkd.core.reference.changes import NotCounting
 from zparkd.core.site import CAMERA_TYPE, DEFAULT_CAMERA_TYPE
-from zparkd.core.stays import Stay
+from zparkd.core.stays.fold import Stay
 from zparkd.daemon.control.commands import Answer, Command, Request, Wants, no
 from zparkd.daemon.control.reference_commands import remedy
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from zparkd.core.events.event import Event, Kind, Position
 from zparkd.core.log import HeldStay
-from zparkd.core.stays import Verdict
+from zparkd.core.stays.fold import Verdict
 from zparkd.storage.event_table import sound
 from zparkd.storage.projection.erasure_table import Erasures
 from zparkd.storage.projection.following import Following

@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from zparkd.core.corrections import NAMING
-from zparkd.core.erasure import digest, forgotten, is_nameless, nameless, positions, root_of
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import ERASED, Event, Kind, Position, SortKey, VehicleKey, read
 from zparkd.core.events.payloads import VehicleErased
+from zparkd.core.stays.corrections import NAMING
+from zparkd.core.stays.erasure import digest, forgotten, is_nameless, nameless, positions, root_of
 from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.stream_table import Streams

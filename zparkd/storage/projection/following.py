@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Collection
 from datetime import tzinfo
 
-from zparkd.core.corrections import CORRECTIONS, ENDINGS
-from zparkd.core.erasure import is_nameless
 from zparkd.core.events.event import Event, Position, VehicleKey
 from zparkd.core.log import HeldStay
-from zparkd.core.plates_inside import PlatesInside
-from zparkd.core.stays import ClosedBy
+from zparkd.core.stays.corrections import CORRECTIONS, ENDINGS
+from zparkd.core.stays.erasure import is_nameless
+from zparkd.core.stays.fold import ClosedBy
+from zparkd.core.stays.plates_inside import PlatesInside
 from zparkd.storage.event_table import EventTable
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.usual import Usual

@@ -1,6 +1,6 @@
 """The stays in the database, kept up to date event by event, in the order in which they arrived.
 
-The rules are those of `core.stays`; here is how they are applied to tables without reading
+The rules are those of `core.stays.fold`; here is how they are applied to tables without reading
 a vehicle's whole past each time. An event that comes after all others of its vehicle advances
 the open stay by one step. Any other marks its vehicle, and `settle` folds that once, from the
 stay in which the earliest such event falls. Both give the rows that `stays.project` gives.
@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position
-from zparkd.core.stays import ClosedBy, Fold, Verdict
+from zparkd.core.stays.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
+from zparkd.core.stays.fold import ClosedBy, Fold, Verdict
 from zparkd.storage.correction_table import Corrections
 from zparkd.storage.keys import act_key
 from zparkd.storage.projection.refold import JUDGE, Refold, claim

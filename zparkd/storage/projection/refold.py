@@ -13,11 +13,11 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.corrections import CORRECTIONS, ENDINGS, repeated
-from zparkd.core.endings import endings, fold_key
 from zparkd.core.events.event import Event, Kind, Position, SortKey, read
 from zparkd.core.log import HeldStay
-from zparkd.core.stays import (
+from zparkd.core.stays.corrections import CORRECTIONS, ENDINGS, repeated
+from zparkd.core.stays.endings import endings, fold_key
+from zparkd.core.stays.fold import (
     Fold,
     Gathered,
     Judgement,

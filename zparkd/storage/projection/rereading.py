@@ -13,7 +13,7 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import event as events
-from zparkd.core.stays import FOLD_VERSION
+from zparkd.core.stays.fold import FOLD_VERSION
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables

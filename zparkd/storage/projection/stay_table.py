@@ -10,8 +10,8 @@ from typing import Any
 from zparkd.core import limits
 from zparkd.core.events.event import Position, VehicleKey
 from zparkd.core.log import HeldStay
-from zparkd.core.plates_inside import PlatesInside
-from zparkd.core.stays import ClosedBy, Remark, Stay
+from zparkd.core.stays.fold import ClosedBy, Remark, Stay
+from zparkd.core.stays.plates_inside import PlatesInside
 from zparkd.storage.stream_table import Streams
 
 _SELECT = (

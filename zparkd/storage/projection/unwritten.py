@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from zparkd.core.events.event import Event, Kind
 from zparkd.core.log import HeldStay
-from zparkd.core.stays import Stay
+from zparkd.core.stays.fold import Stay
 from zparkd.storage.keys import act_key
 from zparkd.storage.projection.stay_table import Stays
 

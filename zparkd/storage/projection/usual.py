@@ -1,14 +1,14 @@
 """The usual event: the next of its vehicle, about the stay that is open, and no act again.
 
-Nearly every event is one. It advances its vehicle by one step of the table in `core.stays`, and
+Nearly every event is one. It advances its vehicle by one step of the table in `core.stays.fold` and
 writes nothing: its rows follow later, see `Unwritten`.
 """
 
 import sqlite3
 
-from zparkd.core.corrections import NAMING
 from zparkd.core.events.event import Event, Kind
-from zparkd.core.stays import Fold
+from zparkd.core.stays.corrections import NAMING
+from zparkd.core.stays.fold import Fold
 from zparkd.storage.keys import act_key
 from zparkd.storage.projection.unwritten import Unwritten
 from zparkd.storage.projection.vehicle_table import Vehicle

@@ -5,6 +5,8 @@ a person acknowledges it, or until it is no conflict any more; one about money i
 charges on its stay, where a sum is known once nothing of it is left.
 """
 
+import base64
+import hashlib
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +17,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from zparkd.core.audit import act_of
-from zparkd.core.conflicts import conflict_id
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Position, read
 from zparkd.core.events.payloads import Acknowledged
@@ -89,6 +90,13 @@ def conflicts(
     ).fetchall()
     streams = _streams(connection)
     return [_row(connection, streams, row) | {"due": due(connection, row, zone)} for row in rows]
+
+
+def conflict_id(kind: str, about: Position) -> str:
+    """Eight letters and digits for a conflict of a kind about an event, the same everywhere."""
+    text = f"{kind} {about.origin} {about.epoch} {about.seq}"
+    digest = hashlib.blake2b(text.encode(), digest_size=5).digest()
+    return base64.b32encode(digest).decode().lower()
 
 
 def conflicts_between(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> list[Row]:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from zparkd.core import limits
-from zparkd.core.erasure import forgotten
 from zparkd.core.events.event import ERASED, Event, Position, Stream, VehicleKey
 from zparkd.core.events.heads import Heads
+from zparkd.core.stays.erasure import forgotten
 from zparkd.storage.correction_table import Corrections
 from zparkd.storage.keys import act_key, key_of, number_of, seq_of
 

@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from zparkd.core.corrections import CORRECTIONS
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, read
 from zparkd.core.plates import likeness
+from zparkd.core.stays.corrections import CORRECTIONS
 from zparkd.storage.keys import key_of
 from zparkd.storage.readers.stays import StayFilter, stays
 

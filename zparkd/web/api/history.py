@@ -12,8 +12,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from zparkd.core import limits, sheet
+from zparkd.core import limits
 from zparkd.core.plates import normalise_plate
+from zparkd.core.reports import sheet
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.stays import COLUMNS, StayFilter, count_stays, stays
 from zparkd.web.backend.database import Database

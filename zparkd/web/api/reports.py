@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core import sheet
+from zparkd.core.reports import sheet
 from zparkd.core.reports.counting import report as calculate
 from zparkd.core.reports.period import BadPeriod, complete, iso, period, told
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table

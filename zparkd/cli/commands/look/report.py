@@ -15,8 +15,8 @@ from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import NONE, print_json, table
 from zparkd.config.load import Config
-from zparkd.core import sheet
 from zparkd.core.clock import site_time
+from zparkd.core.reports import sheet
 from zparkd.core.reports.counting import report as calculate
 from zparkd.core.reports.period import BadPeriod, Complete, complete, period, told
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table

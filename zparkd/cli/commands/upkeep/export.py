@@ -17,7 +17,7 @@ from zparkd.cli.context import Exit, fail, load_config
 from zparkd.cli.database import reading
 from zparkd.cli.output import plural, print_json
 from zparkd.config.atomic_file import new_file
-from zparkd.core import sheet
+from zparkd.core.reports import sheet
 from zparkd.storage.readers import exports
 from zparkd.storage.readers.connection import Connection
 

@@ -9,8 +9,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from zparkd.core.corrections import ENDINGS, NAMING
 from zparkd.core.events.event import Event, Kind, Position, SortKey
+from zparkd.core.stays.corrections import ENDINGS, NAMING
 
 
 def fold_key(event: Event, entries: Mapping[Position, SortKey]) -> SortKey:

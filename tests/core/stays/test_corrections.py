@@ -18,7 +18,7 @@ from tests.support.vehicles import (
     superseded_by,
 )
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
-from zparkd.core.stays import ClosedBy, Judgement, Remark, Verdict, project
+from zparkd.core.stays.fold import ClosedBy, Judgement, Remark, Verdict, project
 
 VOIDED = Judgement(Verdict.VOIDED, None)
 GAVE_WAY = Judgement(Verdict.GAVE_WAY, None)

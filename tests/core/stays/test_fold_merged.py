@@ -21,7 +21,7 @@ from tests.support.vehicles import (
     superseded_by,
 )
 from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey
-from zparkd.core.stays import ClosedBy, Projection, Remark, Stay, Verdict, project
+from zparkd.core.stays.fold import ClosedBy, Projection, Remark, Stay, Verdict, project
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.support.vehicles import (
     superseded_by,
 )
 from zparkd.core.events.event import Position
-from zparkd.core.stays import ClosedBy, Projection, Remark, Stay, project
+from zparkd.core.stays.fold import ClosedBy, Projection, Remark, Stay, project
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.corrections import TAKING_PART, correct
-from zparkd.core.endings import NO_ENDINGS, Endings, endings, fold_key
-from zparkd.core.erasure import forgotten, is_nameless, named
 from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
 from zparkd.core.members.votes import counting
+from zparkd.core.stays.corrections import TAKING_PART, correct
+from zparkd.core.stays.endings import NO_ENDINGS, Endings, endings, fold_key
+from zparkd.core.stays.erasure import forgotten, is_nameless, named
 
 # Raised with each change of what the same events come to: then all vehicles are folded again.
 FOLD_VERSION = 2

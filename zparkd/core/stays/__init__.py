@@ -1,0 +1,1 @@
+"""What the events of a vehicle come to, whatever was said of them afterwards."""
