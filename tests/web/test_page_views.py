@@ -23,6 +23,8 @@ VIEWS = {
     "now": "Hiện tại",
     "vehicles": "Xe",
     "vehicles/30F00001": "Xe",
+    "gate?edge=out-1&plate=30F00004&direction=EXIT": "Mở làn thủ công",
+    "gate?edge=out-1&plate=30F00O04&direction=EXIT": "Mở làn thủ công",
     "history": "Lịch sử",
     "traffic": "Lưu lượng và doanh thu",
     "peers": "Mạng P2P",

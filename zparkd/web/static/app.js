@@ -12,6 +12,7 @@ import { follow } from "./stream.js";
 import { toast } from "./toast.js";
 import { show as audit } from "./view-audit.js";
 import { show as conflicts } from "./view-conflicts.js";
+import { show as gate } from "./view-gate.js";
 import { show as history } from "./view-history.js";
 import { show as login } from "./view-login.js";
 import { show as now } from "./view-now.js";
@@ -24,6 +25,7 @@ import { show as vehicles } from "./view-vehicles.js";
 
 const VIEWS = {
   now,
+  gate,
   vehicles,
   history,
   conflicts,
@@ -34,6 +36,7 @@ const VIEWS = {
   policy,
   peers,
 };
+const NEEDS = { gate: "operator" }; // all others are shown to everyone
 const ROLES = ["viewer", "operator", "admin"];
 const place = (id) => document.getElementById(id);
 
@@ -53,7 +56,7 @@ function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, rest = ""] = path.split("/");
   return {
-    name: name in VIEWS ? name : "now",
+    name: name in VIEWS && app.may(NEEDS[name] ?? "viewer") ? name : "now",
     rest: unescaped(rest),
     query: new URLSearchParams(query),
   };
@@ -92,13 +95,15 @@ function drawNav(current) {
     place("nav"),
     current === null
       ? []
-      : Object.keys(VIEWS).map((name) =>
-          el(
-            "a",
-            { href: `#/${name}`, "aria-current": name === current ? "page" : null },
-            t(`${name}.nav`),
+      : Object.keys(VIEWS)
+          .filter((name) => app.may(NEEDS[name] ?? "viewer"))
+          .map((name) =>
+            el(
+              "a",
+              { href: `#/${name}`, "aria-current": name === current ? "page" : null },
+              t(`${name}.nav`),
+            ),
           ),
-        ),
   );
   place("nav").hidden = current === null;
   showCurrent();

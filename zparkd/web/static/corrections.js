@@ -14,12 +14,19 @@ export function stayActs(app, stay, done) {
   return el(
     "div",
     { class: "actions apart" },
+    open ? letOutLink(stay) : null,
     button("correct", () => correct(app, stay, done)),
     open ? button("close", () => close(app, stay, done)) : null,
     button("charge", () => charge(app, stay, done)),
     taken.exit || taken.close ? button("void_exit", () => voided(app, stay, true, done)) : null,
     button("void", () => voided(app, stay, false, done)),
   );
+}
+
+/** To the gate, where the vehicle is let out as its camera would have asked. */
+function letOutLink({ plate_id: plate, camera_type: type }) {
+  const query = new URLSearchParams({ direction: "EXIT", plate, type });
+  return el("a", { class: "button", href: `#/gate?${query}` }, t("gate.let_out"));
 }
 
 /** A button that takes, or gives back, what a merge found wrong in what was charged. */
@@ -225,13 +232,13 @@ function came({ stay }) {
 }
 
 /** A field for day and time; one that begins empty may stay so. */
-function moment(name, now) {
+export function moment(name, now) {
   const value = now?.replace(" ", "T").slice(0, 16) ?? "";
   return el("input", { type: "datetime-local", name, value, required: now !== null });
 }
 
-function amount(name, more) {
+export function amount(name, more) {
   return el("input", { type: "number", name, step: 1, inputmode: "numeric", ...more });
 }
 
-const siteText = (value) => value.replace("T", " ");
+export const siteText = (value) => value.replace("T", " ");
