@@ -17,8 +17,8 @@ from zparkd.core.events.event import Event, Kind, Personal, Stream
 from zparkd.core.events.payloads import PassChanged, StaffChanged, TariffSet
 from zparkd.core.members.roster_words import JoinRefused, Role
 from zparkd.core.principal import Principal
-from zparkd.storage.readers.audit import acts
 from zparkd.storage.readers.connection import read_only
+from zparkd.storage.readers.reports.audit import acts
 from zparkd.storage.store import Store
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -93,7 +93,7 @@ def test_it_is_bounded_by_time_and_number(tmp_path: Path) -> None:
 
 def test_passages_are_not_gone_through(tmp_path: Path) -> None:
     file = kept(tmp_path / "db", what_there_is().events)
-    from zparkd.storage.readers import audit
+    from zparkd.storage.readers.reports import audit
 
     with closing(read_only(file)) as connection:
         plan = connection.execute(

@@ -17,10 +17,9 @@ from tests.support.vehicles import BIKE, OTHER, Book
 from zparkd.core.events.event import Event, Kind, Stream
 from zparkd.core.stays.fold import FOLD_VERSION
 from zparkd.storage.damage import Damaged
-from zparkd.storage.database_file import DatabaseBusy
-from zparkd.storage.ownership import NotOurs
+from zparkd.storage.database_file import DatabaseBusy, NotOurs
 from zparkd.storage.projection.following import Following
-from zparkd.storage.schema import APPLICATION_ID, MIGRATIONS, SchemaError
+from zparkd.storage.schema.migrations import APPLICATION_ID, MIGRATIONS, SchemaError
 from zparkd.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +172,7 @@ def test_a_migration_that_fails_changes_nothing(
     opened().close()
     bad = (*MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE more (y)")
     with monkeypatch.context() as patch:
-        patch.setattr("zparkd.storage.schema.MIGRATIONS", bad)
+        patch.setattr("zparkd.storage.schema.migrations.MIGRATIONS", bad)
         with pytest.raises(sqlite3.OperationalError, match="already exists"):
             opened()
     assert sql(path, "SELECT name FROM sqlite_master WHERE name = 'more'") == []
@@ -188,7 +187,7 @@ def test_a_later_migration_is_applied_alone(
     keep(store, book.entry("a", 10))
     store.close()
     later = (*MIGRATIONS, "CREATE TABLE more (x)")
-    monkeypatch.setattr("zparkd.storage.schema.MIGRATIONS", later)
+    monkeypatch.setattr("zparkd.storage.schema.migrations.MIGRATIONS", later)
     assert opened().event(book.events[0].position) == book.events[0]
     assert sql(path, "SELECT * FROM more") == []
     assert sql(path, "PRAGMA user_version") == [(len(later),)]

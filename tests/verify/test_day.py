@@ -23,8 +23,8 @@ from zparkd.core.reports.day import (
     signed_text,
     write_close,
 )
-from zparkd.storage.readers import days
 from zparkd.storage.readers.connection import read_only
+from zparkd.storage.readers.reports import days
 from zparkd.storage.store import Store
 from zparkd.verify.day import Folding, Totals, lacking, totals_now, totals_then
 

@@ -32,9 +32,8 @@ from zparkd.logs.messages import Message, say
 from zparkd.logs.sink import complain, in_journal, show_times_in, start_log
 from zparkd.storage import edges_seen
 from zparkd.storage.damage import Damaged
-from zparkd.storage.database_file import DatabaseBusy
-from zparkd.storage.ownership import NotOurs
-from zparkd.storage.schema import SchemaError
+from zparkd.storage.database_file import DatabaseBusy, NotOurs
+from zparkd.storage.schema.migrations import SchemaError
 from zparkd.storage.store import Store
 from zparkd.transport.bus import BindError, Bus, SelfTestFailed
 from zparkd.transport.zap import identity_of

@@ -1,7 +1,8 @@
-"""The file of the database: held by one daemon alone, and told apart from any other file."""
+"""The file of the database: held by one daemon alone, of one central, told from any other file."""
 
 import fcntl
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,17 @@ from pathlib import Path
 
 class DatabaseBusy(Exception):
     """Another daemon has the database. The text names its pid."""
+
+
+class NotOurs(Exception):
+    """The database belongs to another central or site: `key` says which of them differs."""
+
+    def __init__(self, key: str, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"the database belongs to {key} {theirs!r}, not {ours!r};"
+            f" write {theirs!r} or name another file in storage.path"
+        )
+        self.key = f"central.{key}"
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -38,6 +50,18 @@ def lock(path: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def remember(connection: sqlite3.Connection, central_id: str, site: str) -> None:
+    """Write down whose it is, where that is not known. Raises NotOurs."""
+    run = connection.execute
+    known = dict(run("SELECT key, value FROM meta").fetchall())
+    for key, name, value in (("central", "id", central_id), ("site", "site", site)):
+        if known.get(key, value) != value:
+            raise NotOurs(name, known[key], value)
+        run("INSERT OR IGNORE INTO meta VALUES (?,?)", (key, value))
+    # Told apart from another database that is put in its place some day.
+    run("INSERT OR IGNORE INTO meta VALUES ('database', ?)", (secrets.token_hex(16),))
 
 
 @contextmanager

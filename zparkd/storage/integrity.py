@@ -24,7 +24,7 @@ from zparkd.core.events.event import read
 from zparkd.storage.commit_record import Said, path_of
 from zparkd.storage.damage import Damaged, code_of, is_damage
 from zparkd.storage.keys import key_of
-from zparkd.storage.schema import APPLICATION_ID
+from zparkd.storage.schema.migrations import APPLICATION_ID
 
 _NO_VALUE = (UnicodeDecodeError, TypeError, ValueError)  # from what was read
 

@@ -21,11 +21,10 @@ from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.replication.peer_state import PeerNote
-from zparkd.storage import database_file, edges_seen, integrity, ownership, zones
+from zparkd.storage import database_file, edges_seen, integrity, zones
 from zparkd.storage.commit_record import Mark, Said, read_mark
 from zparkd.storage.damage import Damaged, is_damage, is_of_the_event
 from zparkd.storage.event_table import EventTable
-from zparkd.storage.moving import Told
 from zparkd.storage.peer_table import PeerNotes
 from zparkd.storage.projection import rereading
 from zparkd.storage.projection.answers import Answers
@@ -36,7 +35,8 @@ from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.projection.rejudging import Rejudging
 from zparkd.storage.projection.rereading import Rereading
-from zparkd.storage.schema import migrate
+from zparkd.storage.schema.migrations import migrate
+from zparkd.storage.schema.moving import Told
 from zparkd.storage.signature_tables import Signatures
 from zparkd.storage.stream_table import Streams
 
@@ -78,7 +78,7 @@ class Store:
             migrate(self._connection, told)
             for pragma in _PRAGMAS:
                 self._run(pragma)
-            ownership.remember(self._connection, central_id, site)
+            database_file.remember(self._connection, central_id, site)
             if path != _IN_MEMORY:  # before all else is written: see Said.copied
                 self._mark = Mark(path, self._said_from(said))
                 self._file = database_file.identity(path)

@@ -17,9 +17,9 @@ from zparkd.core.events.heads import Heads
 from zparkd.core.reports.counting import report
 from zparkd.core.reports.day import Close, heads_of, totals
 from zparkd.core.reports.records import Asked, Table
-from zparkd.storage.readers import days
 from zparkd.storage.readers.connection import Connection, one_moment, read_only
-from zparkd.storage.readers.reports import records
+from zparkd.storage.readers.reports import days
+from zparkd.storage.readers.reports.records import records
 from zparkd.storage.store import Store
 
 Totals = dict[str, list[dict[str, Any]]]

@@ -15,7 +15,7 @@ from tests.support.tariffs import flat
 from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, write
 from zparkd.core.events.payloads import PassChanged, PolicySet, Reference, StaffChanged, TariffSet
 from zparkd.core.reference.fold import project_reference
-from zparkd.storage import schema
+from zparkd.storage.schema import migrations
 from zparkd.storage.store import Store
 
 T0_MS = 1_764_646_200_000
@@ -127,12 +127,12 @@ def test_the_rows_do_not_depend_on_the_order_of_arrival(
 
 def test_an_older_database_gets_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "zparkd.db"
-    scripts = [str(script) for script in schema.MIGRATIONS]
+    scripts = [str(script) for script in migrations.MIGRATIONS]
     made = ["CREATE TABLE tariffs" in script for script in scripts].index(True)
     with monkeypatch.context() as older:
-        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:made])
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:made])
         with closing(sqlite3.connect(path)) as connection:
-            schema.migrate(connection)
+            migrations.migrate(connection)
     store = Store(path, "central-1", "lot-a", "Asia/Ho_Chi_Minh")
     assert store.reference.passes() == []
     assert store.reference.tariff() is None

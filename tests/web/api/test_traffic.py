@@ -13,7 +13,7 @@ from tests.support.gateway import Gateway
 from tests.support.harness import enter, leave, rows
 from tests.support.vehicles import Book
 from tests.web.conftest import MakeSite
-from zparkd.storage.readers.traffic import By, traffic
+from zparkd.storage.readers.reports.traffic import By, traffic
 from zparkd.storage.store import Store
 from zparkd.web.api.traffic import _counted, _key
 

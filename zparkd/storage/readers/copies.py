@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from zparkd.storage.damage import is_damage
 from zparkd.storage.readers.connection import read_only
-from zparkd.storage.schema import APPLICATION_ID
+from zparkd.storage.schema.migrations import APPLICATION_ID
 
 Heads = dict[tuple[str, int], int]
 """The head of each stream by its origin and epoch."""

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.core import limits
-from zparkd.storage.readers.audit import acts
+from zparkd.storage.readers.reports.audit import acts
 from zparkd.web.backend.database import Database
 from zparkd.web.forms.answers import Acts
 from zparkd.web.http import asked

@@ -12,7 +12,7 @@ from zparkd.core.reports.period import BadPeriod, complete, iso, period, told
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.figures import sync_state
-from zparkd.storage.readers.reports import records
+from zparkd.storage.readers.reports.records import records
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.http import asked as query

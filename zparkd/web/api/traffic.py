@@ -16,9 +16,9 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.storage.readers import figures
 from zparkd.storage.readers.connection import Connection
-from zparkd.storage.readers.traffic import QUARTER_MS, By
-from zparkd.storage.readers.traffic import Traffic as Found
-from zparkd.storage.readers.traffic import traffic as read_traffic
+from zparkd.storage.readers.reports.traffic import QUARTER_MS, By
+from zparkd.storage.readers.reports.traffic import Traffic as Found
+from zparkd.storage.readers.reports.traffic import traffic as read_traffic
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.forms.answers import Traffic, TrafficRow

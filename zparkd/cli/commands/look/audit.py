@@ -14,7 +14,7 @@ from zparkd.cli.context import load_config
 from zparkd.cli.database import reading
 from zparkd.cli.moments import site_ms
 from zparkd.cli.output import NONE, print_json, table
-from zparkd.storage.readers.audit import acts
+from zparkd.storage.readers.reports.audit import acts
 
 _FORCED = {"VEHICLE_ENTRY_PENDING": "FORCED ENTRY", "VEHICLE_EXIT": "FORCED EXIT"}
 

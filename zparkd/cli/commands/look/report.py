@@ -22,7 +22,7 @@ from zparkd.core.reports.period import BadPeriod, Complete, complete, period, to
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
 from zparkd.storage.readers.connection import one_moment
 from zparkd.storage.readers.figures import sync_state
-from zparkd.storage.readers.reports import records
+from zparkd.storage.readers.reports.records import records
 
 _SUMMARY = {
     Name.INSIDE: "Who is inside, now or at the end of the time.",

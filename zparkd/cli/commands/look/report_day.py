@@ -29,9 +29,9 @@ from zparkd.core.reports.day import (
     write_close,
 )
 from zparkd.core.reports.period import BadPeriod, complete, iso
-from zparkd.storage.readers import days
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.figures import sync_state
+from zparkd.storage.readers.reports import days
 from zparkd.verify.day import Folding, Totals, lacking, totals_now, totals_then
 
 _SETTLED_S = 10.0  # how long it is waited for that the stays show all that is held

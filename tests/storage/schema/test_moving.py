@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures.test_fixtures import RELEASES
 from tests.support.vehicles import Book
 from zparkd.core.events.event import Event, Stream, read
-from zparkd.storage import moving, schema
+from zparkd.storage.schema import migrations, moving
 from zparkd.storage.store import Store
 
 TABLES = ("events", "arrivals", "projected", "places", "acts", "opens", "history", "conflicts")
@@ -27,12 +27,12 @@ class PowerCut(Exception):
 
 def before(path: Path) -> None:
     """Bring a database to the form that it had before its log was moved."""
-    steps = schema.MIGRATIONS[: schema.MIGRATIONS.index(moving.move) - 1]
+    steps = migrations.MIGRATIONS[: migrations.MIGRATIONS.index(moving.move) - 1]
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as connection,
-        patch.object(schema, "MIGRATIONS", steps),
+        patch.object(migrations, "MIGRATIONS", steps),
     ):
-        schema.migrate(connection)
+        migrations.migrate(connection)
 
 
 @pytest.fixture(params=RELEASES, ids=lambda release: release.name)
@@ -176,7 +176,7 @@ def test_a_million_events_are_moved_and_are_the_same_after(tmp_path: Path) -> No
         whole = digest.fetchone()
         told: list[tuple[int, int]] = []
         began = time.monotonic()
-        schema.migrate(connection, lambda *how: told.append(how))
+        migrations.migrate(connection, lambda *how: told.append(how))
         took_s = time.monotonic() - began
         digest = run("SELECT sum(at), sum(length(skeleton)), sum(length(sealed)) FROM events")
         assert digest.fetchone() == whole

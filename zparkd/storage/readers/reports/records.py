@@ -8,9 +8,9 @@ from zparkd.core.events.event import Event, read
 from zparkd.core.policy import read_policy
 from zparkd.core.reports.exceptions import exceptional
 from zparkd.core.reports.records import Asked, By, Exceptional, Name, Paid, Records, Stay
-from zparkd.storage.readers.audit import acts
 from zparkd.storage.readers.conflicts import conflicts_between
 from zparkd.storage.readers.reference import site_policy
+from zparkd.storage.readers.reports.audit import acts
 
 STAYS = """
 SELECT eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id), v.plate_id,

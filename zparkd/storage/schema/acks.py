@@ -6,7 +6,7 @@ something was charged on the stay, too. A reader that can price a stay holds one
 open until nothing of its sum is left.
 """
 
-from zparkd.storage.correction_schema import conflicts_view
+from zparkd.storage.schema.corrections import conflicts_view
 
 _EVER = conflicts_view(
     "p",

@@ -45,13 +45,12 @@ that is newer than this software is refused, never guessed at.
 
 import sqlite3
 
-from zparkd.storage.ack_schema import ACKNOWLEDGED
-from zparkd.storage.correction_schema import CONFLICTS_BY_PLACES, CORRECTIONS
-from zparkd.storage.first_schema import FIRST
-from zparkd.storage.moving import Told, move
+from zparkd.storage.schema.acks import ACKNOWLEDGED
+from zparkd.storage.schema.corrections import CONFLICTS_BY_PLACES, CORRECTIONS
+from zparkd.storage.schema.first import FIRST
+from zparkd.storage.schema.moving import Told, move
 
 APPLICATION_ID = 0x7A70726B  # "zprk"
-SEQ_BITS = 40
 
 # The order in which events arrived here: what a reader that was away has not seen yet. A number is
 # never given twice.

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from zparkd.core.events.event import Position, Stream, digest
 from zparkd.core.events.heads import Heads
 from zparkd.storage.keys import key_of, number_of, seq_of
-from zparkd.storage.readers.audit import MAYBE
 from zparkd.storage.readers.outgoing import LEFT
+from zparkd.storage.readers.reports.audit import MAYBE
 
 _SAID_LATER = "('VEHICLE_CORRECTED', 'STAY_CLOSED', 'EVENT_VOIDED', 'STAY_CHARGED')"
 _LATER = f"""

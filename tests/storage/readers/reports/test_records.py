@@ -24,7 +24,7 @@ from zparkd.core.events.event import Event, Kind, VehicleKey, read
 from zparkd.core.reports.counting import report
 from zparkd.core.reports.period import period
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
-from zparkd.storage.readers.reports import STAYS, TOUCHING, records
+from zparkd.storage.readers.reports.records import STAYS, TOUCHING, records
 from zparkd.storage.store import Store
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
