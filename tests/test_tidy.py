@@ -1,8 +1,9 @@
-"""The habits that a machine can hold: short files and functions, docstrings, no guessed sleeps."""
+"""The habits that a machine can hold: small rooms, short files, docstrings, no guessed sleeps."""
 
 import ast
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 60
+MOST_MODULES = 16  # of a folder, its __init__.py left out
 # A helper that waits on a condition looks again after a pause; nothing else in a test sleeps.
 LONGEST_PAUSE_S = 0.1
 
@@ -102,6 +104,28 @@ def faults(paths: list[Path], rule: Rule) -> list[str]:
         for path in paths
         for fault in rule(path.read_text("utf-8"))
     ]
+
+
+def crowded(modules: list[Path]) -> list[str]:
+    """Say of each folder with too many modules how many it has."""
+    rooms = Counter(path.parent for path in modules if path.name != "__init__.py")
+    return [
+        f"{room}: {count} modules; find what of them belongs together, and give it a room"
+        for room, count in sorted(rooms.items())
+        if count > MOST_MODULES
+    ]
+
+
+def test_no_folder_has_more_modules_than_one_finds_ones_way_in() -> None:
+    assert crowded(MODULES) == []
+
+
+def test_a_crowded_folder_is_found() -> None:
+    room = [Path("zparkd/core", f"part_{number}.py") for number in range(MOST_MODULES)]
+    aside = [Path("zparkd/core/__init__.py"), Path("zparkd/core/events/event.py")]
+    assert crowded([*room, *aside]) == []
+    (found,) = crowded([*room, *aside, Path("zparkd/core/more.py")])
+    assert found.startswith("zparkd/core: 17 modules")
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,10 @@ from zparkd.core.reference.changes import Imported, NotCounting, ReferenceChange
 from zparkd.core.replication import encoding, peer_notes, wire
 from zparkd.core.replication.asking import Asking
 from zparkd.core.replication.bundles import Bundles
-from zparkd.core.replication.duplicate_id import DuplicateId
 from zparkd.core.replication.exchange import Exchange
 from zparkd.core.replication.ingest import Intake, Taken
 from zparkd.core.replication.limits import SYNC_STATE_FLUSH_MS
-from zparkd.core.replication.own_stream import OwnStream
+from zparkd.core.replication.own_stream import DuplicateId, OwnStream
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.core.replication.peers import Peers
 from zparkd.core.replication.serving import Serving

@@ -14,16 +14,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from zparkd.web.api import (
-    audit,
     conflicts,
     corrections,
     edge,
-    events,
     history,
     members,
     p2p,
     pages,
-    pictures,
     policy,
     reports,
     tariff,
@@ -33,7 +30,7 @@ from zparkd.web.api import (
 from zparkd.web.api.health import healthz, readyz
 from zparkd.web.api.metrics import metrics
 from zparkd.web.api.peer_probe import test_connection
-from zparkd.web.api.stream import Stream, stream
+from zparkd.web.api.stream import Stream, events, stream
 from zparkd.web.auth import login
 from zparkd.web.auth.access import Access, Endpoint, needs
 from zparkd.web.auth.credentials import Role
@@ -66,16 +63,16 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("POST", "/api/edge/barrier/close", _DO, edge.barrier_close),
     ("GET", "/api/parking/history", _SEE, history.history),
     ("GET", "/api/parking/vehicles/{plate_id}", _SEE, vehicles.vehicle),
-    ("GET", "/api/pictures/{lane}/{day}/{name}", _SEE, pictures.picture),
+    ("GET", "/api/pictures/{lane}/{day}/{name}", _SEE, vehicles.picture),
     ("GET", "/api/parking/traffic", _SEE, traffic.traffic),
-    ("GET", "/api/audit", _SEE, audit.audit),
+    ("GET", "/api/audit", _SEE, reports.audit),
     ("GET", "/api/conflicts", _SEE, conflicts.conflicts),
     ("POST", "/api/corrections/{act}", _DO, corrections.correct),
     ("POST", "/api/conflicts/ack", _DO, conflicts.acknowledge),
     ("GET", "/api/tariff", _SEE, tariff.show),
     ("PUT", "/api/tariff", _RULE, tariff.set_),
     ("POST", "/api/tariff/quote", _SEE, tariff.quote),
-    ("GET", "/api/events", _SEE, events.events),
+    ("GET", "/api/events", _SEE, events),
     ("GET", "/api/policy", _SEE, policy.show),
     ("PUT", "/api/policy", _RULE, policy.set_),
     ("GET", "/api/reports/{name}", _SEE, reports.report),

@@ -8,16 +8,21 @@ earlier runs    their keys are gone: their certificates stand, and are made anew
                 identity is another one by now
 a plain past    recorded without keys: it gets a key now, is signed from end to end with it,
                 and the key is forgotten
+
+Another process under our id has a stream of its own, and is found out by it.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from zparkd.core.clock import Clock, Now
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, Stream, digest, write
 from zparkd.core.events.payloads import Reference
 from zparkd.core.events.signing import Certificate, Identity, SignedHead, StreamKey
+from zparkd.core.limits import CLOCK_BOUND_MS
 from zparkd.core.log import Log
 from zparkd.core.replication import limits
 
@@ -171,3 +176,43 @@ class OwnStream:
 
     def _salt(self, seq: int) -> str:
         return hashlib.blake2b(str(seq).encode(), key=self._secret, digest_size=16).hexdigest()
+
+
+class DuplicateId:
+    """Whether another process runs under our id, by mistake: what was seen of one.
+
+    Two under one id write two epochs, so nothing is corrupted. But peers hear one of them only,
+    what the other records may reach nobody, and each shows the other's gates as its own. So it is
+    found out: an event of our id in a stream that is not ours may be our past, lost here and
+    fetched from a peer; one stamped after this run began can't be.
+
+    What a clock that ran ahead stamped in an earlier run is beyond now, and no proof. An alarm
+    stands for a while after the last proof, and ends by itself once the other was stopped.
+    """
+
+    def __init__(self, own: Stream, started: Now) -> None:
+        """`own` is the stream of this run."""
+        self._own = own
+        self._started = started
+        self._seen_ms: int | None = None
+
+    def judge(self, taken: Iterable[Event], clock: Clock, now: Now) -> None:
+        """Look at what peers sent in a turn. Our start is by the clock as it is now."""
+        own = self._own
+        stamps = [
+            event.timestamp
+            for event in taken
+            if event.position.origin == own.origin and event.position.stream != own
+        ]
+        if not stamps:
+            return
+        stamp_ms = clock.read(now).ms
+        began_ms = stamp_ms - (now.mono_ms - self._started.mono_ms)
+        bound_ms = CLOCK_BOUND_MS
+        if any(began_ms + bound_ms < ms <= stamp_ms + bound_ms for ms in stamps):
+            self._seen_ms = now.mono_ms
+
+    def is_there(self, now: Now) -> bool:
+        """Whether there was proof lately."""
+        seen_ms = self._seen_ms
+        return seen_ms is not None and now.mono_ms - seen_ms <= limits.DUPLICATE_ID_SHOWN_MS

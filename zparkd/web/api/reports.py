@@ -1,4 +1,4 @@
-"""`GET /api/reports/NAME`: what the car park came to in a time, as `zparkctl report` tells it."""
+"""What came of a time: `GET /api/reports/NAME` as `zparkctl report` tells it, `GET /api/audit`."""
 
 import time
 from http import HTTPStatus
@@ -6,17 +6,33 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
+from zparkd.core import limits
 from zparkd.core.reports import sheet
 from zparkd.core.reports.counting import report as calculate
 from zparkd.core.reports.period import BadPeriod, complete, iso, period, told
 from zparkd.core.reports.records import COUNTED_BY, Asked, By, Name, Table
 from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.figures import sync_state
+from zparkd.storage.readers.reports.audit import acts
 from zparkd.storage.readers.reports.records import records
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
+from zparkd.web.forms.answers import Acts
 from zparkd.web.http import asked as query
 from zparkd.web.http.answers import Problem, answer, bad
+
+_ROWS = 200
+
+
+async def audit(request: Request) -> Response:
+    """The newest acts of people, the newest first."""
+    zone = request.app.state.site.zone
+    limit = query.whole(request, "limit", _ROWS, 1, limits.WEB_ROWS)
+    since_ms = query.since(request, "since", zone) or 0
+    until_ms = query.until(request, "to", zone) or limits.TIME_SHOWN_MS_MAX + 1
+    database: Database = request.app.state.database
+    rows = await database.read(lambda connection: acts(connection, zone, since_ms, until_ms, limit))
+    return answer(Acts(audit=rows))
 
 
 async def report(request: Request) -> Response:

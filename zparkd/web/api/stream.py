@@ -1,5 +1,8 @@
 """`GET /api/stream`: events and the state of the central as they come, as server-sent events.
 
+`GET /api/events` has those that arrived last, in the same form: so a page that is opened shows what
+one that was open all the time shows.
+
 One task looks at the database and asks the daemon, whatever the number of open pages; each
 message is made once. An event's id is its number in the order of arrival at this central, so a
 page that was cut off says the last it saw and gets the rest. A page that does not take what it
@@ -8,6 +11,7 @@ is sent is let go: it comes back by itself.
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 import time
@@ -30,10 +34,12 @@ from zparkd.web.auth.access import Access
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
-from zparkd.web.forms.answers import StreamEvent
-from zparkd.web.http.answers import Problem
+from zparkd.web.forms.answers import Events, StreamEvent
+from zparkd.web.http import asked
+from zparkd.web.http.answers import Problem, answer
 
 _LOG = logging.getLogger("zparkd.web")
+_ROWS = 50
 _LOOK_S = 0.1
 _STATUS_EVERY_S = 1.0
 _STATUS_AT_LEAST_S = 5.0
@@ -218,6 +224,15 @@ def site_time_or_none(ms: int, zone: tzinfo) -> str | None:
         return site_time(ms, zone)
     except (OverflowError, ValueError, OSError):
         return None  # no date has so many days
+
+
+async def events(request: Request) -> Response:
+    """The newest arrivals, the newest first."""
+    limit = asked.whole(request, "limit", _ROWS, 1, limits.WEB_EVENTS_RESUMED)
+    database: Database = request.app.state.database
+    zone = request.app.state.site.zone
+    rows = await database.read(functools.partial(arrivals.arrived_last, limit=limit))
+    return answer(Events(events=[shown(*row, zone) for row in rows]))
 
 
 async def stream(request: Request) -> Response:

@@ -1,7 +1,8 @@
 """`GET /api/parking/vehicles/{plate_id}`: a vehicle's whole story, oldest first.
 
 Its stays, and below them all that was ever recorded of it: what each event came to, and for
-which stay it counts. That was decided by the rules of the stays; here it is only looked up.
+which stay it counts. That was decided by the rules of the stays; here it is only looked up. A
+picture that an event names is `GET /api/pictures/{lane}/{day}/{name}`.
 """
 
 import functools
@@ -16,7 +17,7 @@ from zparkd.storage.readers.vehicles import Judged, story
 from zparkd.web.api.history import plate_id
 from zparkd.web.api.stream import site_time_or_none
 from zparkd.web.backend.database import Database
-from zparkd.web.backend.pictures import REFERENCE
+from zparkd.web.backend.pictures import REFERENCE, Pictures
 from zparkd.web.forms.answers import Story, StoryEvent
 from zparkd.web.http.answers import Problem, answer
 
@@ -61,3 +62,16 @@ def _shown(one: Judged, zone: tzinfo) -> StoryEvent:
 def _image(reference: str | None) -> str | None:
     """The reference of a picture that may be here; whatever else a camera wrote there is none."""
     return reference if reference is not None and REFERENCE.fullmatch(reference) else None
+
+
+async def picture(request: Request) -> Response:
+    """One picture, where it is on this machine."""
+    pictures: Pictures = request.app.state.pictures
+    reference = "/".join(request.path_params[part] for part in ("lane", "day", "name"))
+    found = await pictures.find(reference)
+    if found is None:
+        message = f"{reference[:80]}: no such picture here, or the cameras' process does not run"
+        raise Problem(HTTPStatus.NOT_FOUND, "no_picture", message)
+    # What a reference names never changes; and it is not for the caches of others.
+    headers = {"Cache-Control": "private, max-age=86400, immutable"}
+    return Response(found.data, media_type=found.type, headers=headers)
