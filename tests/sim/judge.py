@@ -169,6 +169,8 @@ class Judge:
             if not self.held.is_alone(entry):
                 continue  # it may have come to wait only lately
             since_ms = self._entered_ms.get(entry.at, self._started_ms)
+            if self.held.is_called_not_taken(entry.at):
+                continue  # it was ended in time, by a central whose word counts no more
             if self._now_ms - max(since_ms, self._changed_ms) > most_ms:
                 self.breaks(f"not taken: {entry.at} waits since {self._now_ms - since_ms} ms")
 

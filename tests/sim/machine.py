@@ -376,14 +376,14 @@ class Machine:
         self._booted_ms = world.now_ms - world.chance.randrange(MONOTONIC_AT_BOOT_MS)
         self.steps_left = None
         self.disk = self._opened_disk()
+        if self.rotten:  # where the end of the log rots, what it held is gone
+            world.ledger.disk_replaced(self.name, dict(self.disk.heads), None)
+        world.ledger.starts(self.name, self.disk.heads)  # before its start writes anything
         self.sockets = Sockets(self, world.plan.queue)
         central = zparkd.daemon.main.central_of(
             self._config(), self.disk, self.clocks(), world.chance.getrandbits, self._identity()
         )
         world.ledger.opens(self.name, central.peers.own)
-        if self.rotten:  # where the end of the log rots, what it held is gone
-            world.ledger.disk_replaced(self.name, dict(self.disk.heads), None)
-        world.ledger.starts(self.name, self.disk.heads)
         world.ledger.committed(self.name, [], self.disk.heads)
         self.reactor = Reactor(self._config(), self.disk, self.sockets, central, clocks=self.clocks)
         self._watch(central)
@@ -457,8 +457,9 @@ class Machine:
             if self.files is not None:
                 self.files.power_cut(self.disk, self.world.chance)
             else:
-                if self.disk.connection.in_transaction:
-                    self.disk.connection.execute("ROLLBACK")
+                connection = self.disk._connection  # the other one would write what is behind
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 self.on_disk = self.disk.image()
                 self.disk.close()
         self.disk = self.reactor = self.judge = None

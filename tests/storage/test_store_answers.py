@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from tests.support.vehicles import BIKE, CAR, OTHER, T0_MS, Book, LaterKind
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Kind, Position, Stream, VehicleKey
+from zparkd.core.events.event import Event, Kind, Personal, Position, Stream, VehicleKey
+from zparkd.core.members.words import MemberDisowned
 from zparkd.core.replication.peer_state import PeerNote
 from zparkd.storage.store import Store
 
@@ -206,6 +207,18 @@ def test_the_ids_of_superseded_and_repeated_entries_lead_to_the_stay(
     closed = store.stay_of(repeated.position)
     assert closed is not None
     assert (closed.id, closed.stay.closer) == (held.id, book.events[-1].position)
+
+
+def test_an_entry_that_counts_no_more_belongs_to_no_stay_before_all_is_folded(
+    store: Store, book: Book
+) -> None:
+    entries = [book.entry("b", at, of=of) for at, of in ((10, CAR), (20, BIKE), (30, OTHER))]
+    keep(store, *entries)
+    nothing = MemberDisowned("b", ())
+    store.append(book.say(Stream("c", 1), Kind.DISOWNED, nothing, Personal(salt="c1")))
+    store.settle(1)
+    assert store.unsettled
+    assert [store.stay_of(entry.position) for entry in entries] == [None] * 3
 
 
 def test_an_exit_belongs_to_no_stay(store: Store, book: Book) -> None:

@@ -196,9 +196,13 @@ class Central:
         self._by_hand.name_forgotten()
         self._by_hand.erase_old(now, self._is_first(now))
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
+        in_step = not self.log.unsettled  # else more is left than a turn may look at
         self.ingress.turn(now)
         for message in batch:
             if isinstance(message, FromEdge):
+                if in_step:  # who is inside depends on what was recorded just now
+                    self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
+                    in_step = not self.log.unsettled
                 output.replies.append((message.token, self.answer(now, message)))
             elif isinstance(message, Change):
                 output.outcomes.append(self._change(turn, message))

@@ -108,7 +108,7 @@ class Corrections:
         """The vehicles that have to do with an event, or with what corrections name in the end.
 
         Those under which it stands, and those that a CORRECTED says of it, of the act that it is
-        of, or of the entry that it names.
+        of, or of the entry that it or another record of its act names.
         """
         seen = set()
         while at not in seen:
@@ -118,8 +118,7 @@ class Corrections:
                 break
             at = row[0]
         vehicles = {self._vehicle(at)}
-        entry = self._named(at)
-        for mate in self._act(at) | (self._act(entry) if entry is not None else set()):
+        for mate in self._mates(at):
             for number, kind in self._run(
                 "SELECT p.vehicle, e.kind FROM corrections c JOIN events e ON e.at = c.at"
                 " JOIN places p ON p.at = c.at WHERE c.named=?",
@@ -128,6 +127,15 @@ class Corrections:
                 if kind == Kind.CORRECTED.value:
                     vehicles.add(number)
         return {number for number in vehicles if number is not None}
+
+    def _mates(self, at: int) -> set[int]:
+        """The events of the same act, and those of the acts of the entries that they name.
+
+        Which record of an act counts says also whether an exit ends the stay of its entry.
+        """
+        mates = self._act(at)
+        entries = {self._named(mate) for mate in mates}
+        return mates.union(*(self._act(entry) for entry in entries if entry is not None))
 
     def _named(self, at: int) -> int | None:
         """The entry that an event names which goes where that goes."""

@@ -1,8 +1,10 @@
 """What the policy of the site says at a gate: when it is full, and which plates to look out for."""
 
+import orjson
 import pytest
 
 from tests.support.centrals import HOUR_S, Driven, code, meet, pair
+from zparkd.core.gate.by_hand import Correct, Teller
 from zparkd.core.site import Direction, Lane
 from zparkd.core.view import View
 from zparkd.daemon.problems import Faults
@@ -46,6 +48,26 @@ def test_one_that_is_full_refuses_who_comes_until_one_leaves() -> None:
     assert len(central.history()) == 2
     assert central.open(plate_id="29A00001", direction="EXIT")["success"]
     assert enter(central, "29A00003")["success"]
+
+
+def test_who_left_in_the_same_turn_makes_room_also_where_people_corrected_its_past() -> None:
+    central = under(room_for(1))
+    first = enter(central, "29A00001")["event_id"]
+    central.wait(1)
+    central.step(Correct(Teller("nv01", "misread"), first, "29A00002", "29A-000.02"))
+    asked = [{"plate_id": "29A00002", "direction": "EXIT"}]
+    asked += [{"plate_id": "29A00003", "direction": "ENTRY"}]
+    opened = [{"type": "BARRIER_OPEN", "edge_id": "edge-1", **it} for it in asked]
+    answers = central.ask_bytes(*map(orjson.dumps, opened))
+    assert [it["success"] for it in answers] == [True, True]
+
+
+def test_who_is_just_found_not_to_have_driven_in_makes_room() -> None:
+    central = Driven(lanes=[Lane("in-1", reports_close=True)])
+    under(room_for(1), central)
+    assert enter(central, "29A00001", edge_id="in-1")["success"]
+    central.wait(120)
+    assert enter(central, "29A00002", edge_id="in-1")["success"]
 
 
 def test_a_type_that_is_not_named_is_never_full() -> None:

@@ -235,6 +235,11 @@ class Held:
         """Whether an entry is all that is held of its vehicle."""
         return self._of_vehicle[entry.vehicle] == [entry]
 
+    def is_called_not_taken(self, entry: At) -> bool:
+        """Whether a NOT_TAKEN of this entry is held, also one that counts for nothing."""
+        said = self._as_said.values()
+        return any(it.kind == NOT_TAKEN and it.names == entry for it in said)
+
     def stay_of(self, entry: At) -> Stay | None:
         """The stay that an entry belongs to."""
         event = self.events.get(entry)

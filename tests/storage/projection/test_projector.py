@@ -451,3 +451,16 @@ def test_a_stay_of_a_corrected_vehicle_is_told_as_it_is_within_the_turn(
     held = fed.store.stay_of(entry.position)
     assert held is not None
     assert held.stay.closed_by is ClosedBy.EXIT
+
+
+def test_an_exit_that_turns_out_to_repeat_an_act_gives_back_the_stay_of_its_corrected_entry(
+    fed: Fed, book: Book
+) -> None:
+    act = ("edge-1", "r1")
+    entry = book.entry("b", 20)
+    out = book.exit("b", 30, names=entry, act=act)
+    fed.commit(entry, out, book.correct("b", 40, entry, OTHER))
+    assert [it.closed_by for it in fed.content().stays.values()] == [ClosedBy.EXIT]
+    fed.commit(book.entry("a", 10, act=act))  # the same request, where it was recorded first
+    found = fed.content().stays.values()
+    assert {(it.vehicle, it.closed_by) for it in found} == {(CAR, None), (OTHER, None)}

@@ -127,22 +127,26 @@ class Following(Projection):
     def stay_of(self, entry: Position) -> HeldStay | None:
         """The stay that an entry belongs to, also where another one counts for it.
 
-        Its vehicle is folded first where it is marked.
+        Its vehicle is folded first where it is marked. One that counts no more belongs to none,
+        also where that is not folded yet.
         """
-        if self.unsettled:
-            self._settle_vehicle_of(entry)
+        if self.unsettled and not self._settle_vehicle_of(entry):
+            return None
         at = self.entry_that_counts(entry)
         if at is None:
             return None
         return self.unwritten.of_entry(at) or self.stays.of_entry(at)
 
-    def _settle_vehicle_of(self, entry: Position) -> None:
+    def _settle_vehicle_of(self, entry: Position) -> bool:
+        """Fold the vehicle under which an event stands; whether it stands under any."""
         self.to_tables()
         row = self._run(
             "SELECT vehicle FROM places WHERE at=?", (self._streams.at(entry),)
         ).fetchone()
-        if row is not None and row[0] is not None:
-            self.settle_vehicle(row[0])
+        if row is None or row[0] is None:
+            return False
+        self.settle_vehicle(row[0])
+        return True
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
