@@ -44,12 +44,14 @@ class Council:
         world.note(machine.name, f"votes to {word} {member}")
 
 
-def admit_who_waits(machine: "Machine") -> None:
-    """A person at a central takes in the honest origins that it calls unknown."""
+def admit_who_waits(machine: "Machine") -> set[str]:
+    """A person at a central takes in the honest origins that it calls unknown: those."""
     reactor = machine.reactor
     if reactor is None:
-        return
+        return set()
     honest = {it.id for it in machine.world.centrals}
-    for origin in sorted(honest & {*reactor._central.admission.waiting}):
+    taken_in = honest & {*reactor._central.admission.waiting}
+    for origin in sorted(taken_in):
         machine.world.note(machine.name, f"takes in {origin}")
         tell(machine, "member.admit", member=origin)
+    return taken_in

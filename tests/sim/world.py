@@ -292,13 +292,17 @@ class World:
 
     def _wait_until_equal(self) -> None:
         until_ms = self.now_ms + PATIENCE_MS
+        admitted: set[tuple[str, str]] = set()
         while self.now_ms < until_ms:
             if self.equal() and self.equal_ms is None:
                 self.equal_ms = self.now_ms
             if self.equal() and self.all_know() and self.cameras.open == 0:
                 break
             for machine in self.centrals:
-                admit_who_waits(machine)
+                news = {(machine.name, origin) for origin in admit_who_waits(machine)} - admitted
+                if news:  # what a person does only now has as long to reach all of them
+                    admitted |= news
+                    until_ms = self.now_ms + PATIENCE_MS
             self.run(LOOK_EVERY_MS)
         self.note("world", "all hold the same" if self.equal() else "they do NOT hold the same")
 
