@@ -33,7 +33,6 @@ from zparkd.storage.projection.erasure_table import Erasures
 from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.reference_tables import ReferenceTables
-from zparkd.storage.projection.rejudging import Rejudging
 from zparkd.storage.projection.rereading import Rereading
 from zparkd.storage.schema.migrations import migrate
 from zparkd.storage.schema.moving import Told
@@ -92,7 +91,6 @@ class Store:
             self.members = Members(self._connection, self._streams)
             self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
             tables = self._connection, self.members, self._projection, self.reference
-            self._rejudging = Rejudging(*tables)
             self._rereading = Rereading(*tables)
             stays = self._connection, self._streams, self._projection
             self.erasures = Erasures(*stays, self.reference)
@@ -351,7 +349,6 @@ class Store:
         self._begin()
         self._projection.to_tables()
         self._rereading.turn(self._begin)
-        self._rejudging.turn(self._begin)
         self._projection.settle(effort)
         self.erasures.settled()
 

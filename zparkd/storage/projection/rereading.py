@@ -1,9 +1,13 @@
-"""Reading again, after an upgrade, what the version before kept unread.
+"""What comes to something else than when it was stored: events are read again, or judged again.
 
-An event of a kind or form that a version does not know is kept, relayed and means nothing to it. A
-newer one that starts on its database knows more: it reads those events, a part a turn, before it
-answers edges. What is left to do is in the table `rereading`, so a restart goes on with it. Where
-the fold itself is another one than before, all vehicles are folded again, beside the edges.
+**Read**, after an upgrade: what the version before kept unread. An event of a kind or form that a
+version does not know is kept, relayed and means nothing to it. A newer one that starts on its
+database knows more: it reads those events, a part a turn, before it answers edges. What is left to
+do is in the table `rereading`, so a restart goes on with it. Where the fold itself is another one
+than before, all vehicles are folded again, beside the edges.
+
+**Judged**, as the words about their origins change: events count, or count no more. That too is a
+part a turn, so that no turn takes long however much somebody recorded who is disowned.
 """
 
 import sqlite3
@@ -42,7 +46,10 @@ def compare(connection: sqlite3.Connection) -> None:
 
 
 class Rereading:
-    """The events that are kept unread. All within the caller's transaction."""
+    """Brings the tables to what events say now, and to what `Members` says of them.
+
+    All within the caller's transaction.
+    """
 
     def __init__(
         self,
@@ -67,13 +74,18 @@ class Rereading:
         self._run("INSERT INTO unread VALUES (?)", (at,))
 
     def turn(self, begin: Callable[[], None]) -> None:
-        """The next part; `begin` opens a transaction.
+        """The next part; the marked vehicles are then to be folded. `begin` opens a transaction.
 
         Raises what the rules raise: then that event is passed over the next time.
         """
+        if self.left or self._members.unsettled:
+            begin()
+            self._read_part()
+            self._judge_part()
+
+    def _read_part(self) -> None:
         if not self.left:
             return
-        begin()
         rows = self._run(
             "SELECT r.at, e.skeleton, e.sealed FROM rereading r JOIN events e ON e.at = r.at"
             " ORDER BY r.at LIMIT ?",
@@ -105,3 +117,29 @@ class Rereading:
         if event.reference is not None:
             self._reference.add(event, counts=counts)
             self._members.add(event)
+
+    def _judge_part(self) -> None:
+        spent = 0
+        while self._members.unsettled and spent < limits.REJUDGED_PER_TURN:
+            for at, counts in self._members.changes(1):
+                self._rejudge(at, counts=counts)
+                spent += 1
+
+    def _rejudge(self, at: int, *, counts: bool) -> None:
+        """Make one event count, or count no more."""
+        row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
+        try:
+            event = self._projection.read(*row)
+        except ProtocolError:
+            return  # rot: what it said is not known any more
+        if counts:
+            self._count_again(at, event)
+        else:
+            self._projection.count_no_more(at, event)
+            self._reference.count_no_more(event)
+
+    def _count_again(self, at: int, event: events.Event) -> None:
+        if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
+            return  # it would blow up again
+        self._projection.add_again(at, event)
+        self._reference.count_again(event)
