@@ -21,7 +21,7 @@ from zmq.utils import z85
 
 import zparkd.daemon.main
 import zparkd.daemon.reactor
-import zparkd.storage.store
+import zparkd.storage.database_file
 from tests.sim.files import Files, Found
 from tests.sim.judge import Judge
 from tests.sim.oracle.gate import Time
@@ -123,7 +123,7 @@ class Disk(Store):
         def load(connection: sqlite3.Connection, _: object) -> None:
             connection.deserialize(image)
 
-        with patch.object(zparkd.storage.store, "migrate", load):
+        with patch.object(zparkd.storage.database_file, "migrate", load):
             disk = cls(IN_MEMORY, machine.id, machine.world.site, machine.world.timezone)
         return disk._of(machine)
 

@@ -19,7 +19,7 @@ import zparkd.core.replication.limits
 import zparkd.core.replication.serving
 import zparkd.core.stays.corrections
 import zparkd.daemon.main
-import zparkd.storage.store
+import zparkd.storage.database_file
 from tests.sim.disk_mutants import DISK_MUTANTS
 from tests.sim.gate_mutants import GATE_MUTANTS
 from tests.sim.member_mutants import MEMBER_MUTANTS
@@ -295,8 +295,8 @@ def trust_everybody() -> Iterator[None]:
 
 def commit_without_sync() -> AbstractContextManager[Any]:
     """What is committed is in the memory of the machine, and on the disk some day."""
-    lazy = tuple(it.replace("= FULL", "= OFF") for it in zparkd.storage.store._PRAGMAS)
-    return patch.object(zparkd.storage.store, "_PRAGMAS", lazy)
+    lazy = tuple(it.replace("= FULL", "= OFF") for it in zparkd.storage.database_file._PRAGMAS)
+    return patch.object(zparkd.storage.database_file, "_PRAGMAS", lazy)
 
 
 MUTANTS = {

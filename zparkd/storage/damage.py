@@ -1,6 +1,8 @@
 """Which faults say that the file of the database is bad, and what is said of one that is."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _OF_THE_EVENT = {
@@ -18,6 +20,17 @@ class Damaged(Exception):
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(f"{path}: is damaged: {reason}; {way_back(path)}")
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Raise Damaged of this file for what says that the file itself is bad."""
+    try:
+        yield
+    except BaseException as fault:
+        if is_damage(fault):
+            raise Damaged(path, fault) from fault
+        raise
 
 
 def way_back(path: Path) -> str:

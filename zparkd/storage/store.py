@@ -7,7 +7,6 @@ what is lost of it comes of the events again. What is kept in memory is read aga
 `rollback`.
 """
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -21,9 +20,9 @@ from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import HeldStay, SharedRow
 from zparkd.core.replication.peer_state import PeerNote
-from zparkd.storage import database_file, edges_seen, integrity, zones
-from zparkd.storage.commit_record import Mark, Said, read_mark
-from zparkd.storage.damage import Damaged, is_damage, is_of_the_event
+from zparkd.storage import edges_seen, integrity, zones
+from zparkd.storage.damage import is_of_the_event, naming_damage
+from zparkd.storage.database_file import DatabaseFile, unsynced
 from zparkd.storage.event_table import EventTable
 from zparkd.storage.peer_table import PeerNotes
 from zparkd.storage.projection import rereading
@@ -34,20 +33,9 @@ from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.projection.rereading import Rereading
-from zparkd.storage.schema.migrations import migrate
 from zparkd.storage.schema.moving import Told
 from zparkd.storage.signature_tables import Signatures
 from zparkd.storage.stream_table import Streams
-
-_IN_MEMORY = Path(":memory:")
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 250",
-    "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA temp_store = MEMORY",
-    "PRAGMA secure_delete = ON",
-)
 
 
 class Store:
@@ -62,52 +50,39 @@ class Store:
         `:memory:` makes one that is gone with this object. Raises DatabaseBusy, NotOurs,
         SchemaError, damage.Damaged, or sqlite3.Error and OSError where the file can't be used.
         """
-        self._path = path
-        self._central = central_id
-        self._lock = None if path == _IN_MEMORY else database_file.lock(path)
-        self._mark: Mark | None = None
-        self._is_new = False
         self._sound = False  # whether what is in memory is what the tables come to
-        said = read_mark(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, cached_statements=512)
-        self._run = self._connection.execute
-        try:
-            # First: what is damaged or not ours is refused as it is.
-            self._lost = integrity.look(self._connection, path, central_id, said)
-            migrate(self._connection, told)
-            for pragma in _PRAGMAS:
-                self._run(pragma)
-            database_file.remember(self._connection, central_id, site)
-            if path != _IN_MEMORY:  # before all else is written: see Said.copied
-                self._mark = Mark(path, self._said_from(said))
-                self._file = database_file.identity(path)
-            self.set_timezone(timezone)
-            rereading.compare(self._connection)
-            self._streams = Streams(self._connection)
-            self._events = EventTable(self._connection, self._streams)
-            self._projection = Following(self._connection, self._streams, self._events)
-            self._answers = Answers(self._connection, self._events, self._projection)
-            self.signed = Signatures(self._connection, self._streams, self._begin)
-            self.members = Members(self._connection, self._streams)
-            self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
-            tables = self._connection, self.members, self._projection, self.reference
-            self._rereading = Rereading(*tables)
-            stays = self._connection, self._streams, self._projection
-            self.erasures = Erasures(*stays, self.reference)
-            self.corrections = CorrectionLog(*stays, self.write_behind, self.erasures)
-            self._peer_notes = PeerNotes(self._connection, self._begin)
-            self._catch_up()
-            self._sound = True
-        except BaseException as fault:
-            self.close()
-            if is_damage(fault):
-                raise Damaged(path, fault) from fault
-            raise
+        with naming_damage(path):
+            self._file = DatabaseFile(path, central_id, site, told)
+            self._connection = self._file.connection
+            self._run = self._connection.execute
+            try:
+                self._open(timezone)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self, timezone: str) -> None:
+        self.set_timezone(timezone)
+        rereading.compare(self._connection)
+        self._streams = Streams(self._connection)
+        self._events = EventTable(self._connection, self._streams)
+        self._projection = Following(self._connection, self._streams, self._events)
+        self._answers = Answers(self._connection, self._events, self._projection)
+        self.signed = Signatures(self._connection, self._streams, self._begin)
+        self.members = Members(self._connection, self._streams)
+        self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
+        tables = self._connection, self.members, self._projection, self.reference
+        self._rereading = Rereading(*tables)
+        stays = self._connection, self._streams, self._projection
+        self.erasures = Erasures(*stays, self.reference)
+        self.corrections = CorrectionLog(*stays, self.write_behind, self.erasures)
+        self._peer_notes = PeerNotes(self._connection, self._begin)
+        self._catch_up()
+        self._sound = True
 
     def stopped(self) -> None:
         """Note that the daemon ends in good order: the next start need not look so closely."""
-        if self._mark is not None:
-            self._mark.stopped()
+        self._file.stopped()
 
     def close(self) -> None:
         """Close the file, and let another daemon have it. What is not committed is undone."""
@@ -115,26 +90,7 @@ class Store:
             with suppress(sqlite3.Error):  # what can't be written now comes of the log again
                 self.write_behind()
         self._sound = False
-        self._connection.close()
-        if self._mark is not None:
-            self._mark.close()
-            self._mark = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _said_from(self, said: Said | None) -> Said:
-        """The mark to begin with: what an earlier one says goes on counting for this database."""
-        (database,) = self._run("SELECT value FROM meta WHERE key = 'database'").fetchone()
-        own = self._run(
-            "SELECT epoch, head FROM streams WHERE origin = ? ORDER BY epoch DESC LIMIT 1",
-            (self._central,),
-        ).fetchone()
-        here = own or (0, 0)
-        self._is_new = said is not None and said.database != database
-        epoch, seq = here if said is None or self._is_new else max(here, said.newest)
-        behind = here if here < (epoch, seq) else None
-        return Said(database, epoch, seq, stopped=False, copied=behind)
+        self._file.close()
 
     def set_timezone(self, timezone: str) -> None:
         """Show times in this zone from now on."""
@@ -150,7 +106,7 @@ class Store:
     @property
     def path(self) -> Path:
         """Where the database is."""
-        return self._path
+        return self._file.path
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -181,10 +137,7 @@ class Store:
         self._sound = True
         self.erasures.drop_forgotten()
         changed = self._streams.committed()
-        if self._mark is not None:
-            for stream in changed:
-                if stream.origin == self._central:
-                    self._mark.committed(stream.epoch, self.heads[stream])
+        self._file.committed(changed, self.heads)
         return True
 
     @property
@@ -204,7 +157,7 @@ class Store:
             self._projection.write()
             return
         self._sound = False
-        with database_file.unsynced(self._connection):
+        with unsynced(self._connection):
             self._projection.write()
         self._sound = True
 
@@ -467,18 +420,15 @@ class Store:
     @property
     def replaced(self) -> bool:
         """Whether this is another database than the one that was used here before."""
-        return self._is_new
+        return self._file.replaced
 
     def missing(self) -> integrity.Missing | None:
         """What was committed here once and is not here, nor came back from a peer yet."""
-        if (lost := self._lost) is None:
-            return None
-        held = self.heads.get(Stream(self._central, lost.epoch), 0)
-        return lost._replace(held=held) if held < lost.seq else None
+        return self._file.missing(self.heads)
 
     def is_in_place(self) -> bool:
         """Whether the file is still the one that was opened: SQLite would not notice."""
-        return self._mark is None or database_file.identity(self._path) == self._file
+        return self._file.is_in_place()
 
     def peer_notes(self) -> list[PeerNote]:
         """What was written down of peers."""
