@@ -61,7 +61,7 @@ class MemberLog(Protocol):
 
     @property
     def verdicts(self) -> Verdicts:
-        """Who is disowned."""
+        """Who is disowned; the same object while no word comes."""
 
     @property
     def roster(self) -> RosterState:

@@ -7,6 +7,7 @@ import pytest
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, code, meet
 from zparkd.core.events.event import Kind
 from zparkd.core.site import Lane
+from zparkd.core.turn import Disown, Restore
 
 REPORTS = Lane("in-1", reports_close=True)
 ENTRY: dict[str, Any] = {"direction": "ENTRY", "edge_id": "in-1"}
@@ -112,6 +113,24 @@ def test_what_was_undone_is_waited_for_again(central: Driven) -> None:
     assert not_taken(central) == 0
     central.wait(120)
     assert not_taken(central) == 1
+
+
+def test_one_that_counts_again_has_as_long_as_any_other() -> None:
+    one, two = (
+        Driven(id, peers=[other], lanes=[REPORTS])
+        for id, other in (("central-1", "central-2"), ("central-2", "central-1"))
+    )
+    two.step(Disown("central-1"))
+    meet(one, two)
+    one.open(**ENTRY)
+    one.wait(120)
+    assert not_taken(one) == 0  # a central that is disowned says nothing that counts
+    two.step(Restore("central-1"))
+    meet(one, two)
+    one.wait(119)
+    assert not_taken(one) == 0
+    one.wait(1)
+    assert not_taken(one) == 1
 
 
 def test_only_its_origin_says_so() -> None:

@@ -1,7 +1,8 @@
 """Entries that nobody drove in on: one that no close came for in time, where each is reported.
 
 Only the origin of an entry says so, by its monotonic clock. A restart begins anew: how long the
-barrier was up before is not known then.
+barrier was up before is not known then. Nor is it of an entry that counts again, once its central
+is disowned no more.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Position
 from zparkd.core.gate.recording import Recorder
 from zparkd.core.log import Log
+from zparkd.core.members.votes import Verdicts
 from zparkd.core.policy import Policy
 from zparkd.core.site import Settings
 
@@ -24,6 +26,7 @@ class Untaken:
         self._lanes: frozenset[str] = frozenset()
         self._since: dict[Position, int] = {}  # in monotonic ms, who waits for longest first
         self._is_known = False
+        self._verdicts: Verdicts | None = None
 
     def configure(self, settings: Settings) -> None:
         """Take over new settings."""
@@ -43,6 +46,9 @@ class Untaken:
 
     def turn(self, now: Now) -> None:
         """End the stays of those entries that waited for too long."""
+        verdicts = self._log.members.verdicts
+        if verdicts is not self._verdicts and not self._log.unsettled:
+            self._verdicts, self._is_known = verdicts, False
         if not self._is_known:
             self._is_known = True
             self._wait_for(self._log.unconfirmed(self._own, self._lanes), now)
