@@ -34,6 +34,7 @@ from zparkd.core.turn import FromEdge
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.
 PAGES_OF_ONE_EVENT = 3  # each missing event is sent at most so often: slow requests overlap
+ASKS_WHILE_UNVOUCHED = 4  # of one peer for the same: within VOUCHED_AFTER_MS of a new key
 ASKS_A_LINK_AND_S = 2.5  # each link asks at most this often in a second, besides
 LEARNED_AFTER_MS = 7_500  # by then each has measured the clocks of all others
 RIGHT_WITHIN_MS = limits.CLOCK_BOUND_MS + 1_000
@@ -483,6 +484,9 @@ def no_storm(world: World) -> None:
     elapsed_s = (world.now_ms - world.healed_ms) / 1000
     network = world.network
     most = PAGES_OF_ONE_EVENT * missing + 20 * links
+    # Until its origin vouches for it with its new key, each peer is asked again after 1, 2, 4 s.
+    peers = max(len(machine.peers) for machine in world.centrals)
+    most += ASKS_WHILE_UNVOUCHED * peers * world.unvouched
     assert network.served <= most, f"storm: {network.served} events sent for {missing} missing"
     most = PAGES_OF_ONE_EVENT * missing + links * (10 + ASKS_A_LINK_AND_S * elapsed_s)
     assert network.asks <= most, (

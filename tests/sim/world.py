@@ -100,7 +100,8 @@ class World:
         self.wrong_clocks: set[str] = set()
         self.healed_ms: int | None = None
         self.equal_ms: int | None = None
-        self.missing = 0
+        self.missing = 0  # events that some lack, as all faults end
+        self.unvouched = 0  # of them those whose origins have new keys
         for number in range(plan.count):
             name = f"central-{number + 1}"
             self.machines[name] = Machine(self, name, name, _empty_disk(name))
@@ -276,11 +277,14 @@ class World:
         if self.plan.renewals:
             all_keys_are_told(self)
         most = self.any_heads()
-        self.missing = sum(
-            head - self.ledger.held[machine.name].get(stream, 0)
+        lacking = {
+            (machine.name, stream): head - self.ledger.held[machine.name].get(stream, 0)
             for machine in self.centrals
             for stream, head in most.items()
-        )
+        }
+        renewed = {machine.id for machine in self.centrals if machine.generation}
+        self.missing = sum(lacking.values())
+        self.unvouched = sum(it for (_, stream), it in lacking.items() if stream.origin in renewed)
         self.network.count_anew()
 
     def settle(self) -> None:
