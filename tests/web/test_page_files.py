@@ -19,6 +19,7 @@ MADE_OF_CODES = (
     *("report.", "correct.", "policy.full.", "policy.misread."),
     *("tariff.line.", "fault.", "conflicts.now.", "link.", "gate.action.", "away.", "traffic.by."),
 )
+DOCUMENTS = ("policy", "tariff")
 
 
 def text_of(*patterns: str) -> str:
@@ -55,6 +56,13 @@ def test_each_refusal_that_a_person_may_meet_has_words() -> None:
     assert codes - words == wordless
 
 
+def test_what_is_asked_for_by_the_name_of_a_document_has_words() -> None:
+    """`document-view.js` has the name in front; both documents have all the words."""
+    asked = set(re.findall(r"\bt\(`\$\{name\}([^`$]+)`", text_of("document-view.js")))
+    assert len(asked) > 8
+    assert {f"{name}{part}" for name in DOCUMENTS for part in asked} <= set(LANGUAGES["vi"])
+
+
 def test_no_words_are_left_over() -> None:
     source = text_of("*.js", "*.html")
     listed = re.findall(r"^const VIEWS = \{(.*?)^\};$", source, re.MULTILINE | re.DOTALL)[0]
@@ -64,10 +72,15 @@ def test_no_words_are_left_over() -> None:
     buttons = {
         f"peers.{name}{more}" for name in ("test", "edit", "remove") for more in ("", ".label")
     }
+    documents = {
+        f"{name}{part}"
+        for name in DOCUMENTS
+        for part in re.findall(r"`\$\{name\}([^`$]+)`", text_of("document-view.js"))
+    }
     left = {
         key
         for key in LANGUAGES["vi"]
-        if key not in quoted | titles | buttons and not key.startswith(MADE_OF_CODES)
+        if key not in quoted | titles | buttons | documents and not key.startswith(MADE_OF_CODES)
     }
     assert left == set()
 

@@ -1,86 +1,24 @@
 // Tariff: what the site charges, what a stay would cost, and setting another one.
 
-import { get, post, putJson } from "./api.js";
-import { dialog } from "./dialog.js";
+import { post } from "./api.js";
+import { documentView } from "./document-view.js";
 import { choice, el, field, put } from "./dom.js";
-import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
-import { mark } from "./marks.js";
+import { money, number, siteNow, t, word } from "./i18n.js";
 import { table } from "./table.js";
 
 export function show(place, app, signal) {
-  const current = el("div", {}, el("p", { class: "quiet" }, t("loading")));
-  const draft = el("textarea", {
-    name: "toml",
-    rows: 18,
-    spellcheck: "false",
-    autocomplete: "off",
+  const view = documentView(app, signal, "tariff", described, () => {
+    quote.remove(); // there is nothing to quote by
   });
-  const editor = el(
-    "section",
-    {},
-    el("h2", {}, t("tariff.set")),
-    el("p", { class: "lead" }, t("tariff.set.lead")),
-    field(t("tariff.toml"), draft),
-    el(
-      "div",
-      { class: "actions" },
-      el("button", { type: "button", class: "main", onclick: set }, t("tariff.set.do")),
-      el("button", { type: "button", onclick: read }, t("tariff.set.undo")),
-    ),
-  );
-  const quote = section(
-    t("tariff.quote"),
-    quoteForm(app, () => draft.value),
-  );
-  place.append(section(t("tariff.current"), current), quote);
-  if (app.may("admin")) place.append(editor);
-
-  async function read() {
-    try {
-      const tariff = await get("/api/tariff", {}, signal);
-      put(current, described(tariff));
-      draft.value = tariff.toml ?? "";
-    } catch (fault) {
-      put(current, app.explain(fault) ?? []);
-      if (fault.status !== 501) return;
-      quote.remove(); // there is nothing to quote by, and nothing to set
-      editor.remove();
-    }
-  }
-
-  async function set() {
-    await dialog(
-      t("tariff.set.ask"),
-      [el("p", {}, t("tariff.set.why"))],
-      t("tariff.set.do"),
-      async () => {
-        await putJson("/api/tariff", draft.value);
-        app.toast("good", t("tariff.set.done"));
-        await read();
-      },
-    );
-  }
-
-  read();
+  const quote = el("section", {}, el("h2", {}, t("tariff.quote")), quoteForm(app, view.draft));
+  place.append(view.current, quote);
+  if (app.may("admin")) place.append(view.editor);
   return {};
-}
-
-function section(title, ...children) {
-  return el("section", {}, el("h2", {}, title), ...children);
 }
 
 function described(tariff) {
   const rates = tariff.rate ?? [];
-  const origin =
-    tariff.version === null || tariff.version === undefined
-      ? t("tariff.built_in")
-      : t("tariff.version", {
-          version: number(tariff.version),
-          central: tariff.set_by ?? t("unknown"),
-          time: dayTime(tariff.set_at),
-        });
   return [
-    el("p", {}, mark("good", origin)),
     el("ul", { class: "rates" }, rates.map(rateCard)),
     el("p", { class: "quiet" }, t("tariff.others")),
     tariff.toml
