@@ -13,8 +13,8 @@ import click
 from zparkd.cli.commands.site.bill import table_of
 from zparkd.cli.commands.site.explain import explain
 from zparkd.cli.commands.site.lists import read_from
-from zparkd.cli.context import ask_daemon, load_config, refuse
-from zparkd.cli.documents import read_document
+from zparkd.cli.context import load_config
+from zparkd.cli.documents import origin, read_document, say_good, set_document
 from zparkd.cli.output import NONE, plural, print_json
 from zparkd.config.load import DEFAULT_PATH, SECTIONS
 from zparkd.core.tariff.document import as_toml, read_tariff
@@ -29,7 +29,6 @@ _NEVER_SET: dict[str, Any] = {
     "set_by": None,
     "set_ms": None,
 }
-_TIMES = "%Y-%m-%d %H:%M:%S"
 
 
 @click.group(epilog="Example: zparkctl tariff check tariff.toml")
@@ -43,11 +42,8 @@ def tariff() -> None:
 def check(document: Path, as_json: bool) -> None:
     """Say whether a tariff is good; if not, list all faults and exit 1. Needs no daemon."""
     _, rates = read_document(document, read_tariff, as_json=as_json)
-    if as_json:
-        print_json({"success": True, "path": str(document), "faults": []})
-    else:
-        named = ", ".join(rates)
-        click.echo(f"{document}: good: {plural(len(rates), 'rate')}: {named}")
+    how = f": {plural(len(rates), 'rate')}: {', '.join(rates)}"
+    say_good(document, how, as_json=as_json)
 
 
 @tariff.command("set", epilog="Example: zparkctl tariff set tariff.toml")
@@ -60,19 +56,7 @@ def set_(file: Path, document: Path, as_json: bool) -> None:
     One that is at fault changes nothing; its faults are listed, exit 1.
     """
     value, _ = read_document(document, read_tariff, as_json=as_json)
-    answer = ask_daemon(file, "tariff.set", as_json=as_json, document=value)
-    if answer.get("success") is not True:
-        refuse(answer, as_json=as_json)
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"{document}: the site's tariff, version {answer['version']}")
-        if peers := answer.get("incomplete"):
-            click.echo(
-                f"{', '.join(map(str, peers))}: not heard, or ahead of this central; where a higher"
-                " version was set there, that one counts once they meet",
-                err=True,
-            )
+    set_document(file, "tariff", document, value, as_json=as_json)
 
 
 @tariff.command(epilog="Example: zparkctl tariff show > tariff.toml")
@@ -87,8 +71,7 @@ def show(file: Path, as_json: bool) -> None:
         click.echo(f"# tariff: {NONE}; a started hour costs 25,000 VND for a car, 5,000 for others")
     else:
         zone = _zone(file, as_json=as_json)
-        when = datetime.fromtimestamp(held["set_ms"] / 1000, zone).strftime(_TIMES)
-        click.echo(f"# version {held['version']}, set at {held['set_by']}, {when}\n")
+        click.echo(origin(held, zone))
         click.echo(as_toml(held["document"]), nl=False)
 
 
