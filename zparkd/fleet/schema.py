@@ -23,7 +23,44 @@ from psycopg import sql
 EPOCHS_A_SECOND = 1 << 20  # an epoch is Unix seconds times this, and chance
 _LOCK = (0x7A70, 0)  # of migrations; `assignment` has the others
 
-_FIRST = """
+
+def _stays(create: str, id_plate: str, more: str = "") -> str:
+    """The view `stays`: which plate the readable id of a stay shows, and columns at its end."""
+    return f"""{create} VIEW stays AS
+SELECT
+    t.site,
+    t.id,
+    t.origin || '_' || t.entry_ms || '_' || {id_plate} AS event_id,
+    t.origin AS source_central,
+    t.edge_id,
+    'SYNCED' AS sync_status,
+    t.plate_id,
+    t.plate_view,
+    t.camera_type,
+    t.origin || '/' || t.edge_id AS camera_name,
+    t.confidence,
+    CASE WHEN t.closed_by IS NULL THEN 'IN' ELSE 'OUT' END AS status,
+    t.confirmed::integer AS confirmed,
+    t.closed_by,
+    to_char(site_time(t.entry_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS entry_time,
+    to_char(site_time(t.exit_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS exit_time,
+    t.entry_ms,
+    t.exit_ms,
+    t.exit_origin AS exit_central,
+    t.exit_edge_id,
+    t.fee,
+    CASE WHEN t.duration_s >= 3600
+         THEN (t.duration_s / 3600) || ' giờ ' || (t.duration_s / 60 % 60) || ' phút'
+         WHEN t.duration_s IS NOT NULL THEN (t.duration_s / 60) || ' phút' END AS duration,
+    t.duration_s,
+    t.remarks,
+    t.currency{more}
+FROM stay t JOIN sites s USING (site);
+"""
+
+
+_FIRST = (
+    """
 CREATE TABLE sites (
     site        text PRIMARY KEY,
     timezone    text NOT NULL DEFAULT 'UTC',
@@ -187,37 +224,9 @@ CREATE FUNCTION site_time(ms bigint, zone text) RETURNS timestamp
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN to_timestamp(floor(ms / 1000.0)) AT TIME ZONE zone;
 
-CREATE VIEW stays AS
-SELECT
-    t.site,
-    t.id,
-    t.origin || '_' || t.entry_ms || '_' || t.plate_id AS event_id,
-    t.origin AS source_central,
-    t.edge_id,
-    'SYNCED' AS sync_status,
-    t.plate_id,
-    t.plate_view,
-    t.camera_type,
-    t.origin || '/' || t.edge_id AS camera_name,
-    t.confidence,
-    CASE WHEN t.closed_by IS NULL THEN 'IN' ELSE 'OUT' END AS status,
-    t.confirmed::integer AS confirmed,
-    t.closed_by,
-    to_char(site_time(t.entry_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS entry_time,
-    to_char(site_time(t.exit_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS exit_time,
-    t.entry_ms,
-    t.exit_ms,
-    t.exit_origin AS exit_central,
-    t.exit_edge_id,
-    t.fee,
-    CASE WHEN t.duration_s >= 3600
-         THEN (t.duration_s / 3600) || ' giờ ' || (t.duration_s / 60 % 60) || ' phút'
-         WHEN t.duration_s IS NOT NULL THEN (t.duration_s / 60) || ' phút' END AS duration,
-    t.duration_s,
-    t.remarks,
-    t.currency
-FROM stay t JOIN sites s USING (site);
-
+"""
+    + _stays("CREATE", "t.plate_id")
+    + """
 -- What was taken for stays that ended, by day, gate and type; site time.
 CREATE VIEW revenue AS
 SELECT
@@ -250,46 +259,20 @@ UNION ALL
 SELECT site, verdict, camera_type, plate_id, origin, edge_id, timestamp_ms, fee, currency
 FROM verdicts WHERE verdict <> 'REPEATED';
 """
+)
 
+_ADJUSTED = """,
+    t.adjusted,
+    t.plate_read"""
 # What people corrected: which plate the id of a stay shows and which was read, what was adjusted.
 _CORRECTED = """
 ALTER TABLE stay ADD COLUMN id_plate text;
 ALTER TABLE stay ADD COLUMN plate_read text;
 ALTER TABLE stay ADD COLUMN adjusted bigint NOT NULL DEFAULT 0;
 
-CREATE OR REPLACE VIEW stays AS
-SELECT
-    t.site,
-    t.id,
-    t.origin || '_' || t.entry_ms || '_' || coalesce(t.id_plate, t.plate_id) AS event_id,
-    t.origin AS source_central,
-    t.edge_id,
-    'SYNCED' AS sync_status,
-    t.plate_id,
-    t.plate_view,
-    t.camera_type,
-    t.origin || '/' || t.edge_id AS camera_name,
-    t.confidence,
-    CASE WHEN t.closed_by IS NULL THEN 'IN' ELSE 'OUT' END AS status,
-    t.confirmed::integer AS confirmed,
-    t.closed_by,
-    to_char(site_time(t.entry_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS entry_time,
-    to_char(site_time(t.exit_ms, s.timezone), 'YYYY-MM-DD HH24:MI:SS') AS exit_time,
-    t.entry_ms,
-    t.exit_ms,
-    t.exit_origin AS exit_central,
-    t.exit_edge_id,
-    t.fee,
-    CASE WHEN t.duration_s >= 3600
-         THEN (t.duration_s / 3600) || ' giờ ' || (t.duration_s / 60 % 60) || ' phút'
-         WHEN t.duration_s IS NOT NULL THEN (t.duration_s / 60) || ' phút' END AS duration,
-    t.duration_s,
-    t.remarks,
-    t.currency,
-    t.adjusted,
-    t.plate_read
-FROM stay t JOIN sites s USING (site);
-"""
+""" + _stays(
+    "CREATE OR REPLACE", "coalesce(t.id_plate, t.plate_id)", ",\n    t.adjusted,\n    t.plate_read"
+)
 
 MIGRATIONS = (_FIRST, _CORRECTED)
 
