@@ -343,7 +343,7 @@ def what_was_quoted_is_forgotten() -> Planted:
 
 
 def lost_tickets_are_free() -> Planted:
-    def lenient(*given: Any, lost_ticket: bool) -> Any:
+    def lenient(*given: Any, lost_ticket: bool = False) -> Any:
         return charge(*given)
 
     return patch.object(zparkd.core.gate.recording, "charge", lenient)

@@ -225,7 +225,7 @@ def ask_all_the_time() -> AbstractContextManager[Any]:
 
 def call_all_copied() -> AbstractContextManager[Any]:
     """Status says that each event is on another central too."""
-    return patch.object(Peers, "only_here", lambda self, ours: 0)
+    return patch.object(Peers, "only_here", lambda self, ours, forks=None: 0)
 
 
 class _Unbounded(OrderedDict[Any, Any]):
