@@ -19,7 +19,7 @@ from statistics import median, quantiles
 
 import click
 
-from benchmarks.site import make_site
+from benchmarks.site import running_site
 from zparkd.testbed.loopback import free_ports, wait_for
 
 PATIENCE_S = 30.0
@@ -74,7 +74,7 @@ def measure(folder: Path, passages: int) -> list[float]:
     """How long each passage took, in seconds."""
     relay = _Relay()
     relay.start()
-    with make_site(folder / "site", 3) as site:
+    with running_site(folder / "site", 3, Path(__file__).parents[1]) as site:
         (folder / "cameras.d").mkdir()
         port = free_ports(1)[0]
         config = folder / "camera.toml"

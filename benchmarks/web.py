@@ -29,7 +29,7 @@ _PATHS = (
     "/api/parking/history?limit=50",
     "/api/p2p/status",
     "/api/p2p/sync-state",
-    "/api/parking/history?plate=000000001",
+    "/api/parking/history?plate=C00000001",
     "/api/p2p/config",
 )
 

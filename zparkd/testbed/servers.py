@@ -103,12 +103,43 @@ class NatsServer(_Server):
         self._end(signal.SIGTERM)
 
 
+class RedisServer(_Server):
+    """`redis-server` that syncs what it appends before it answers."""
+
+    def __init__(self, folder: Path, of: "RedisServer | None" = None) -> None:
+        """One with its files in `folder`; with `of` a replica of that one."""
+        super().__init__()
+        self.folder = folder
+        self._replica = ["--replicaof", f"127.0.0.1 {of.port}"] if of is not None else []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> Self:
+        """Start it, and wait until it takes connections."""
+        program = shutil.which("redis-server", path=_path())
+        assert program is not None
+        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
+        command += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always"]
+        log = self.folder / "log.txt"
+        begun = log.stat().st_size if log.exists() else 0
+        self._launch(command + self._replica, log)
+        self._await("redis-server", lambda: b"Ready to accept" in log.read_bytes()[begun:])
+        return self
+
+    def kill(self) -> None:
+        """Cut its power."""
+        self._end(signal.SIGKILL)
+
+
 class PostgresServer(_Server):
     """`postgres` with a cluster of its own."""
 
-    def __init__(self, *, durable: bool = True) -> None:
-        """One that is not `durable` outlives the death of its processes, not of the machine."""
+    def __init__(self, *, durable: bool = True, more: tuple[str, ...] = ()) -> None:
+        """One that is not `durable` outlives the death of its processes, not of the machine.
+
+        `more` are settings beyond its own, as `name=value`.
+        """
         super().__init__()
+        self._more = [part for setting in more for part in ("-c", setting)]
         self._fsync = "on" if durable else "off"
         programs = _postgres_bin()
         assert programs is not None
@@ -142,6 +173,7 @@ class PostgresServer(_Server):
                 *("-p", str(self.port), "-c", "listen_addresses=127.0.0.1"),
                 *("-c", "unix_socket_directories=", "-c", "max_wal_size=2GB"),
                 *("-c", "restart_after_crash=off", "-c", f"fsync={self._fsync}"),
+                *self._more,
             ],
             self.folder / "log.txt",
         )
