@@ -11,14 +11,20 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from tests.sim.cameras import Act
+from tests.sim.clerk import with_names
+from tests.sim.eraser import Eraser
 from tests.sim.machine import Disk, Machine
-from tests.sim.oracle.events import ENTRY, EXIT, At, Key, Said
+from tests.sim.oracle.erasure import means
+from tests.sim.oracle.events import ENTRY, ERASED, EXIT, At, Key, Said
 from tests.sim.oracle.held import Held
 from tests.sim.oracle.prices import price, rate_of
 from tests.sim.oracle.stays import (
+    CONFLICTS,
     ENDED_NOTHING,
     REPEATED,
+    SETTLED_BY_MONEY,
     SUPERSEDED,
+    VOID,
     WAITING,
     Stay,
     history_row,
@@ -30,6 +36,7 @@ from zparkd.core.events.event import Position
 from zparkd.core.gate import limits as gate_limits
 from zparkd.core.replication import limits as sync_limits
 from zparkd.core.turn import FromEdge
+from zparkd.storage.readers.conflicts import conflicts
 
 LOCAL_COLUMNS = ("id", "sync_status")
 # What a heal may cost, in messages that serve to catch up.
@@ -61,6 +68,10 @@ _VERDICTS = (
     " v.instead & ((1 << 40) - 1) FROM verdicts v JOIN streams o ON o.no = v.at >> 40"
     " LEFT JOIN streams i ON i.no = v.instead >> 40 ORDER BY 1, 2, 3"
 )
+_CONFLICTS = (
+    "SELECT c.kind, o.origin, o.epoch, c.about & ((1 << 40) - 1)"
+    " FROM conflicts c JOIN streams o ON o.no = c.about >> 40 WHERE c.open"
+)
 
 
 def check(world: World) -> None:
@@ -86,6 +97,8 @@ def check(world: World) -> None:
         same_reference_data(machine, mine)
         same_roster(machine, mine)
         memory_is_bounded(world, machine)
+        conflicts_are_open(machine, mine, zone)
+        erased_plates_are_nowhere(world, machine, held)
     forks_are_known(world)
     fees_can_be_computed_again(world, held, zone)
     nothing_acknowledged_is_lost(world, held)
@@ -290,6 +303,49 @@ def same_history(machine: Machine, stays: dict[At, Stay], zone: ZoneInfo) -> Non
         odd = {name: found.get(name) for name in right if found.get(name) != right[name]}
         assert found, f"histories differ: {machine.name} lacks {key}"
         assert not odd, f"histories differ: {machine.name} says {odd} of {key}"
+
+
+def conflicts_are_open(machine: Machine, held: Held, zone: ZoneInfo) -> None:
+    """Each shows for work what no person acknowledged yet, and counts it.
+
+    Of a fee for another entry that something was charged for since, the sum decides.
+    """
+    disk = disk_of(machine)
+    with with_names(disk.connection) as connection:
+        shown = len(conflicts(connection, zone))
+    counted = disk.open_conflicts()
+    assert counted == shown, f"conflicts differ: {machine.name} counts {counted}, shows {shown}"
+    charged = {at for at in held.charged().values() if at is not None}
+    wanted = set()
+    for at, (verdict, _) in held.verdicts().items():
+        if verdict not in (REPEATED, VOID):
+            unmatched = verdict == ENDED_NOTHING and held.events[at].names is None
+            wanted.add(("UNMATCHED" if unmatched else verdict, at))
+    for stay in held.stays().values():
+        told = CONFLICTS.intersection((stay.remarks or "").split(","))
+        wanted |= {(remark, stay.entry.at) for remark in told}
+    wanted -= {(it.data["conflict"], tuple(it.data["about"])) for it in held.acknowledged.values()}
+    found = {(kind, tuple(at)) for kind, *at in disk.connection.execute(_CONFLICTS)}
+    same("conflicts", machine, *(_unsettled(rows, charged) for rows in (found, wanted)))
+
+
+def _unsettled(rows: set[tuple[str, At]], charged: set[At]) -> list[tuple[str, At]]:
+    """Of conflicts those that no charge on their stay may have settled."""
+    return sorted(it for it in rows if it[0] not in SETTLED_BY_MONEY or it[1] not in charged)
+
+
+def erased_plates_are_nowhere(world: World, machine: Machine, held: Held) -> None:
+    """No byte of a database says an erased plate that no event says any more."""
+    erases = [it for it in held.events.values() if it.kind == ERASED and it.data is not None]
+    if not erases:
+        return
+    said = b" ".join(sealed for *_, sealed in disk_of(machine).connection.execute(_EVENTS))
+    bytes_held = machine.bytes_held()
+    for plate in Eraser(world, world.plan.plates).plates:
+        if any(means(it, plate) for it in erases) and plate.encode() not in said:
+            where = bytes_held.find(plate.encode())
+            around = bytes_held[max(0, where - 60) : where + 60]
+            assert where < 0, f"not erased: {machine.name} has {plate} in {around!r}"
 
 
 def at_most_one_open_stay(stays: dict[At, Stay]) -> None:

@@ -442,6 +442,14 @@ class Machine:
         if right[1] and (said is None or said[1] != right):
             self.world.ledger.breaks(f"{self.name}: its mark says {said}, not {right}")
 
+    def bytes_held(self) -> bytes:
+        """All that is on the disk of a machine that runs: of files with the log of commits."""
+        assert self.disk is not None
+        if self.files is None:
+            return self.disk.image()
+        beside = sorted(self.files.path.parent.glob(f"{self.files.path.name}*"))
+        return b"".join(path.read_bytes() for path in beside)
+
     def rot(self, chance: Random) -> None:
         """While it is off, bytes of its database become others."""
         assert self.files is not None

@@ -11,7 +11,9 @@ from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.sim.clerk import Clerk
 from tests.sim.council import Council
+from tests.sim.eraser import Eraser
 from tests.sim.gate_life import GateLife
 from tests.sim.keyring import Keyring
 from tests.sim.network import Weather
@@ -21,6 +23,7 @@ from tests.sim.supervisor import Supervisor
 from tests.sim.versions import LATER_KINDS, Older
 from tests.sim.vfs import IOERR_FSYNC
 from zparkd.config.load import Config
+from zparkd.core.events.event import Kind as EventKind
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine, WallClock
@@ -93,6 +96,8 @@ class Plan:
     fork: bool = False  # a machine is set back while it runs
     renewals: int = 0  # changes of keys
     corrections: int = 0  # of what was recorded
+    erases: int = 0  # of what is personal of a vehicle
+    papers: int = 0  # acknowledgements of conflicts, and bundles
     roster: int = 0  # changes of who belongs to the site
     older: int = 0  # centrals that begin with an older version, upgraded one by one
     unknown: frozenset[str] = frozenset()  # the kinds of events that it does not know
@@ -119,6 +124,8 @@ class Plan:
         parts += [f"{self.votes} votes"] if self.votes else []
         parts += [f"{self.renewals} new keys"] if self.renewals else []
         parts += [f"{self.corrections} corrections"] if self.corrections else []
+        parts += [f"{self.erases} erases"] if self.erases else []
+        parts += [f"{self.papers} papers"] if self.papers else []
         parts += [f"{self.roster} of the roster"] if self.roster else []
         parts += [f"{self.older} know no {sorted(self.unknown)}"] if self.older else []
         parts += [kind.name for kind in self.kinds]
@@ -163,6 +170,8 @@ ROSTER_SHARE = 0.3  # of the seeds with keys change who belongs to the site
 VOTES_SHARE = 0.15  # of the seeds have centrals that disown each other
 VOTES_ON_LISTS_SHARE = 0.6  # of those, some of what the disowned recorded are tariffs and lists
 CORRECTIONS_SHARE = 0.5  # of the seeds have people who correct what was recorded
+ERASES_SHARE = 0.4  # of the seeds in which nobody is disowned have people who have plates erased
+PAPERS_SHARE = 0.3  # of the seeds have conflicts acknowledged, and bundles
 ON_FILES_SHARE = 0.17  # of the seeds have disks that are files
 ON_FILES = (Kind.DISK_SYNC_FAILS, Kind.DISK_SLOW, Kind.DISK_BUSY, Kind.DISK_ROTS)
 ANYWHERE = tuple(kind for kind in Kind if kind not in ON_FILES)
@@ -212,7 +221,26 @@ def plan_of(seed: int) -> Plan:
     draw = Random(f"{seed} corrections")
     if draw.random() < CORRECTIONS_SHARE:
         plan.corrections = draw.randint(4, 25)
+    _erases(plan)
     return plan
+
+
+def _erases(plan: Plan) -> None:
+    """Who has what forgotten, and what is acknowledged; from a chance of its own.
+
+    Where an erase comes not to count, since who recorded it is disowned, a disowned central alone
+    may have forgotten what it said; so may who has the one branch of a fork. No two of them can be
+    compared.
+    """
+    draw = Random(f"{plan.seed} erases, papers")
+    if draw.random() < ERASES_SHARE and not (plan.votes or plan.roster or plan.fork):
+        plan.erases = draw.randint(1, 6)
+        if plan.older and draw.random() < 0.5:
+            plan.unknown |= {EventKind.ERASED}
+    if draw.random() < PAPERS_SHARE and "QUOTA_EVENTS_PER_H" not in plan.bounds:
+        plan.papers = draw.randint(2, 10)
+        if plan.older and draw.random() < 0.5:
+            plan.unknown |= {EventKind.ACKNOWLEDGED}
 
 
 def _members(plan: Plan) -> None:
@@ -288,6 +316,8 @@ def live(world: "World") -> None:
         world.at(fate.randrange(plan.live_ms), gates.scene)
     Office(world, plan.plates).live(plan.changes)
     Supervisor(world, plan.plates).live(plan.corrections)
+    Eraser(world, plan.plates).live(plan.erases)
+    Clerk(world).live(plan.papers)
     Council(world).live(plan.votes)
     Keyring(world).live(plan.renewals)
     Registrar(world).live(plan.roster)

@@ -190,3 +190,23 @@ def test_erases_on_both_sides_of_a_cut_come_to_one_vehicle_without_a_name() -> N
         numbers = driven.store.connection.execute("SELECT plate_id FROM vehicles").fetchall()
         assert len(numbers) == 1
     assert shared(one) == shared(two)
+
+
+def test_a_vehicle_that_was_erased_while_it_was_inside_elsewhere_can_be_put_right() -> None:
+    one, two = pair()
+    visited(one)
+    meet(one, two)
+    two.wait(10)
+    assert two.open(direction="ENTRY", edge_id="in-7")["success"]  # while they are cut off
+    one.wait(1_000)
+    erase(one)
+    meet(one, two)
+    meet(one, two)
+    inside = next(row for row in two.history() if row["status"] == "IN")
+    assert inside["plate_id"] is None
+    answer = two.close(edge_id="in-7")
+    assert (answer["action"], answer["event_id"]) == ("ENTRY_CONFIRMED", inside["event_id"])
+    meet(one, two)
+    for driven in (one, two):
+        assert [row["confirmed"] for row in driven.history()] == [0, 1]
+    assert shared(one) == shared(two)

@@ -71,10 +71,10 @@ class Store:
         self.signed = Signatures(self._connection, self._streams, self._begin)
         self.members = Members(self._connection, self._streams)
         self.reference = ReferenceTables(self._connection, self._streams, self.members.counted)
-        tables = self._connection, self.members, self._projection, self.reference
-        self._rereading = Rereading(*tables)
         stays = self._connection, self._streams, self._projection
         self.erasures = Erasures(*stays, self.reference)
+        tables = self._connection, self.members, self._projection, self.reference
+        self._rereading = Rereading(*tables, self.erasures)
         self.corrections = CorrectionLog(*stays, self.write_behind, self.erasures)
         self._peer_notes = PeerNotes(self._connection, self._begin)
         self._catch_up()

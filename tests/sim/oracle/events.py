@@ -25,6 +25,8 @@ CORRECTED = "VEHICLE_CORRECTED"
 CLOSED = "STAY_CLOSED"
 VOIDED = "EVENT_VOIDED"
 CHARGED = "STAY_CHARGED"
+ERASED = "VEHICLE_ERASED"
+ACKNOWLEDGED = "CONFLICT_ACKNOWLEDGED"
 CORRECTIONS = (CORRECTED, VOIDED, CHARGED)
 OF_AN_ENTRY = (CONFIRM, EXIT, NOT_TAKEN, CLOSED)
 OF_GATES = (ENTRY, SEEN, MANUAL, *OF_AN_ENTRY, *CORRECTIONS)
@@ -51,6 +53,8 @@ _CENTRAL = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _EDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLATE = re.compile(r"[A-Z0-9]{3,12}")
+_CALLED = re.compile(rf"{_PLATE.pattern}|\?{_CENTRAL.pattern}_[0-9]{{1,16}}_[0-9]{{1,13}}")
+FORGOTTEN = b"null"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -109,7 +113,23 @@ class Said(NamedTuple):
 
     @property
     def event_id(self) -> str:
-        return f"{self.at[0]}_{self.timestamp}_{self.plate}"
+        return id_of(self.at[0], self.timestamp, self.plate, self.at)
+
+    @property
+    def named_id(self) -> str:
+        """The readable id of what it names, as it says it itself."""
+        plate = self.personal.get("entry_plate", self.plate)
+        return id_of(self.names[0], self.data["entry_ms"], plate, self.names)
+
+
+def id_of(origin: str, ms: int, plate: str | None, at: At) -> str:
+    """A readable id; without a plate, where it was erased, it is the position."""
+    return "_".join(map(str, at)) if is_nameless(plate) else f"{origin}_{ms}_{plate}"
+
+
+def is_nameless(plate: str | None) -> bool:
+    """Whether it stands for a plate that was erased: section 8.9."""
+    return plate is not None and plate.startswith("?")
 
 
 def read(skeleton: bytes, personal: bytes) -> Said:
@@ -123,8 +143,8 @@ def read(skeleton: bytes, personal: bytes) -> Said:
     if data is not None:
         # null reads the same as a member that is left out
         data = _without_nulls(data)
-        who = _without_nulls(who)
-        if not _means(it, data, who):
+        who = {"salt": ""} if personal == FORGOTTEN else _without_nulls(who)
+        if not _means(it, data, who, forgotten=personal == FORGOTTEN):
             data = who = None
     return Said(
         (it["source_central"], it["epoch"], it["seq"]),
@@ -133,7 +153,7 @@ def read(skeleton: bytes, personal: bytes) -> Said:
         it["order"],
         it["prev"],
         hash_of(skeleton),
-        it["sealed"] == hash_of(personal),
+        personal == FORGOTTEN or it["sealed"] == hash_of(personal),
         data,
         who if data is not None else None,
     )
@@ -145,15 +165,18 @@ def _without_nulls(value: Any) -> Any:
     return {name: member for name, member in value.items() if member is not None}
 
 
-def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
-    """Section 8.4, "What an event must say to mean something", and 8.6."""
+def _means(it: dict[str, Any], data: Any, who: Any, *, forgotten: bool) -> bool:
+    """Section 8.4, "What an event must say to mean something", and 8.6.
+
+    What was forgotten of a gate's event is not missed.
+    """
     if it["v"] != 1 or not it["timestamp"] <= it["order"] <= LAST_TIME_MS:
         return False
     if data is None or who is None or not _personal(who):
         return False
     kind = it["type"]
     if kind in OF_GATES:
-        return _gate_data(data) and _says_enough(kind, data, who)
+        return _gate_data(data) and _says_enough(kind, data, who, forgotten=forgotten)
     match kind:
         case "TARIFF_SET":
             version = data.get("version")
@@ -164,9 +187,13 @@ def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
             said = isinstance(document, dict) and "watch" not in document
             return _whole(version, GREATEST, 1) and said
         case "PASS_CHANGED":
-            return "plate_id" in who and _pass(data)
+            return "plate_id" in who and not is_nameless(who["plate_id"]) and _pass(data)
         case "STAFF_CHANGED":
             return "staff_id" in who and _flag(data, "removed")
+        case "VEHICLE_ERASED":
+            return _erases(data)
+        case "CONFLICT_ACKNOWLEDGED":
+            return _acknowledges(data)
         case "MEMBER_DISOWNED":
             return _text(data.get("member"), _CENTRAL) and _disowns(data)
         case "MEMBER_RESTORED" | "MEMBER_ADMITTED":
@@ -179,8 +206,8 @@ def _means(it: dict[str, Any], data: Any, who: Any) -> bool:
     return False
 
 
-def _says_enough(kind: str, data: dict[str, Any], who: dict[str, Any]) -> bool:
-    if kind != MANUAL and not ("plate_id" in who and "camera_type" in data):
+def _says_enough(kind: str, data: dict[str, Any], who: dict[str, Any], *, forgotten: bool) -> bool:
+    if kind != MANUAL and not ((forgotten or "plate_id" in who) and "camera_type" in data):
         return False
     if kind == EXIT and not ("fee" in data and "currency" in data):
         return False
@@ -220,9 +247,9 @@ def _personal(who: dict[str, Any]) -> bool:
     return (
         _text(who.get("salt"))
         and all(_text(who.get(name, "")) for name in texts)
-        and _text(who.get("plate_id", "AAA"), _PLATE)
+        and _text(who.get("plate_id", "AAA"), _CALLED)
         and _text(who.get("plate_read", "AAA"), _PLATE)
-        and _text(who.get("entry_plate", "AAA"), _PLATE)
+        and _text(who.get("entry_plate", "AAA"), _CALLED)
     )
 
 
@@ -255,6 +282,37 @@ def _gate_data(data: dict[str, Any]) -> bool:
         "edge_id" in data
         and all(right(data[name]) for name, right in forms.items() if name in data)
         and all(_flag(data, name) for name in flags)
+    )
+
+
+def _erases(data: dict[str, Any]) -> bool:
+    """Section 8.9."""
+    runs = data.get("runs")
+    if not isinstance(runs, list) or not 1 <= len(runs) <= 400:
+        return False
+    lengths = 0
+    for run in runs:
+        if not (isinstance(run, list) and len(run) == 4):
+            return False
+        if not (_position(run[:3]) and _position([*run[:2], run[3]]) and run[2] <= run[3]):
+            return False
+        lengths += run[3] - run[2] + 1
+    texts = ("salt", "digest", "staff_id", "reason")
+    return (
+        lengths <= 2_000
+        and all(_text(data.get(name, "")) for name in texts)
+        and _text(data.get("camera_type", "car"), _TYPE)
+        and ("of" not in data or _position(data["of"]))
+    )
+
+
+def _acknowledges(data: dict[str, Any]) -> bool:
+    kind = re.compile(r"[A-Z][A-Z_]{0,39}")
+    return (
+        _text(data.get("conflict"), kind)
+        and _position(data.get("about"))
+        and 1 <= len(data.get("reason") or "") <= 256
+        and _text(data.get("staff_id", ""))
     )
 
 

@@ -670,12 +670,12 @@ def answer_of(event: Said) -> dict[str, Any]:
         case "VEHICLE_ENTRY_PENDING":
             return {"action": "ENTRY", "event_id": event.event_id}
         case "VEHICLE_ENTRY_CONFIRMED":
-            return {"action": "ENTRY_CONFIRMED", "event_id": _named_id(event)}
+            return {"action": "ENTRY_CONFIRMED", "event_id": event.named_id}
         case "VEHICLE_EXIT":
             seconds = data.get("duration_s", 0)
             answer = {
                 "action": "EXIT",
-                "event_id": _named_id(event) if event.names is not None else event.event_id,
+                "event_id": event.named_id if event.names is not None else event.event_id,
                 "fee": data["fee"],
                 "currency": data["currency"],
                 "duration": duration_words(seconds),
@@ -691,8 +691,3 @@ def answer_of(event: Said) -> dict[str, Any]:
                 answer["unmatched"] = True
             return answer
     return {"action": "MANUAL"}
-
-
-def _named_id(event: Said) -> str:
-    plate = event.personal.get("entry_plate", event.plate)
-    return f"{event.names[0]}_{event.data['entry_ms']}_{plate}"

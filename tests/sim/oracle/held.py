@@ -5,11 +5,14 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tests.sim.oracle.corrections import corrected
+from tests.sim.oracle.erasure import erased, means
 from tests.sim.oracle.events import (
+    ACKNOWLEDGED,
     CLOSED,
     CORRECTED,
     CORRECTIONS,
     ENTRY,
+    ERASED,
     EXIT,
     MANUAL,
     NOT_TAKEN,
@@ -49,6 +52,7 @@ class Held:
         self._joins: list[Join] = []
         self._council = Council()
         self._as_said: dict[At, Said] = {}  # in the order in which they came
+        self._erases: list[Said] = []
         self.recorded: dict[tuple[str, str], list[Said]] = defaultdict(list)
         self._forget()
 
@@ -69,6 +73,7 @@ class Held:
         self._policy: Said | None = None
         self._passes: dict[tuple[str, str, str], Said] = {}
         self._staff: dict[str, Said] = {}
+        self.acknowledged: dict[At, Said] = {}
 
     def add(self, event: Said) -> None:
         """One more event."""
@@ -85,10 +90,22 @@ class Held:
                 for held in self._as_said.values():
                     self._take(held)
                 return
+        if event.kind == ERASED and event.data is not None:
+            self._erases.append(event)
+            if self._counts(event):
+                self._forget()
+                for held in self._as_said.values():
+                    self._take(held)
+                return
         self._take(event)
 
+    def _counts(self, event: Said) -> bool:
+        return counts(event.at, self._council.disowned)
+
     def _take(self, event: Said) -> None:
-        if not counts(event.at, self._council.disowned):
+        if self._counts(event):
+            event = erased(event, [it for it in self._erases if self._counts(it)])
+        else:
             event = event._replace(data=None, personal=None)
         self.events[event.at] = event
         stream = event.at[:2]
@@ -97,7 +114,9 @@ class Held:
             return
         if event.kind in OF_GATES:
             self._add_of_gate(event)
-        elif event.kind not in (*OF_MEMBERS, *OF_THE_ROSTER):
+        elif event.kind == ACKNOWLEDGED:
+            self.acknowledged[event.at] = event
+        elif event.kind not in (*OF_MEMBERS, *OF_THE_ROSTER, ERASED):
             self._add_reference(event)
 
     # --- gates -----------------------------------------------------------------------------------
@@ -115,7 +134,7 @@ class Held:
         self._stale(vehicle)
         if event.kind in OF_AN_ENTRY and event.names is not None:
             entry = self.events.get(event.names)
-            if entry is None or entry.kind != ENTRY or entry.data is None:
+            if entry is None or entry.kind != ENTRY or entry.vehicle is None:
                 self.waiting[event.names].append(event)
                 self._mark(vehicle, event, 0)
                 return
@@ -266,7 +285,9 @@ class Held:
         )
 
     def stamp(self, plate: str, ms: int) -> int:
-        """`ms`, raised until no event of the plate carries it."""
+        """`ms`, raised until no erase means it and no event of the plate carries it."""
+        meant = (it.order for it in self._erases if self._counts(it) and means(it, plate))
+        ms = max([ms, *(order + 1 for order in meant)])
         taken = self._stamps.get(plate, ())
         while ms in taken:
             ms += 1

@@ -20,6 +20,7 @@ from tests.sim.oracle.events import (
     Key,
     Said,
     Vehicle,
+    is_nameless,
 )
 
 SUPERSEDED = "SUPERSEDED"
@@ -29,6 +30,10 @@ WAITING = "WAITING"
 VOID = "VOIDED"
 GAVE_WAY = "GAVE_WAY"
 CHARGED_NOTHING = "CHARGED_NOTHING"
+
+# What a person should look at in a stay, of its remarks; and of that what a charge may settle.
+CONFLICTS = {"OTHER_ENTRY", "MARKED_TIME", "NEGATIVE_DURATION", "ABSURD_DURATION", "FORCED"}
+SETTLED_BY_MONEY = {"OTHER_ENTRY", "FORCED"}
 
 ABSURD_MS = 90 * 24 * 60 * 60 * 1000
 
@@ -50,7 +55,7 @@ class Stay:
 
     @property
     def event_id(self) -> str:
-        return f"{self.entry.origin}_{self.entry.timestamp}_{self.entry.plate}"
+        return self.entry.event_id
 
     @property
     def id_plate(self) -> str | None:
@@ -279,7 +284,8 @@ def shared_row(stay: Stay) -> tuple[Any, ...]:
     confidence = entry.data.get("confidence")
     return (
         *entry.at,
-        *stay.vehicle,
+        stay.vehicle[0],
+        shown(stay.vehicle[1]),
         stay.plate_view,
         entry.data["edge_id"],
         float(confidence) if confidence is not None else None,
@@ -292,10 +298,15 @@ def shared_row(stay: Stay) -> tuple[Any, ...]:
         *stay.paid,
         stay.duration_s,
         stay.remarks,
-        stay.id_plate,
+        shown(stay.id_plate),
         stay.plate_read,
         stay.adjusted,
     )
+
+
+def shown(plate: str | None) -> str | None:
+    """A plate as people read it: none where it was erased."""
+    return None if is_nameless(plate) else plate
 
 
 def history_row(stay: Stay, central: str, zone: tzinfo) -> dict[str, Any]:
@@ -307,7 +318,7 @@ def history_row(stay: Stay, central: str, zone: tzinfo) -> dict[str, Any]:
         "source_central": entry.origin,
         "edge_id": entry.data["edge_id"],
         "sync_status": "LOCAL" if entry.origin == central else "SYNCED",
-        "plate_id": stay.vehicle[1],
+        "plate_id": shown(stay.vehicle[1]),
         "plate_view": stay.plate_view,
         "camera_type": stay.vehicle[0],
         "camera_name": f"{entry.origin}/{entry.data['edge_id']}",

@@ -111,6 +111,15 @@ _Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
 _Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
 _Origin = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
 _Plate = Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")]
+# A plate, or what stands for one that was erased: a mark that no plate has, and a position.
+_NAMELESS_MARK = "?"
+_Called = Annotated[
+    str,
+    Meta(
+        pattern=f"^({PLATE_ID.pattern}"
+        f"|[{_NAMELESS_MARK}]{CENTRAL_ID.pattern}_[0-9]{{1,16}}_[0-9]{{1,13}})\\Z"
+    ),
+]
 _Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
 
@@ -161,7 +170,7 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     """The personal part: what can be forgotten. `salt` keeps its digest from being guessed."""
 
     salt: str
-    plate_id: _Plate | None = None
+    plate_id: _Called | None = None
     plate_view: str | None = None
     staff_id: str | None = None
     reason: str | None = None
@@ -170,7 +179,7 @@ class Personal(Struct, frozen=True, omit_defaults=True):
     name: str | None = None  # of a member of staff
     watch: dict[_Plate, str] | None = None  # of a policy: plates to look out for, what to show
     plate_read: _Plate | None = None  # where an exit is of another plate
-    entry_plate: _Plate | None = None  # in the id of a named entry that was corrected
+    entry_plate: _Called | None = None  # in the id of a named entry that was corrected
 
 
 class Envelope(Struct, frozen=True):
@@ -246,6 +255,8 @@ class Event(Struct, frozen=True):
         """`<central>_<ms>_<plate_id>`, for readers; None for an event of no vehicle at a gate."""
         if self.facts is None or self.personal is None or self.personal.plate_id is None:
             return None
+        if is_nameless(self.personal.plate_id):
+            return nameless_id(self.position)
         return event_id(self.position.origin, self.timestamp, self.personal.plate_id)
 
     @property
@@ -257,12 +268,29 @@ class Event(Struct, frozen=True):
         plate_id = personal.entry_plate or personal.plate_id
         if facts.names is None or facts.entry_ms is None or plate_id is None:
             return None
+        if is_nameless(plate_id):
+            return nameless_id(Position(*facts.names))
         return event_id(facts.names[0], facts.entry_ms, plate_id)
 
 
 def event_id(origin: str, timestamp: int, plate_id: str) -> str:
     """The readable id of an entry or of an exit that no entry was known for."""
     return f"{origin}_{timestamp}_{plate_id}"
+
+
+def nameless(root: Position) -> str:
+    """What stands for the plate of a vehicle that was erased first there."""
+    return f"{_NAMELESS_MARK}{nameless_id(root)}"
+
+
+def nameless_id(position: Position) -> str:
+    """The readable id of an event of a vehicle without a name."""
+    return "_".join(map(str, position))
+
+
+def is_nameless(plate_id: str | None) -> bool:
+    """Whether this is no plate, but stands for one that was erased."""
+    return plate_id is not None and plate_id.startswith(_NAMELESS_MARK)
 
 
 def digest(data: bytes) -> str:
@@ -471,7 +499,8 @@ def _content(
     except _NOT_READABLE:
         return None, None
     who = {Kind.PASS: personal.plate_id, Kind.STAFF: personal.staff_id}
-    if who.get(Kind(envelope.type), "") is None or not is_sound(reference):
+    named = who.get(Kind(envelope.type), "")
+    if named is None or is_nameless(named) or not is_sound(reference):
         return None, None
     return reference, personal
 

@@ -138,8 +138,7 @@ class ByHand:
                 "not_staff",
                 f"{deed.teller.staff_id} is not on the staff list (zparkctl staff list)",
             )
-        stream = self._own_stream.stream
-        if self._log.members.verdicts.up_to(stream) <= self._log.heads.get(stream, 0):
+        if not self._counts():
             raise NotCounting(Outranked("a correction"))
         match deed:
             case Correct():
@@ -156,8 +155,10 @@ class ByHand:
                 return self._erase(now, deed)
 
     def name_forgotten(self) -> None:
-        """Name, by further erases, what was forgotten here and no erase names."""
+        """Name, by further erases, what was forgotten here and no erase that counts names."""
         waiting = self._log.corrections.unnamed(_RUNS)
+        if not (waiting and self._counts()):
+            return
         for erase in {event.position: event for _, event in waiting}.values():
             said = erase.reference
             assert isinstance(said, VehicleErased)
@@ -172,7 +173,7 @@ class ByHand:
         """
         held = self._log.reference.policy()
         keep_days = held.policy.keep_days if held is not None else 0
-        if not keep_days or not is_first or now.mono_ms < self._next_old_ms:
+        if not keep_days or not is_first or now.mono_ms < self._next_old_ms or not self._counts():
             return
         self._next_old_ms = now.mono_ms + _OLD_EVERY_MS
         stamp = self._clock.read(now)
@@ -186,6 +187,11 @@ class ByHand:
             said = VehicleErased(tuple(runs(found)))
             self._own_stream.record(Kind.ERASED, stamp.ms, stamp.ms, said, Personal(""))
             self._clock.stamped(stamp.ms, now)
+
+    def _counts(self) -> bool:
+        """Whether what is recorded here next means anything."""
+        stream = self._own_stream.stream
+        return self._log.members.verdicts.up_to(stream) > self._log.heads.get(stream, 0)
 
     # --- each of them ------------------------------------------------------------------------
 

@@ -166,10 +166,7 @@ def _plate_read(found: Resolved, kind: Kind) -> str | None:
 
 def _entry_plate(stay: Stay | None) -> str | None:
     """The plate in the readable id of a stay, where that of its vehicle is another by now."""
-    if stay is None:
-        return None
-    plate_id = stay.event_id.rpartition("_")[2]
-    return plate_id if plate_id != stay.vehicle.plate_id else None
+    return stay.id_plate if stay is not None else None
 
 
 def _as_seen(found: Resolved) -> tuple[str | None, float | None]:

@@ -12,24 +12,26 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from zparkd.core.events.event import ERASED, Event, Personal, Position, SortKey
-from zparkd.core.events.payloads import VehicleErased
-
-_MARK = "?"  # no plate has it
-
-
-def nameless(root: Position) -> str:
-    """What stands for the plate of a vehicle that was erased first there."""
-    return f"{_MARK}{root.origin}_{root.epoch}_{root.seq}"
-
-
-def is_nameless(plate_id: str | None) -> bool:
-    """Whether this is no plate, but stands for one that was erased."""
-    return plate_id is not None and plate_id.startswith(_MARK)
+from zparkd.core.events.event import (
+    ERASED,
+    Event,
+    Personal,
+    Position,
+    SortKey,
+    is_nameless,
+    nameless,
+    read,
+)
+from zparkd.core.events.payloads import PassChanged, VehicleErased
 
 
 def forgotten(event: Event, plate_id: str) -> Event:
-    """An event of a nameless vehicle: what it said of a person is not in it."""
+    """An event whose personal part is forgotten: one at a gate is of a nameless vehicle.
+
+    A policy goes on without its watch list; what is of nobody any more, as a pass, says nothing.
+    """
+    if event.facts is None:
+        return read(event.skeleton, ERASED)
     return replace(event, personal_part=ERASED, personal=Personal("", plate_id=plate_id))
 
 
@@ -56,6 +58,23 @@ def named(events: Iterable[Event]) -> dict[Position, str]:
                 if held is None or event.key < held[0]:
                     found[position] = event.key, nameless(root_of(event, said))
     return {position: plate_id for position, (_, plate_id) in found.items()}
+
+
+def plates_said(event: Event) -> tuple[str | None, set[str]]:
+    """The plates by which an erase may mean an event, and its type of vehicle.
+
+    The one that it is of, and what was read instead; not those of a watch list, which people keep.
+    """
+    if isinstance(event.reference, PassChanged):
+        camera_type: str | None = event.reference.camera_type
+    elif event.facts is not None:
+        camera_type = event.facts.camera_type
+    else:
+        return None, set()
+    personal = event.personal
+    assert personal is not None
+    said = (personal.plate_id, personal.plate_read, personal.entry_plate)
+    return camera_type, {it for it in said if it is not None and not is_nameless(it)}
 
 
 def runs(named: Iterable[Position]) -> list[tuple[str, int, int, int]]:

@@ -31,11 +31,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zparkd.core import limits
-from zparkd.core.events.event import Event, Kind, Position, SortKey, VehicleKey, event_id
+from zparkd.core.events.event import (
+    Event,
+    Kind,
+    Position,
+    SortKey,
+    VehicleKey,
+    event_id,
+    is_nameless,
+    nameless_id,
+)
 from zparkd.core.members.votes import counting
 from zparkd.core.stays.corrections import TAKING_PART, correct
 from zparkd.core.stays.endings import NO_ENDINGS, Endings, endings, fold_key
-from zparkd.core.stays.erasure import forgotten, is_nameless, named
+from zparkd.core.stays.erasure import forgotten, named
 
 # Raised with each change of what the same events come to: then all vehicles are folded again.
 FOLD_VERSION = 2
@@ -132,7 +141,7 @@ class Stay(Struct, frozen=True):
         """The readable id of the stay: that of the entry that counts."""
         plate_id = self.id_plate or self.vehicle.plate_id
         if is_nameless(plate_id):
-            return "_".join(map(str, self.entry))
+            return nameless_id(self.entry)
         return event_id(self.entry.origin, self.entry_ms, plate_id)
 
 
@@ -272,7 +281,7 @@ class Fold:
 
     def _close(self, by: ClosedBy, event: Event) -> None:
         assert self._open is not None
-        correction = self._moved.get(event.position)
+        correction = self._moved.get(event.position) if by is ClosedBy.EXIT else None
         self.stays[self._open] = _closed(self.stays[self._open], by, event, correction)
         self._open = None
 

@@ -13,18 +13,34 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import ERASED, Event, Kind, Position, SortKey, VehicleKey, read
+from zparkd.core.events.event import (
+    ERASED,
+    Event,
+    Kind,
+    Position,
+    SortKey,
+    VehicleKey,
+    is_nameless,
+    nameless,
+    read,
+)
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.stays.corrections import NAMING
-from zparkd.core.stays.erasure import digest, forgotten, is_nameless, nameless, positions, root_of
+from zparkd.core.stays.erasure import digest, forgotten, plates_said, positions, root_of
 from zparkd.storage.projection.following import Following
 from zparkd.storage.projection.reference_tables import ReferenceTables
 from zparkd.storage.stream_table import Streams
 
 _DROP = "UPDATE events SET sealed=? WHERE at=? AND sealed<>?"
+_EVERY_PLATE = (
+    "SELECT plate_id FROM vehicles UNION SELECT plate_id FROM passes"
+    " UNION SELECT plate_read FROM sessions WHERE plate_read IS NOT NULL"
+    " UNION SELECT w.key FROM policies p, json_each(p.watch) w"
+)
 _AT_ONCE = 20  # vehicles that are looked up at once
 _EVENTS_AT_ONCE = 400  # of one of them
 _LOOKED_AT = 5_000  # stays that are looked at for that
+_NAMING = tuple(kind.value for kind in NAMING)
 _GONE = ("sessions", "verdicts", "corrected", "unsettled")  # by `vehicle`
 
 
@@ -58,7 +74,7 @@ class Erasures:
     def as_known(self, event: Event, at: int) -> Event:
         """An event that comes to be held, without what an erase says is to be forgotten."""
         plate_id = self.plate_of(event.position) if self._any else None
-        if plate_id is None and event.vehicle is not None and event.order <= self._last:
+        if plate_id is None and event.order <= self._last:
             plate_id = self._by_digest(event, at)
         if plate_id is None or event.personal is None:
             return event
@@ -74,14 +90,16 @@ class Erasures:
 
     def _by_digest(self, event: Event, at: int) -> str | None:
         """The same for one that no erase names yet, and that one is meant for all the same."""
-        assert event.vehicle is not None
-        camera_type, plate_id = event.vehicle
+        camera_type, plates = plates_said(event)
+        if not plates:
+            return None
         for erase, salt, said, of, plate in self._run(
             "SELECT at, salt, digest, camera_type, plate FROM erasures"
             " WHERE place >= ? AND digest <> '' ORDER BY place, at",
             (event.order,),
         ).fetchall():
-            if of in (None, camera_type) and digest(plate_id, salt) == said:
+            meant = any(digest(plate_id, salt) == said for plate_id in plates)
+            if meant and of in (None, camera_type):
                 self._keep_unnamed(event.position, at, erase, plate)
                 return str(plate)
         return None
@@ -172,6 +190,55 @@ class Erasures:
         if said.digest:
             self._forget_others(event, said, at, plate, plates)
 
+    def count_no_more(self, event: Event, said: VehicleErased) -> None:
+        """An erase means nothing any more: who recorded it is disowned.
+
+        What it had forgotten here is gone for ever. So that all centrals show the same it is to be
+        named by a further erase.
+        """
+        at = self._streams.at(event.position)
+        self._run("DELETE FROM erasures WHERE at=?", (at,))
+        gone: list[Position] = []
+        for position in positions(said):
+            row = self._run(
+                "SELECT erase FROM erased WHERE origin=? AND epoch=? AND seq=?", position
+            ).fetchone()
+            if row is None or row[0] != at:
+                continue  # an older erase counts
+            held = self._streams.at(position)
+            if held is not None and self._is_forgotten(held):
+                self._run("INSERT OR REPLACE INTO unnamed VALUES (?,?)", (held, at))
+                continue
+            gone.append(position)
+            self._run("DELETE FROM erased WHERE origin=? AND epoch=? AND seq=?", position)
+        if gone:
+            self._named_by_others(set(gone))
+        self.reload()
+
+    def _is_forgotten(self, at: int) -> bool:
+        row = self._run("SELECT 1 FROM events WHERE at=? AND sealed=?", (at, ERASED)).fetchone()
+        return row is not None
+
+    def _named_by_others(self, gone: set[Position]) -> None:
+        """Note of positions by which of the erases that count they are named, if by any."""
+        rows = self._run(
+            "SELECT m.at, m.plate, e.skeleton, e.sealed FROM erasures m"
+            " JOIN events e ON e.at = m.at"
+        ).fetchall()
+        erases = [(read(skeleton, sealed), at, plate) for at, plate, skeleton, sealed in rows]
+        for event, at, plate in sorted(erases, key=lambda it: it[0].key):
+            assert isinstance(event.reference, VehicleErased)
+            for position in gone.intersection(positions(event.reference)):
+                gone.discard(position)
+                self._run("INSERT INTO erased VALUES (?,?,?,?,?)", (*position, plate, at))
+
+    def held_again(self, event: Event, at: int) -> Event:
+        """An event that is held and comes to count, without what is to be forgotten."""
+        known = self.as_known(event, at)
+        if known is not event:
+            self._run(_DROP, (ERASED, at, ERASED))
+        return known
+
     def _is_named_before(self, position: Position, erase: Event) -> bool:
         """Whether an older erase names a position: that one counts."""
         row = self._run(
@@ -187,7 +254,7 @@ class Erasures:
         """Forget what no erase names and this one is meant for."""
         plates = [it for it in known if digest(it, said.salt) == said.digest]
         if not plates:
-            every = self._run("SELECT DISTINCT plate_id FROM vehicles").fetchall()
+            every = self._run(_EVERY_PLATE).fetchall()
             plates = [it for (it,) in every if digest(it, said.salt) == said.digest]
         for plate_id in plates:
             found = [
@@ -207,18 +274,32 @@ class Erasures:
             " JOIN vehicles v ON v.no = p.vehicle"
             " WHERE v.plate_id = ? AND (? IS NULL OR v.camera_type = ?)"
             " UNION SELECT e.at, e.skeleton, e.sealed FROM changes c JOIN events e ON e.at = c.at"
-            " WHERE c.entry LIKE 'pass ' || ? || ' %'"
+            " WHERE c.entry LIKE 'pass ' || ? || ' ' || coalesce(?, '%') || ' %'"
             " UNION SELECT e.at, e.skeleton, e.sealed FROM sessions s JOIN events e"
             " ON e.at = s.closer WHERE s.plate_read = ?",
-            (plate_id, camera_type, camera_type, plate_id, plate_id),
+            (plate_id, camera_type, camera_type, plate_id, camera_type, plate_id),
         ).fetchall()
+        # What was recorded of an entry after it was corrected stands where the entry does.
+        rows += self._run(
+            "SELECT e.at, e.skeleton, e.sealed FROM vehicles v JOIN places c ON c.vehicle = v.no"
+            " JOIN corrections k ON k.at = c.at JOIN places n ON n.at = k.named"
+            " JOIN places p ON p.vehicle = n.vehicle AND p.vehicle <> v.no"
+            " JOIN events e ON e.at = p.at"
+            " WHERE v.plate_id = ? AND (? IS NULL OR v.camera_type = ?)",
+            (plate_id, camera_type, camera_type),
+        ).fetchall()
+        seen: set[int] = set()
         for at, skeleton, sealed in rows:
             with suppress(ProtocolError):
-                yield at, read(skeleton, sealed)
+                event = read(skeleton, sealed)
+                if at not in seen and plate_id in plates_said(event)[1]:
+                    seen.add(at)
+                    yield at, event
 
     def _forget(self, held: Iterable[int], plate: str) -> set[str]:
         """Forget the personal parts of these events; the plates that they said."""
         plates = set()
+        left: set[int] = set()
         events = []
         for at in held:
             row = self._run("SELECT skeleton, sealed FROM events WHERE at=?", (at,)).fetchone()
@@ -233,29 +314,53 @@ class Erasures:
             if self._run(_DROP, (ERASED, at, ERASED)).rowcount:
                 self.any_forgotten = True
                 if event.reference is not None:
-                    self._reference.count_no_more(event)
-                    self._run("DELETE FROM changes WHERE at=?", (at,))
-            self._move(at, event, plate)
+                    self._reference.forget(event)
+            old = self._move(at, event, plate)
+            left |= {old} if old is not None and event.kind == Kind.ENTRY else set()
+        for old in sorted(left):
+            self._follow(old)
         return plates
 
-    def _move(self, at: int, event: Event, plate: str) -> None:
-        """Have an event stand under the nameless vehicle."""
+    def _follow(self, old: int) -> None:
+        """Have what names an entry that stood under a vehicle go where the entry went."""
+        rows = self._run(
+            "SELECT p.at, e.skeleton, e.sealed FROM places p JOIN events e ON e.at = p.at"
+            f" WHERE p.vehicle=? AND e.kind IN ({','.join('?' * len(_NAMING))})",
+            (old, *_NAMING),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            with suppress(ProtocolError):
+                number = self._where_named(read(skeleton, sealed))
+                if number not in (None, old):
+                    self._stand(at, old, number)
+
+    def _where_named(self, event: Event) -> int | None:
+        """The vehicle of the entry that an event names, where that is here."""
+        if event.kind not in NAMING or event.names is None:
+            return None
+        row = self._run(
+            "SELECT p.vehicle FROM places p JOIN events e ON e.at = p.at WHERE p.at=? AND e.kind=?",
+            (self._streams.at(event.names), Kind.ENTRY.value),
+        ).fetchone()
+        return int(row[0]) if row is not None else None
+
+    def _move(self, at: int, event: Event, plate: str) -> int | None:
+        """Have an event stand under the nameless vehicle; under which it stood before."""
         if event.facts is None or event.facts.camera_type is None:
-            return
+            return None
         row = self._run("SELECT vehicle FROM places WHERE at=?", (at,)).fetchone()
         number = self._projection.vehicles.get(VehicleKey(event.facts.camera_type, plate)).no
         self._projection.to_tables()  # it may be new
-        if event.kind in NAMING and event.names is not None:
-            named = self._run(
-                "SELECT p.vehicle FROM places p JOIN events e ON e.at = p.at"
-                " WHERE p.at=? AND e.kind=?",
-                (self._streams.at(event.names), Kind.ENTRY.value),
-            ).fetchone()
-            number = named[0] if named is not None else number
+        named = self._where_named(event)
+        number = named if named is not None else number
         if row is None:  # it was erased before it came
             self._projection.place_erased(event, at, number)
-            return
-        old: int = row[0]
+            return None
+        self._stand(at, row[0], number)
+        return int(row[0])
+
+    def _stand(self, at: int, old: int, number: int) -> None:
+        """Have an event stand under another vehicle than before."""
         self._run("UPDATE places SET vehicle=? WHERE at=?", (number, at))
         self._run("UPDATE verdicts SET vehicle=? WHERE at=?", (number, at))
         self._run("UPDATE sessions SET vehicle=? WHERE entry=?", (number, at))

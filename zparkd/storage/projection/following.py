@@ -10,10 +10,9 @@ import sqlite3
 from collections.abc import Collection
 from datetime import tzinfo
 
-from zparkd.core.events.event import Event, Position, VehicleKey
+from zparkd.core.events.event import Event, Position, VehicleKey, is_nameless
 from zparkd.core.log import HeldStay
 from zparkd.core.stays.corrections import CORRECTIONS, ENDINGS
-from zparkd.core.stays.erasure import is_nameless
 from zparkd.core.stays.fold import ClosedBy
 from zparkd.core.stays.plates_inside import PlatesInside
 from zparkd.storage.event_table import EventTable

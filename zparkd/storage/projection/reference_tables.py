@@ -112,6 +112,20 @@ class ReferenceTables:
             case Acknowledged():
                 self._run("DELETE FROM acks WHERE at=?", (at,))
 
+    def forget(self, event: Event) -> None:
+        """Make the tables what they are without the personal part of an event that is projected.
+
+        A pass is no more, nor a member of staff; a policy goes on without its watch list.
+        """
+        at = self._streams.at(event.position)
+        if isinstance(event.reference, PolicySet):
+            self.changes += 1
+            self._run("UPDATE policies SET watch=NULL WHERE at=?", (at,))
+            self._policy_known = False
+        elif isinstance(event.reference, PassChanged | StaffChanged):
+            self.count_no_more(event)
+            self._run("DELETE FROM changes WHERE at=?", (at,))
+
     def _fall_back(self, event: Event, deleted: sqlite3.Cursor) -> None:
         """Where this event counted for its entry, let the last of the others count."""
         if deleted.rowcount == 0:

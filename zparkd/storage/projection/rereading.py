@@ -17,7 +17,9 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import event as events
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.stays.fold import FOLD_VERSION
+from zparkd.storage.projection.erasure_table import Erasures
 from zparkd.storage.projection.member_tables import Members
 from zparkd.storage.projection.projector import Projection
 from zparkd.storage.projection.reference_tables import ReferenceTables
@@ -57,11 +59,13 @@ class Rereading:
         members: Members,
         projection: Projection,
         reference: ReferenceTables,
+        erasures: Erasures,
     ) -> None:
         self._run = connection.execute
         self._members = members
         self._projection = projection
         self._reference = reference
+        self._erasures = erasures
         self._blew_up: dict[int, str] = {}
         self.reload()
 
@@ -113,10 +117,13 @@ class Rereading:
         self._run("DELETE FROM unread WHERE at=?", (at,))
         counts = self._members.counted(event.position)  # it is judged anew with all the others
         if counts:
+            event = self._erasures.held_again(event, at)
             self._projection.add_again(at, event)
         if event.reference is not None:
             self._reference.add(event, counts=counts)
             self._members.add(event)
+            if counts and isinstance(event.reference, VehicleErased):
+                self._erasures.add(event, event.reference, at)
 
     def _judge_part(self) -> None:
         spent = 0
@@ -137,9 +144,14 @@ class Rereading:
         else:
             self._projection.count_no_more(at, event)
             self._reference.count_no_more(event)
+            if isinstance(event.reference, VehicleErased):
+                self._erasures.count_no_more(event, event.reference)
 
     def _count_again(self, at: int, event: events.Event) -> None:
         if self._run("SELECT 1 FROM unprojected WHERE at=?", (at,)).fetchone():
             return  # it would blow up again
+        event = self._erasures.held_again(event, at)
         self._projection.add_again(at, event)
         self._reference.count_again(event)
+        if isinstance(event.reference, VehicleErased):
+            self._erasures.add(event, event.reference, at)
