@@ -21,6 +21,7 @@ import zparkd.core.stays.corrections
 import zparkd.daemon.main
 import zparkd.storage.database_file
 from tests.sim.disk_mutants import DISK_MUTANTS
+from tests.sim.erase_mutants import ERASE_MUTANTS
 from tests.sim.gate_mutants import GATE_MUTANTS
 from tests.sim.member_mutants import MEMBER_MUTANTS
 from tests.sim.mutant import Mutant, bad_disks, few_heads, liars, lost_disks, office, wrong_clocks
@@ -330,6 +331,7 @@ MUTANTS = {
         *GATE_MUTANTS,
         *MEMBER_MUTANTS,
         *ROSTER_MUTANTS,
+        *ERASE_MUTANTS,
         *DISK_MUTANTS,
     )
 }

@@ -3,13 +3,16 @@
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import zparkd.core.events.event
 from tests.support.centrals import HOUR_S, PLATE, Driven, meet, pair
 from zparkd.core.events.event import ERASED, Kind
 from zparkd.core.gate.by_hand import Done, Erase, NotDone, Teller
 from zparkd.core.reference.lists import read_passes
 from zparkd.core.stays.fold import project
-from zparkd.core.turn import ImportPasses, SetPolicy
+from zparkd.core.turn import Disown, ImportPasses, SetPolicy
+from zparkd.storage.projection import rereading
 from zparkd.storage.readers.connection import read_only
 from zparkd.storage.readers.log import StoredLog
 from zparkd.verify.log import check_log
@@ -210,3 +213,93 @@ def test_a_vehicle_that_was_erased_while_it_was_inside_elsewhere_can_be_put_righ
     for driven in (one, two):
         assert [row["confirmed"] for row in driven.history()] == [0, 1]
     assert shared(one) == shared(two)
+
+
+def three() -> list[Driven]:
+    ids = ["central-1", "central-2", "central-3"]
+    return [Driven(id, peers=[it for it in ids if it != id]) for id in ids]
+
+
+def test_what_one_erased_who_is_disowned_for_it_is_gone_everywhere_or_nowhere() -> None:
+    one, away, insider = three()
+    visited(one)
+    visited(one, OTHER, "30F-999.99")
+    meet(one, away, insider)
+    for driven in (one, away, insider):
+        driven.wait(HOUR_S)
+    before_ms = one.now.wall_ms
+    for driven in (one, away, insider):
+        driven.wait(60)
+    erase(insider)
+    meet(one, insider)
+    assert sorted(str(row["plate_id"]) for row in one.history()) == [OTHER, "None"]
+    one.step(Disown("central-3", before_ms))
+    for _ in range(3):
+        one.step()
+    erase(insider, OTHER)  # which means nothing by now
+    meet(one, away)
+    meet(one, insider)
+    meet(one, away)
+    for driven in (one, away):
+        for _ in range(3):
+            driven.step()
+        assert sorted(str(row["plate_id"]) for row in driven.history()) == [OTHER, "None"]
+        kept = {event.personal_part for event in driven.events() if event.kind == Kind.EXIT}
+        assert len(kept) == 2
+        assert ERASED in kept
+    assert shared(one) == shared(away)
+
+
+def test_who_is_disowned_names_nothing_and_records_nothing_for_ever() -> None:
+    one, other, disowned = three()
+    visited(disowned)  # nobody else hears of it
+    visited(one)
+    meet(one, other)
+    for driven in (one, other, disowned):
+        driven.wait(HOUR_S)
+    erase(one)
+    one.step(Disown("central-3", None))
+    meet(one, other)
+    meet(one, disowned)
+    before = len(disowned.events())
+    for _ in range(5):
+        disowned.step()
+    assert len(disowned.events()) == before
+
+
+def test_an_erase_that_an_older_version_kept_is_followed_after_the_upgrade(tmp_path: Path) -> None:
+    one = on_file(tmp_path, "central-1", ["central-2"])
+    two = on_file(tmp_path, "central-2", ["central-1"])
+    visited(one)
+    meet(one, two)
+    erase(one)
+    kinds = frozenset(kind for kind in Kind if kind is not Kind.ERASED)
+    with (
+        patch.object(zparkd.core.events.event, "_KINDS", kinds),
+        patch.object(rereading, "__version__", "0.0.9"),
+    ):
+        two.restart()
+        meet(one, two)
+        assert [row["plate_id"] for row in two.history()] == [PLATE]
+    two.restart()
+    two.step()
+    assert [row["plate_id"] for row in two.history()] == [None]
+    assert shared(one) == shared(two)
+
+
+def test_a_pass_that_nobody_told_of_before_the_erase_is_no_more() -> None:
+    one, two = pair()
+    visited(one)
+    entry = {"plate_id": PLATE, "camera_type": "car", "holder": "Nguyen Van Erased"}
+    days = {"valid_from": "2024-01-01", "valid_until": "2024-01-02"}
+    two.step(ImportPasses(read_passes([entry | days])))
+    for driven in (one, two):
+        driven.wait(HOUR_S)
+    erase(one)
+    meet(one, two)
+    meet(one, two)
+    for driven in (one, two):
+        for _ in range(3):
+            driven.step()
+        assert driven.store.reference.passes() == []
+        assert all(b"Erased" not in event.personal_part for event in driven.events())
