@@ -31,11 +31,11 @@ from zparkd.core.events.event import (
     Personal,
     Position,
     Stream,
-    event_id,
     read,
     write,
 )
 from zparkd.core.events.heads import HeadVector, digest, newest
+from zparkd.core.events.ids import event_id
 from zparkd.core.gate.requests import Code, Refusal, read_request
 from zparkd.core.gate.responses import duration_text
 from zparkd.core.members.votes import Words

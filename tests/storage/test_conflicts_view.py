@@ -11,7 +11,12 @@ from hypothesis import given
 from tests.support.examples import examples
 from tests.support.vehicles import BIKE, CAR, FEE, T0_MS, Book, event_sets
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, Position, event_id, read
+from zparkd.core.events.event import (
+    Event,
+    Position,
+    read,
+)
+from zparkd.core.events.ids import event_id
 from zparkd.core.stays.fold import Projection, Verdict, project
 from zparkd.storage.store import Store
 

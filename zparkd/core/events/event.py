@@ -22,6 +22,7 @@ from msgspec import Meta, Raw, Struct
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events import payloads
+from zparkd.core.events.ids import NAMELESS, event_id, is_nameless, nameless_id
 from zparkd.core.events.payloads import Reference, is_sound
 from zparkd.core.members.roster_words import Changed, EdgeRemoved, Invited, Joined, JoinRefused
 from zparkd.core.members.words import (
@@ -111,15 +112,7 @@ _Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
 _Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
 _Origin = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
 _Plate = Annotated[str, Meta(pattern=f"^{PLATE_ID.pattern}\\Z")]
-# A plate, or what stands for one that was erased: a mark that no plate has, and a position.
-_NAMELESS_MARK = "?"
-_Called = Annotated[
-    str,
-    Meta(
-        pattern=f"^({PLATE_ID.pattern}"
-        f"|[{_NAMELESS_MARK}]{CENTRAL_ID.pattern}_[0-9]{{1,16}}_[0-9]{{1,13}})\\Z"
-    ),
-]
+_Called = Annotated[str, Meta(pattern=f"^({PLATE_ID.pattern}|{NAMELESS})\\Z")]
 _Digest = Annotated[str, Meta(pattern="^([0-9a-f]{64})?\\Z")]
 
 
@@ -271,26 +264,6 @@ class Event(Struct, frozen=True):
         if is_nameless(plate_id):
             return nameless_id(Position(*facts.names))
         return event_id(facts.names[0], facts.entry_ms, plate_id)
-
-
-def event_id(origin: str, timestamp: int, plate_id: str) -> str:
-    """The readable id of an entry or of an exit that no entry was known for."""
-    return f"{origin}_{timestamp}_{plate_id}"
-
-
-def nameless(root: Position) -> str:
-    """What stands for the plate of a vehicle that was erased first there."""
-    return f"{_NAMELESS_MARK}{nameless_id(root)}"
-
-
-def nameless_id(position: Position) -> str:
-    """The readable id of an event of a vehicle without a name."""
-    return "_".join(map(str, position))
-
-
-def is_nameless(plate_id: str | None) -> bool:
-    """Whether this is no plate, but stands for one that was erased."""
-    return plate_id is not None and plate_id.startswith(_NAMELESS_MARK)
 
 
 def digest(data: bytes) -> str:

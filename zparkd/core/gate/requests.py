@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from zparkd.core.events.event import event_id
+from zparkd.core.events.ids import event_id
 from zparkd.core.gate import limits
 from zparkd.core.gate.lane_report import LaneReport, read_report
 from zparkd.core.limits import FEE_MAX, TEXT_CHARACTERS, TIME_SHOWN_MS_MAX

@@ -18,10 +18,9 @@ from zparkd.core.events.event import (
     Personal,
     Position,
     SortKey,
-    is_nameless,
-    nameless,
     read,
 )
+from zparkd.core.events.ids import is_nameless, nameless
 from zparkd.core.events.payloads import PassChanged, VehicleErased
 
 

@@ -37,10 +37,8 @@ from zparkd.core.events.event import (
     Position,
     SortKey,
     VehicleKey,
-    event_id,
-    is_nameless,
-    nameless_id,
 )
+from zparkd.core.events.ids import event_id, is_nameless, nameless_id
 from zparkd.core.members.votes import counting
 from zparkd.core.stays.corrections import TAKING_PART, correct
 from zparkd.core.stays.endings import NO_ENDINGS, Endings, endings, fold_key

@@ -20,10 +20,9 @@ from zparkd.core.events.event import (
     Position,
     SortKey,
     VehicleKey,
-    is_nameless,
-    nameless,
     read,
 )
+from zparkd.core.events.ids import is_nameless, nameless
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.stays.corrections import NAMING
 from zparkd.core.stays.erasure import digest, forgotten, plates_said, positions, root_of

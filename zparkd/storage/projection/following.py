@@ -10,7 +10,12 @@ import sqlite3
 from collections.abc import Collection
 from datetime import tzinfo
 
-from zparkd.core.events.event import Event, Position, VehicleKey, is_nameless
+from zparkd.core.events.event import (
+    Event,
+    Position,
+    VehicleKey,
+)
+from zparkd.core.events.ids import is_nameless
 from zparkd.core.log import HeldStay
 from zparkd.core.stays.corrections import CORRECTIONS, ENDINGS
 from zparkd.core.stays.fold import ClosedBy
