@@ -53,7 +53,7 @@ def fill(page, **fields: str) -> None:
     """Fill in the question that is open, and say yes."""
     for name, text in {"staff_id": "nv01", "reason": "bảo vệ thấy", **fields}.items():
         page.write(f"dialog input[name={name}]", text)
-    page.click("dialog form .actions button")
+    page.click("dialog form > .actions button")
     page.wait("!document.querySelector('dialog')")
 
 
@@ -117,7 +117,7 @@ def test_a_refusal_is_told_in_the_question_which_stays(gateway: Gateway, open_pa
     page.write("dialog input[name=plate]", "29A12345")
     page.write("dialog input[name=staff_id]", "nv01")
     page.write("dialog input[name=reason]", "x")
-    page.click("dialog form .actions button")
+    page.click("dialog form > .actions button")
     page.see("29A12345", "dialog .fault")
 
 
@@ -186,3 +186,27 @@ def test_a_conflict_is_acknowledged_where_it_is_shown_and_all_centrals_know(
     page.see("Không có xung đột", "main")
     page.wait("document.querySelector('#open').hidden")
     wait_for("nothing is open", lambda: healed.status()["open_conflicts"] == 0)
+
+
+def test_a_vehicle_that_left_is_erased_once_its_plate_was_typed_again(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.see("Trong bãi từ", "h2.of-vehicle")
+    assert page.js("document.querySelector('[data-act=erase]')") is None  # not while it is inside
+    leave(gateway.central, "29A12345")
+    page.click("[data-act=erase]")
+    page.see("Không khôi phục được", "dialog")
+    page.write("dialog input[name=again]", "29A12346")
+    page.write("dialog input[name=staff_id]", "nv01")
+    page.write("dialog input[name=reason]", "chủ xe yêu cầu")
+    page.click("dialog form > .actions button")
+    page.see("Biển số gõ lại chưa đúng", "dialog .fault")
+    fill(page, again="29A-123.45", reason="chủ xe yêu cầu")
+    page.see("Đã xóa dữ liệu cá nhân của 3 sự kiện", "#toast")
+    assert gateway.get("/api/parking/vehicles/29A12345").status_code == 404
+    [stay] = gateway.get("/api/parking/history").json()["history"]
+    assert (stay["plate_id"], stay["fee"]) == (None, 25000)
+    page.go(f"{gateway.url}/#/audit")
+    page.see("chủ xe yêu cầu", "table")

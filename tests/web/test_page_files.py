@@ -17,7 +17,18 @@ LANGUAGES = {
 MADE_OF_CODES = (
     *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
     *("report.", "correct.", "policy.full.", "policy.misread."),
-    *("tariff.line.", "fault.", "conflicts.now.", "link.", "gate.action.", "away.", "traffic.by."),
+    *(
+        "tariff.line.",
+        "fault.",
+        "conflicts.now.",
+        "link.",
+        "gate.action.",
+        "list.",
+        "passes.",
+        "staff.",
+        "away.",
+        "traffic.by.",
+    ),
 )
 DOCUMENTS = ("policy", "tariff")
 

@@ -30,6 +30,8 @@ VIEWS = {
     "peers": "Mạng P2P",
     "conflicts": "Xung đột",
     "tariff": "Bảng giá",
+    "passes": "Vé tháng",
+    "staff": "Nhân viên",
     "policy": "Nội quy bãi xe",
     "audit": "Nhật ký thao tác",
     "reports": "Báo cáo",

@@ -125,6 +125,7 @@ WEB_ATTEMPTS_REMEMBERED = 4_096  # addresses and names whose logins failed
 WEB_METRICS_OF_EDGES = 200  # the ones heard last
 WEB_METRICS_OF_CENTRALS = 100
 WEB_METRICS_OF_STREAMS = 1_000  # looked at for the oldest event that a peer lacks
+WEB_LIST_BYTES = 8 * 1024 * 1024  # of passes or staff, as JSON
 WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
 
 # --- numbers on the wire ---------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""`POST /api/corrections/ACT`: what a person says of a stay, as `zparkctl vehicle` records it."""
+"""What a person says of a stay, and of a vehicle, as `zparkctl vehicle` records it.
+
+`POST /api/corrections/ACT` records what was otherwise; `POST /api/parking/vehicles/PLATE/erase` has
+what is personal of a vehicle forgotten, which nobody can take back.
+"""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -10,7 +14,7 @@ from zparkd.core import limits
 from zparkd.web.auth.access import Who
 from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
-from zparkd.web.forms.answers import Recorded
+from zparkd.web.forms.answers import Erased, Recorded
 from zparkd.web.forms.bodies import CORRECTIONS
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no
@@ -37,6 +41,20 @@ async def correct(request: Request) -> Response:
     if given.get("success") is not True:
         raise said_no(given)
     return answer(Recorded(recorded=given["recorded"], stay=given["stay"]))
+
+
+async def erase(request: Request) -> Response:
+    """Have what is personal of a vehicle forgotten, at every central."""
+    fields = await asked.fields(request)
+    who: Who = request.state.who
+    act_as(who, fields)
+    said = {name: fields.get(name) for name in ("camera_type", "staff_id", "reason")}
+    daemon: Daemon = request.app.state.daemon
+    plate = request.path_params["plate_id"]
+    given = await daemon.ask("vehicle.erase", _PATIENCE_S, plate=plate, **said, by=who.by)
+    if given.get("success") is not True:
+        raise said_no(given)
+    return answer(Erased(erased=given["erased"]))
 
 
 def _at_ms(at: object, request: Request) -> int:

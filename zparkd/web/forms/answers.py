@@ -188,6 +188,12 @@ class Recorded(Yes, kw_only=True):
     stay: Row | None
 
 
+class Erased(Yes, kw_only=True):
+    """How many events were forgotten here; other centrals follow."""
+
+    erased: int
+
+
 class Removed(Yes, kw_only=True):
     """A membership is over."""
 
@@ -276,7 +282,7 @@ class Stay(Struct, kw_only=True):
     source_central: str
     edge_id: str
     sync_status: Literal["LOCAL", "SYNCED"]
-    plate_id: str
+    plate_id: str | None
     plate_view: str | None
     camera_type: str
     camera_name: str
@@ -379,7 +385,7 @@ class Conflict(Struct, kw_only=True):
 
     id: str
     kind: str
-    plate_id: str
+    plate_id: str | None
     camera_type: str
     event_id: str
     stay: str | None

@@ -15,6 +15,7 @@ _Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
 _Amount = Annotated[int, Meta(ge=0, le=limits.AMOUNT_MAX)]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Moment = Annotated[str, Meta(examples=["2025-12-02 10:30:00"])]
+_Day = Annotated[str, Meta(examples=["2025-12-31"])]
 _TimeOfDay = Annotated[str, Meta(examples=["06:00"])]
 _CentralId = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}$")]
 _EdgeId = Annotated[str, Meta(pattern=f"^{EDGE_ID.pattern}$")]
@@ -83,6 +84,43 @@ class Correction(Struct, kw_only=True):
     fee: _Amount | UnsetType | None = UNSET
     amount: int | UnsetType = UNSET
     exit: bool | UnsetType = UNSET
+
+
+class Erase(Struct, kw_only=True):
+    """Why what is personal of a vehicle is to be forgotten; of all types where none is named."""
+
+    reason: _Text
+    staff_id: _Text | UnsetType | None = UNSET
+    camera_type: _CameraType | UnsetType | None = UNSET
+
+
+class PassAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who leaves without paying, both days included."""
+
+    plate_id: _Text
+    camera_type: _CameraType
+    valid_from: _Day
+    valid_until: _Day
+    holder: _Text | UnsetType | None = UNSET
+
+
+class PassesAsked(Struct, kw_only=True):
+    """All passes of the site: those that are not here are taken away."""
+
+    passes: list[PassAsked]
+
+
+class StaffMemberAsked(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One of those who may act."""
+
+    staff_id: _Text
+    name: _Text | UnsetType | None = UNSET
+
+
+class StaffAsked(Struct, kw_only=True):
+    """All staff of the site: who is not here is taken away."""
+
+    staff: list[StaffMemberAsked]
 
 
 class RemoveMember(Struct, kw_only=True):

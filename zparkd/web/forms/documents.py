@@ -1,4 +1,4 @@
-"""What is answered about tariff and policy, as types."""
+"""What is answered about tariff, policy, passes and staff, as types."""
 
 from typing import Annotated, Literal
 
@@ -54,3 +54,45 @@ class PolicyShown(Yes, kw_only=True):
     policy: Annotated[Row, is_a("Policy")]
     set_by: str | None
     set_at: str | None
+
+
+class Pass(Struct, kw_only=True):
+    """Who leaves without paying from one day to another, both included."""
+
+    plate_id: str
+    camera_type: str
+    valid_from: str
+    valid_until: str
+    holder: str | None
+    changed_by: str
+    changed_ms: int
+
+
+class Passes(Yes, kw_only=True):
+    """The passes of the site by plate, also those that are over."""
+
+    passes: list[Annotated[Row, is_a("Pass")]]
+
+
+class StaffMember(Struct, kw_only=True):
+    """One of those who may act."""
+
+    staff_id: str
+    name: str | None
+    changed_by: str
+    changed_ms: int
+
+
+class Staff(Yes, kw_only=True):
+    """The staff of the site by id; where there is none, everybody may act."""
+
+    staff: list[Annotated[Row, is_a("StaffMember")]]
+
+
+class ListSet(Yes, kw_only=True):
+    """What a list that was set changed. `outranked` entries were not changed, with the reason."""
+
+    added: int
+    changed: int
+    removed: int
+    outranked: list[str]

@@ -93,6 +93,12 @@ _KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": limits.TEXT_CHARACTERS},
     "description": "The request_id: a call repeated with it has no second effect.",
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The ETag of what was changed: refused where another changed it.",
+}
 _MOMENT = {"type": "string", "examples": ["2025-12-02", "2025-12-02 10:30:00"]}
 _FROM = _query("from", _MOMENT, "Not before this: site time, a day or a second.")
 _TO = _query("to", _MOMENT, "Not after this: site time, a day or a second.")
@@ -137,12 +143,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
         "put": _operation(
             "Make this the configuration, all of it or nothing, with no restart.",
             answers.ConfigShown,
-            {
-                "name": "If-Match",
-                "in": "header",
-                "schema": {"type": "string"},
-                "description": "The ETag of what was changed: refused where another changed it.",
-            },
+            _IF_MATCH,
             body=bodies.ConfigurationAsked,
             no=(409, 412, 413, 422),
         ),
@@ -226,6 +227,15 @@ PATHS: dict[str, dict[str, _Operation]] = {
             no=(404,),
         )
     },
+    "/api/parking/vehicles/{plate_id}/erase": {
+        "post": _operation(
+            "Have what is personal of a vehicle forgotten, at every central.",
+            answers.Erased,
+            {"name": "plate_id", "in": "path", "required": True, "schema": _TEXT},
+            body=bodies.Erase,
+            no=(404, 409, 413),
+        )
+    },
     "/api/pictures/{lane}/{day}/{name}": {
         "get": _operation(
             "A picture that an event names as its image, where it is on this machine.",
@@ -293,6 +303,26 @@ PATHS: dict[str, dict[str, _Operation]] = {
             body=bodies.Correction,
             no=(404, 409, 413),
         )
+    },
+    "/api/passes": {
+        "get": _operation("Who leaves without paying, and until when.", documents.Passes),
+        "put": _operation(
+            "Make these the passes of the site; what is not among them is taken away.",
+            documents.ListSet,
+            _IF_MATCH,
+            body=bodies.PassesAsked,
+            no=(409, 412, 413, 422),
+        ),
+    },
+    "/api/staff": {
+        "get": _operation("Who may act.", documents.Staff),
+        "put": _operation(
+            "Make these the staff of the site; who is not among them is taken away.",
+            documents.ListSet,
+            _IF_MATCH,
+            body=bodies.StaffAsked,
+            no=(409, 412, 413, 422),
+        ),
     },
     "/api/tariff": {
         "get": _operation("What the site charges.", documents.TariffShown),

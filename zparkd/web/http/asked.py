@@ -100,27 +100,27 @@ def _ms(moment: datetime, zone: tzinfo) -> int:
         return 0 if moment.year < 1970 else limits.TIME_SHOWN_MS_MAX
 
 
-async def body(request: Request) -> bytes:
-    """The body of a request, not longer than an edge's. Raises Problem."""
+async def body(request: Request, most: int = gate_limits.EDGE_REQUEST_BYTES) -> bytes:
+    """The body of a request, not longer than an edge's where nothing is said. Raises Problem."""
     read = bytearray()
     try:
         async for part in request.stream():
             read += part
-            if len(read) > gate_limits.EDGE_REQUEST_BYTES:
+            if len(read) > most:
                 raise Problem(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     "too_large",
-                    f"a request is at most {gate_limits.EDGE_REQUEST_BYTES} bytes",
+                    f"a request is at most {most} bytes",
                 )
     except ClientDisconnect:
         raise bad("the request ended before its body did") from None
     return bytes(read)
 
 
-async def fields(request: Request) -> dict[str, Any]:
+async def fields(request: Request, most: int = gate_limits.EDGE_REQUEST_BYTES) -> dict[str, Any]:
     """The JSON object in a request's body, whatever its Content-Type says. Raises Problem."""
     try:
-        found = orjson.loads(await body(request))
+        found = orjson.loads(await body(request, most))
     except orjson.JSONDecodeError as fault:
         raise bad(f"the request is not JSON: {fault}") from None
     if not isinstance(found, dict):

@@ -28,11 +28,11 @@ def judged(text: str, judge: Callable[[object], _Read]) -> tuple[object, _Read]:
     try:
         document = parse(text, form)
     except BadDocument as wrong:
-        raise _bad_document(wrong) from None
+        raise bad_document(wrong) from None
     try:
         return document, judge(document)
     except BadDocument as wrong:
-        raise _bad_document(wrong.located(lines_of(text, form))) from None
+        raise bad_document(wrong.located(lines_of(text, form))) from None
 
 
 def refused(given: dict[str, Any]) -> Problem:
@@ -42,7 +42,8 @@ def refused(given: dict[str, Any]) -> Problem:
     return no
 
 
-def _bad_document(wrong: BadDocument) -> Problem:
+def bad_document(wrong: BadDocument) -> Problem:
+    """Why a document is none: every fault of it."""
     faults = [str(fault) for fault in wrong.faults]
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "bad_document", "\n".join(faults), faults=faults

@@ -16,9 +16,11 @@ import { show as gate } from "./view-gate.js";
 import { show as history } from "./view-history.js";
 import { show as login } from "./view-login.js";
 import { show as now } from "./view-now.js";
+import { show as passes } from "./view-passes.js";
 import { show as peers } from "./view-peers.js";
 import { show as policy } from "./view-policy.js";
 import { show as reports } from "./view-reports.js";
+import { show as staff } from "./view-staff.js";
 import { show as tariff } from "./view-tariff.js";
 import { show as traffic } from "./view-traffic.js";
 import { show as vehicles } from "./view-vehicles.js";
@@ -33,6 +35,8 @@ const VIEWS = {
   reports,
   audit,
   tariff,
+  passes,
+  staff,
   policy,
   peers,
 };

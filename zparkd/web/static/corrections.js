@@ -1,10 +1,10 @@
 // What a person may say of a stay: buttons where it is shown, each with a question that tells what
 // will change, whose answer is recorded for good.
 
-import { post } from "./api.js";
+import { post, Problem } from "./api.js";
 import { dialog } from "./dialog.js";
-import { el, field } from "./dom.js";
-import { dayTime, money, siteNow, t, word } from "./i18n.js";
+import { choice, el, field } from "./dom.js";
+import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
 
 /** The buttons for a stay; `done` is called once something was recorded. */
 export function stayActs(app, stay, done) {
@@ -51,6 +51,16 @@ export function ackAct(app, conflict, done) {
     { type: "button", "data-act": "ack", onclick: () => acknowledge(app, conflict, done) },
     t("conflicts.ack"),
   );
+}
+
+/** A button that has what is personal of a vehicle forgotten, once it has left. */
+export function eraseAct(app, { plate_id: plate, stays, events }) {
+  if (!app.may("admin") || stays.some((stay) => stay.status === "IN")) return null;
+  const types = [...new Set(stays.map((stay) => stay.camera_type))];
+  const act = () => erase(app, plate, types, { events: events.length, stays: stays.length });
+  return el("button", { type: "button", class: "danger", "data-act": "erase", onclick: act }, [
+    t("erase.do"),
+  ]);
 }
 
 /** A button for a vehicle that no camera saw coming in. */
@@ -137,6 +147,34 @@ function acknowledge(app, conflict, done) {
     done: ({ already }) => {
       app.toast("good", t(already ? "conflicts.ack.already" : "conflicts.ack.done"));
       done();
+    },
+  });
+}
+
+function erase(app, plate, types, counts) {
+  const type = choice({ name: "camera_type" }, [
+    ["", t("erase.all_types")],
+    ...types.map((one) => [one, word("type", one)]),
+  ]);
+  const again = el("input", { name: "again", required: true, autocomplete: "off" });
+  const content = [
+    el("p", {}, t("erase.why", counts)),
+    types.length > 1 ? field(t("erase.type"), type) : null,
+    field(t("erase.confirm"), again),
+  ];
+  return asked(app, t("erase.title", { plate }), content, {
+    yes: t("erase.do"),
+    kind: "danger",
+    send: (who) => {
+      if (again.value.replaceAll(/[\s.-]/g, "").toUpperCase() !== plate) {
+        throw new Problem(400, "differs", t("erase.differs"), null);
+      }
+      const said = { camera_type: type.value || null, ...who };
+      return post(`/api/parking/vehicles/${encodeURIComponent(plate)}/erase`, said);
+    },
+    done: ({ erased }) => {
+      app.toast("good", t("erase.done", { count: number(erased) }));
+      location.hash = "#/vehicles";
     },
   });
 }

@@ -1,7 +1,7 @@
 // Vehicles: search by plate, also by a part of it; then one vehicle's whole story.
 
 import { get } from "./api.js";
-import { enterAct, stayActs } from "./corrections.js";
+import { enterAct, eraseAct, stayActs } from "./corrections.js";
 import { el, field, put } from "./dom.js";
 import { dayTime, duration, money, number, t, word } from "./i18n.js";
 import { kindMark, mark, nothing, plateLink, remarks, stayMark } from "./marks.js";
@@ -77,7 +77,14 @@ function story(place, app, signal, plate) {
     try {
       const answer = await get(`/api/parking/vehicles/${encodeURIComponent(plate)}`, {}, signal);
       known = answer.plate_id;
-      put(told, heading(answer), staysOf(answer, app, tell), eventsOf(answer));
+      const erase = eraseAct(app, answer);
+      put(
+        told,
+        heading(answer),
+        staysOf(answer, app, tell),
+        eventsOf(answer),
+        erase ? el("p", { class: "actions" }, erase) : null,
+      );
     } catch (fault) {
       put(told, app.explain(fault) ?? []);
     }
