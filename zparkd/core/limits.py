@@ -66,7 +66,7 @@ ROSTER_RETRY_MS = 5_000  # after files of the roster could not be written
 
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
-COMPANY_MS = 3  # events of peers that come so soon after others wait for more, if nobody else does
+COMPANY_MS = 3  # events of peers wait for more where several just came, if nobody else does
 REJUDGED_PER_TURN = 200  # events that come to count, or count no more, by what members say
 EVENTS_WRITTEN_AT_ONCE = 500  # what so many events come to is written behind them, if not before
 WRITTEN_WITHIN_MS = 50  # or so long after the first of them,

@@ -95,7 +95,7 @@ class Bus:
         self._poller = zmq.Poller()
         self._links: dict[str, Link] = {}
         self._ready: dict[object, int] = {}
-        self._events_came_s = -inf  # when peers' events were last there to be taken
+        self._crowded_s = -inf  # when peers' events were last taken of which there were several
         self.undeliverable = 0
         self.malformed = 0
         self._joins: list[Joins] = []
@@ -183,18 +183,16 @@ class Bus:
     def await_company(self, timeout_ms: int) -> None:
         """Where only peers' events came in, let more of them come: one commit serves them all.
 
-        Only under load: the first in so long is taken at once. Whatever else comes in ends the
-        wait, so that nobody who asked something waits for it.
+        Only under load, which is where the last take, no longer than this ago, was of several: a
+        lone one is taken at once. Whatever else comes in ends the wait, so that nobody who asked
+        something waits for it.
         """
-        events = {link.events for link in self._links.values()}
-        if self._ready.keys().isdisjoint(events):
+        if time.monotonic() - self._crowded_s > timeout_ms / 1000:
             return
-        before_s, self._events_came_s = self._events_came_s, time.monotonic()
-        is_first = self._events_came_s - before_s > timeout_ms / 1000
-        if self._ready.keys() <= events and not is_first:
+        events = {link.events for link in self._links.values()}
+        if self._ready and self._ready.keys() <= events:
             zmq.zmq_poll([it for it in self._poller.sockets if it[0] not in events], timeout_ms)
             self._ready = dict(self._poller.poll(0))
-            self._events_came_s = time.monotonic()
 
     def wake(self) -> None:
         """End a poll at once; from any thread."""
@@ -212,6 +210,7 @@ class Bus:
         if self._zap.socket in self._ready:
             self._zap.answer()
         take = drained.messages.append
+        events_came = 0
         for id, link in self._links.items():
             if link.monitor in self._ready:
                 is_new = link.look()
@@ -222,6 +221,9 @@ class Bus:
                 take(SyncAnswer(id, frames))
             for frames in self._received(link.events):
                 take(FromBus(id, frames))
+                events_came += 1
+        if events_came:
+            self._crowded_s = time.monotonic() if events_came > 1 else -inf
         for frames, speaker in self._heard(Domain.SYNC):
             take(SyncRequest((frames[0],), frames[1:], speaker))
         for frames, speaker in self._heard(Domain.EDGE):
