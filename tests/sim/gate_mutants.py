@@ -1,6 +1,5 @@
 """Rules of the gate broken on purpose: what an edge would see, and the simulator must."""
 
-import dataclasses
 from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
@@ -64,7 +63,7 @@ def every_vehicle_is_a_car() -> Planted:
 
     def vehicle(self: Any, found: Resolved) -> Any:
         type = zparkd.core.gate.resolve._camera_type(found)
-        said = dataclasses.replace(found.request, camera_type=type or DEFAULT_CAMERA_TYPE)
+        said = replace(found.request, camera_type=type or DEFAULT_CAMERA_TYPE)
         return right(self, replace(found, request=said))
 
     return patch.object(Resolver, "_vehicle", vehicle)
@@ -109,7 +108,7 @@ def speak_for_any_edge() -> Planted:
     resolve = Resolver.resolve
 
     def believed(self: Any, now: Any, request: Any) -> Resolved:
-        return resolve(self, now, dataclasses.replace(request, speaker=None))
+        return resolve(self, now, replace(request, speaker=None))
 
     return patch.object(Resolver, "resolve", believed)
 

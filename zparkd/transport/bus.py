@@ -13,7 +13,7 @@ is configured for it. Nothing here blocks.
 import os
 import socket
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
@@ -210,20 +210,12 @@ class Bus:
         if self._zap.socket in self._ready:
             self._zap.answer()
         take = drained.messages.append
-        events_came = 0
         for id, link in self._links.items():
             if link.monitor in self._ready:
                 is_new = link.look()
                 take(LinkState(id, link.error, is_new))
-            if not peers:
-                continue
-            for frames in self._received(link.sync):
-                take(SyncAnswer(id, frames))
-            for frames in self._received(link.events):
-                take(FromBus(id, frames))
-                events_came += 1
-        if events_came:
-            self._crowded_s = time.monotonic() if events_came > 1 else -inf
+        if peers:
+            self._drain_peers(take)
         for frames, speaker in self._heard(Domain.SYNC):
             take(SyncRequest((frames[0],), frames[1:], speaker))
         for frames, speaker in self._heard(Domain.EDGE):
@@ -235,6 +227,17 @@ class Bus:
                 drained.controls.append(Control((frames[0], b""), frames[2], _asker(asker)))
         drained.joins, self._joins = self._joins, []
         return drained
+
+    def _drain_peers(self, take: Callable[[Incoming], None]) -> None:
+        events_came = 0
+        for id, link in self._links.items():
+            for frames in self._received(link.sync):
+                take(SyncAnswer(id, frames))
+            for frames in self._received(link.events):
+                take(FromBus(id, frames))
+                events_came += 1
+        if events_came:
+            self._crowded_s = time.monotonic() if events_came > 1 else -inf
 
     def _heard(self, domain: Domain) -> Iterator[tuple[Frames, str | None]]:
         """What came in at a port, and who sent it; None where nobody has to prove that."""

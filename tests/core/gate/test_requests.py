@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.centrals import PLATE, T0_MS, Answer, Driven, code, success
-from zparkd.core.gate.requests import Code
+from tests.support.examples import examples
+from zparkd.core.gate.requests import Code, Refusal, read_request
 
 LONGEST = 256
 
@@ -308,3 +309,29 @@ def test_a_request_with_an_id_asked_twice_at_once_records_at_most_once(
     first, second = central.ask_bytes(body, body)
     assert first == second
     assert len(central.events()) <= 1
+
+
+def _read(body: bytes) -> Any:
+    """What comes of a request, or the words of its refusal."""
+    try:
+        return read_request(body, "edge-1")
+    except Refusal as no:
+        return no.code, no.message
+
+
+_TEXTS = ["", " ", "\x7f", "\x85", "\n", "Đ", "29a-123.45", "x" * 256, "x" * 257, "ENTRY ", "car\n"]
+_NUMBERS = [0, -0.0, -1, 1, 2, 1.0, 0.5, 1e300, 2**53, 4_102_444_800_000, 4_102_444_800_001]
+EDGY = st.sampled_from([*_TEXTS, *_NUMBERS, True, None, [], {}])
+EDGY_FIELDS = st.fixed_dictionaries(
+    {}, optional={name: value | EDGY for name, value in LIKELY.items()} | {"x": EDGY}
+)
+
+
+@given(REQUESTS | ANY_FIELDS | EDGY_FIELDS)
+@examples(300)
+def test_what_a_request_comes_to_does_not_depend_on_how_it_is_spaced(
+    asked: dict[str, Any],
+) -> None:
+    # What is printable ASCII on one line may be read in one step, all else field by field.
+    body = json.dumps(asked).encode()
+    assert _read(body) == _read(body + b"\n")
