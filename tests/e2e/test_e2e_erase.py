@@ -110,7 +110,7 @@ def wait_connected_pair(*centrals: LoopbackCentral) -> None:
     )
 
 
-def test_it_is_refused_while_the_vehicle_is_inside_and_without_who_and_why(
+def test_it_needs_who_and_why_and_that_nobody_is_inside_and_tells_of_the_watch_list(
     three: LoopbackSite,
 ) -> None:
     (central, *_) = three.centrals
@@ -122,6 +122,14 @@ def test_it_is_refused_while_the_vehicle_is_inside_and_without_who_and_why(
     unknown = zparkctl(central.config, "vehicle", "erase", "51G00000", *WHO, "--json")
     assert unknown.returncode == 1
     assert json.loads(unknown.stdout)["error"]["code"] == "unknown_plate"
+    policy = central.folder / "policy.toml"
+    policy.write_text(f'[watch]\n"{PLATE}" = "stolen"\n')
+    assert zparkctl(central.config, "policy", "set", str(policy)).returncode == 0
+    assert leave(central, PLATE)["success"]
+    done = zparkctl(central.config, "vehicle", "erase", PLATE, *WHO)
+    assert done.returncode == 0, done.stderr
+    assert "on the watch list of the policy (stolen)" in done.stderr
+    assert "zparkctl policy set" in done.stderr
 
 
 def test_a_reader_that_holds_on_delays_it_and_no_further_event_is_needed(

@@ -8,7 +8,12 @@ from unittest.mock import patch
 import zparkd.core.events.event
 from tests.support.centrals import HOUR_S, PLATE, Driven, meet, pair
 from zparkd.core.events.event import ERASED, Kind
-from zparkd.core.gate.by_hand import Done, Erase, NotDone, Teller
+from zparkd.core.gate.deeds import (
+    Done,
+    Erase,
+    NotDone,
+    Teller,
+)
 from zparkd.core.reference.lists import read_passes
 from zparkd.core.stays.fold import project
 from zparkd.core.turn import Disown, ImportPasses, SetPolicy
@@ -303,3 +308,40 @@ def test_a_pass_that_nobody_told_of_before_the_erase_is_no_more() -> None:
             driven.step()
         assert driven.store.reference.passes() == []
         assert all(b"Erased" not in event.personal_part for event in driven.events())
+
+
+def test_what_is_watched_for_stays_until_it_is_taken_off_and_no_policy_says_it_then() -> None:
+    one, away = pair()
+    for driven, words in ((one, "stolen"), (one, "stolen twice")):
+        driven.step(SetPolicy({"capacity": {"car": 9}, "watch": {PLATE: words, OTHER: "vip"}}))
+    meet(one, away)
+    away.step(SetPolicy({"watch": {PLATE: "told while cut off"}}))
+    visited(one)
+    assert erase(one).watched == "stolen twice"
+    assert one.detect(plate_id=PLATE)["vehicle_info"]["watch"] == "stolen twice"
+    for _ in range(2):  # its version is above that of who was cut off
+        one.step(SetPolicy({"capacity": {"car": 9}, "watch": {OTHER: "vip"}}))
+    one.wait(60)
+    done = erase(one)
+    assert (done.watched, done.erased) == (None, 1)
+    (outcome,) = one.step(Erase(WHO, PLATE)).outcomes
+    assert isinstance(outcome, NotDone)
+    meet(one, away)
+    meet(one, away)
+    for driven in (one, away):
+        for _ in range(3):
+            driven.step()
+        assert all(PLATE.encode() not in event.personal_part for event in driven.events())
+        policy = driven.store.reference.policy()
+        assert policy is not None
+        assert policy.policy.watch == {OTHER: "vip"}
+        assert policy.policy.capacity == {"car": 9}
+
+
+def test_of_a_plate_that_is_watched_for_alone_it_says_how_to_take_it_off() -> None:
+    driven = Driven()
+    driven.step(SetPolicy({"watch": {PLATE: "stolen"}}))
+    (outcome,) = driven.step(Erase(WHO, PLATE)).outcomes
+    assert isinstance(outcome, NotDone)
+    assert outcome.code == "unknown_plate"
+    assert "zparkctl policy set" in str(outcome)

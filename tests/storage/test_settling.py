@@ -8,7 +8,10 @@ import pytest
 
 from tests.support.centrals import HOUR_S, PLATE, Driven, meet
 from zparkd.core.events.payloads import Acknowledged
-from zparkd.core.gate.by_hand import Charge, Teller
+from zparkd.core.gate.deeds import (
+    Charge,
+    Teller,
+)
 from zparkd.core.turn import Acknowledge
 from zparkd.storage.readers.conflicts import conflicts, find
 from zparkd.storage.readers.connection import read_only

@@ -18,7 +18,11 @@ from zparkd.core.clock import Clock, Now
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Stream
 from zparkd.core.events.signing import Identity
-from zparkd.core.gate.by_hand import ByHand, Deed, NotDone
+from zparkd.core.gate.by_hand import ByHand
+from zparkd.core.gate.deeds import (
+    Deed,
+    NotDone,
+)
 from zparkd.core.gate.ingress import Ingress, not_recorded
 from zparkd.core.gate.old_stays import OldStays
 from zparkd.core.log import Log

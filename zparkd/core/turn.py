@@ -12,7 +12,7 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Acknowledged, Pass, Staff
 from zparkd.core.events.signing import Identity
-from zparkd.core.gate import by_hand, old_stays
+from zparkd.core.gate import deeds, old_stays
 from zparkd.core.gate.old_stays import OldStay
 from zparkd.core.members.roster import Invitation, Member
 from zparkd.core.members.roster_acts import RosterAct
@@ -189,7 +189,7 @@ Change = (
     | Acknowledge
     | TakeOver
     | TakePage
-    | by_hand.Deed
+    | deeds.Deed
     | Disown
     | Restore
     | Admit
@@ -203,8 +203,8 @@ Outcome = (
     | old_stays.Taken
     | PageTaken
     | ProtocolError
-    | by_hand.Done
-    | by_hand.NotDone
+    | deeds.Done
+    | deeds.NotDone
     | None
     | NotCounting
     | BadDocument

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.centrals import HOUR_S, PLATE, T0_MS, Driven, meet, pair
 from zparkd.core.events.event import Kind
-from zparkd.core.gate.by_hand import (
+from zparkd.core.gate.deeds import (
     Charge,
     Close,
     Correct,

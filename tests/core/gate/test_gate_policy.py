@@ -4,7 +4,10 @@ import orjson
 import pytest
 
 from tests.support.centrals import HOUR_S, Driven, code, meet, pair
-from zparkd.core.gate.by_hand import Correct, Teller
+from zparkd.core.gate.deeds import (
+    Correct,
+    Teller,
+)
 from zparkd.core.site import Direction, Lane
 from zparkd.core.view import View
 from zparkd.daemon.problems import Faults

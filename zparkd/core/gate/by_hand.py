@@ -6,8 +6,6 @@ stands in the event. Nothing is rewritten; what it comes to, `core.stays` says.
 """
 
 import re
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,8 +13,19 @@ from zparkd.core import limits
 from zparkd.core.clock import Clock, Now
 from zparkd.core.events.event import Event, Facts, Kind, Personal, Position, VehicleKey
 from zparkd.core.events.payloads import VehicleErased
+from zparkd.core.gate.deeds import (
+    Charge,
+    Close,
+    Correct,
+    Deed,
+    Done,
+    Enter,
+    Erase,
+    NotDone,
+    Teller,
+    Void,
+)
 from zparkd.core.log import Log
-from zparkd.core.principal import Principal
 from zparkd.core.reference.changes import NotCounting, Outranked
 from zparkd.core.replication.own_stream import OwnStream
 from zparkd.core.stays.corrections import CORRECTIONS
@@ -25,100 +34,14 @@ from zparkd.core.stays.fold import ClosedBy, Stay
 from zparkd.core.tariff.pricing import BUILT_IN
 
 EDGE = "by-hand"
+OFF_THE_WATCH_LIST = (
+    "to take it off: zparkctl policy show > FILE, delete its line below [watch], zparkctl"
+    " policy set FILE; then erase it again"
+)
 _RUNS = 400  # events that one erase names
 _OLD_EVERY_MS = 60_000
 _PIECES = 25  # of a vehicle's past, folded for one answer: some thousands of events
 _ID = re.compile(r"(?P<origin>[a-z0-9][a-z0-9-]*)_(?P<number>[0-9]{1,16})_(?P<rest>[A-Z0-9]{1,13})")
-
-
-@dataclass(frozen=True, slots=True)
-class Teller:
-    """Who says it, and why; `by` is who was proved to."""
-
-    staff_id: str
-    reason: str
-    by: Principal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Correct:
-    """An event was of another vehicle; `plate_view` is the plate for people."""
-
-    teller: Teller
-    event_id: str
-    plate_id: str
-    plate_view: str
-    camera_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """A stay is over, since `at_ms` or now; `fee` was taken, None for nothing said."""
-
-    teller: Teller
-    event_id: str
-    at_ms: int | None = None
-    fee: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enter:
-    """A vehicle came in at `at_ms`, and no camera saw it."""
-
-    teller: Teller
-    plate_id: str
-    plate_view: str
-    at_ms: int
-    camera_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Void:
-    """An event never happened; with `exit` what ended the stay of the entry that is named."""
-
-    teller: Teller
-    event_id: str
-    exit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """Money taken for a stay afterwards, or given back where it is negative."""
-
-    teller: Teller
-    event_id: str
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class Erase:
-    """What is personal of a vehicle is forgotten, of the type that is said or of all."""
-
-    teller: Teller
-    plate_id: str
-    camera_type: str | None = None
-
-
-Deed = Correct | Close | Enter | Void | Charge | Erase
-
-
-class Done(NamedTuple):
-    """What was recorded, and the stay that it is about as it is now, None where there is none.
-
-    `erased` is how many events were forgotten.
-    """
-
-    recorded: Event
-    stay: Stay | None
-    erased: int = 0
-
-
-class NotDone(Exception):
-    """Nothing was recorded; the text says why, and the way out."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class ByHand:
@@ -315,6 +238,14 @@ class ByHand:
                     " once it left, or its stay is closed (zparkctl vehicle close), it can be",
                 )
         events = self._log.corrections.of_plate(plate_id, camera_type)
+        held_policy = self._log.reference.policy()
+        watched = held_policy.policy.watch.get(plate_id) if held_policy is not None else None
+        if not events and watched is not None:
+            raise NotDone(
+                "unknown_plate",
+                f"{plate_id}: nothing is known of this plate here but that it is on the watch list"
+                f" ({watched}); {OFF_THE_WATCH_LIST}",
+            )
         if not events:
             raise NotDone("unknown_plate", f"{plate_id}: nothing is known of this plate here")
         stamp = self._clock.read(now)
@@ -339,7 +270,7 @@ class ByHand:
             first = first or recorded
         self._clock.stamped(stamp.ms, now)
         assert first is not None
-        return Done(first, None, len(positions))
+        return Done(first, None, len(positions), watched)
 
     # --- what is held --------------------------------------------------------------------------
 

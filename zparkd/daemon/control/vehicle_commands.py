@@ -8,7 +8,8 @@
     vehicle.erase   {"plate", "camera_type"}               what is personal of it is forgotten
 
 Each takes `staff_id` and `reason` as well, and answers what it `recorded` and what the `stay` is
-now, null where there is none; an erase how many events were `erased`. Times are ms; what may be
+now, null where there is none; an erase how many events were `erased`, and what the
+watch list says of the plate all the same (`watched`). Times are ms; what may be
 left out may be null.
 """
 
@@ -25,7 +26,7 @@ from zparkd.core.central import Central
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts
 from zparkd.core.events.payloads import VehicleErased
-from zparkd.core.gate.by_hand import (
+from zparkd.core.gate.deeds import (
     Charge,
     Close,
     Correct,
@@ -154,6 +155,7 @@ def _told(outcome: Done | NotDone | NotCounting, zone: tzinfo) -> Answer:
         "recorded": _recorded(outcome.recorded, zone),
         "stay": stay_row(outcome.stay, zone) if outcome.stay is not None else None,
         "erased": outcome.erased,
+        "watched": outcome.watched,
     }
 
 

@@ -294,6 +294,20 @@ class Erasures:
                 if at not in seen and plate_id in plates_said(event)[1]:
                     seen.add(at)
                     yield at, event
+        if camera_type is None:
+            yield from self._watching_once(plate_id)
+
+    def _watching_once(self, plate_id: str) -> Iterator[tuple[int, Event]]:
+        """The policies that count no more and watched for a plate; the one that does is kept."""
+        policy = self._reference.policy()
+        rows = self._run(
+            "SELECT e.at, e.skeleton, e.sealed FROM policies p JOIN events e ON e.at = p.at"
+            " WHERE p.at <> ? AND EXISTS (SELECT 1 FROM json_each(p.watch) w WHERE w.key = ?)",
+            (self._streams.at(Position(*policy.set_by)) if policy is not None else None, plate_id),
+        ).fetchall()
+        for at, skeleton, sealed in rows:
+            with suppress(ProtocolError):
+                yield at, read(skeleton, sealed)
 
     def _forget(self, held: Iterable[int], plate: str) -> set[str]:
         """Forget the personal parts of these events; the plates that they said."""

@@ -12,6 +12,7 @@ from zparkd.cli.moments import site_ms
 from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Kind
+from zparkd.core.gate.by_hand import OFF_THE_WATCH_LIST
 from zparkd.core.plates import normalise_plate
 from zparkd.storage.readers.vehicles import Judged, Story, nearest, story
 
@@ -252,7 +253,8 @@ def charge(file: Path, /, as_json: bool, **said: Any) -> None:
 def erase(file: Path, /, as_json: bool, **said: Any) -> None:
     """Forget what is personal of a vehicle, on every central: its plate, and its passes.
 
-    Its stays go on counting, without a plate. It can't be undone, and not while it is inside.
+    Its stays go on counting, without a plate. It can't be undone, and not while it is inside. What
+    the watch list of the policy says stays there until somebody takes it off.
     """
     said["staff_id"] = said.pop("staff")
     answer = ask_daemon(file, "vehicle.erase", as_json=as_json, **said)
@@ -268,6 +270,12 @@ def erase(file: Path, /, as_json: bool, **said: Any) -> None:
     click.echo(
         "backups, exports, bundles and journals that were made before still hold them", err=True
     )
+    if (watched := answer.get("watched")) is not None:
+        click.echo(
+            f"the plate stands on the watch list of the policy ({watched}), and stays there;"
+            f" {OFF_THE_WATCH_LIST}",
+            err=True,
+        )
 
 
 def _at_ms(file: Path, at: str, *, as_json: bool) -> int:
