@@ -15,7 +15,7 @@ from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.words import MemberDisowned
 from zparkd.core.reference.changes import NotCounting, Outranked
 from zparkd.core.replication import wire
-from zparkd.core.turn import Admit, FromBus
+from zparkd.core.turn import Admit, Disown, FromBus, Restore
 from zparkd.daemon.problems import problems_of_events, problems_of_quotas
 
 IDS = ("central-1", "central-2")
@@ -178,6 +178,20 @@ def test_a_disowned_central_is_heard_and_relayed_and_means_nothing() -> None:
 
 
 # --- nothing is set in vain without a word ------------------------------------------------------
+
+
+def test_what_a_disowned_central_records_in_one_moment_has_ids_of_its_own_once_it_counts() -> None:
+    one, two = (Driven(IDS[i], peers=[IDS[1 - i]]) for i in (0, 1))
+    two.step(Disown(one.id))
+    meet(one, two)
+    for _ in range(2):  # nothing that it records is inside for it
+        assert one.open(direction="ENTRY")["success"]
+        assert one.open(direction="EXIT", force=True, reason="no ticket")["success"]
+    two.step(Restore(one.id))
+    meet(one, two)
+    rows = one.history()
+    assert len(rows) == 2
+    assert len({row["event_id"] for row in rows}) == 2
 
 
 def test_a_tariff_that_would_not_count_is_refused_with_who_outranks_it() -> None:

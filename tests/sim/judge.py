@@ -81,7 +81,7 @@ class Judge:
             limits.get("DETECTIONS_PER_EDGE", 32),
             limits.get("UNNAMED_RETRY_MS", 10_000),
         )
-        self.gate = Gate(own[0], self.held, ZoneInfo(world.timezone), bounds)
+        self.gate = Gate(own, self.held, ZoneInfo(world.timezone), bounds)
         self._started_ms = mono_ms
         self._reporting = world.machines[name].reporting
         self._entered_ms: dict[Any, int] = {}  # its own entries of this run

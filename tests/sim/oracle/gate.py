@@ -116,10 +116,11 @@ class Expected:
 class Gate:
     """One run of one central, as an edge sees it."""
 
-    def __init__(self, central: str, held: Held, zone: tzinfo, bounds: Bounds) -> None:
-        """`zone` is the site's."""
+    def __init__(self, run: tuple[str, int], held: Held, zone: tzinfo, bounds: Bounds) -> None:
+        """`run` is its central and the epoch; `zone` is the site's."""
         self.held = held
-        self._central = central
+        self._run = run
+        self._central = run[0]
         self._zone = zone
         self._bounds = bounds
         self._edges: OrderedDict[str, Edge] = OrderedDict()
@@ -398,7 +399,7 @@ class Gate:
         event["marked"] = now.marked
         if vehicle is not None:
             event["camera_type"], event["plate_id"] = vehicle
-            event["timestamp"] = self.held.stamp(vehicle[1], now.ms)
+            event["timestamp"] = self.held.stamp(vehicle[1], now.ms, self._run)
             above = self.held.last_order(vehicle) + 1
             follows = above <= LAST_ORDER_MS
             event["order"] = max(event["timestamp"], above) if follows else event["timestamp"]

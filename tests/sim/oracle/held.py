@@ -284,10 +284,17 @@ class Held:
             sum(it.kind == EXIT for it in repeat),
         )
 
-    def stamp(self, plate: str, ms: int) -> int:
-        """`ms`, raised until no erase means it and no event of the plate carries it."""
+    def stamp(self, plate: str, ms: int, run: tuple[str, int]) -> int:
+        """`ms`, raised until no erase means it and no event of the plate that counts carries it.
+
+        It is that of the next event of a run: above the last one of that, where this does not
+        count.
+        """
         meant = (it.order for it in self._erases if self._counts(it) and means(it, plate))
         ms = max([ms, *(order + 1 for order in meant)])
+        last = self.events.get((*run, self.heads.get(run, 0)))
+        if last is not None and not counts(last.at, self._council.disowned):
+            ms = max(ms, last.timestamp + 1)
         taken = self._stamps.get(plate, ())
         while ms in taken:
             ms += 1

@@ -407,7 +407,7 @@ class ByHand:
             stamp_ms = order = self._log.free_stamp(plate_id, told_ms)
             return self._own_stream.record(kind, stamp_ms, order, facts, personal)
         stamp = self._clock.read(now)
-        stamp_ms = self._log.free_stamp(plate_id, stamp.ms)
+        stamp_ms = self._own_stream.free_stamp(plate_id, stamp.ms)
         above = [self._log.last_order(vehicle) for vehicle in of]
         if target is not None:
             above += [it.order for it in (target, *self._log.corrections.about(target.position))]

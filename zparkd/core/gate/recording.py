@@ -140,7 +140,7 @@ class Recorder:
         stamp = self._clock.read(now)
         order = stamp.ms
         if vehicle is not None:
-            stamp = stamp._replace(ms=self._log.free_stamp(vehicle.plate_id, stamp.ms))
+            stamp = stamp._replace(ms=self._own_stream.free_stamp(vehicle.plate_id, stamp.ms))
             above = self._log.last_order(vehicle) + 1
             if above <= limits.ORDER_RAISED_MAX:
                 order = max(stamp.ms, above)

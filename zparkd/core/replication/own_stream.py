@@ -145,6 +145,18 @@ class OwnStream:
                 self.sign()
         return event
 
+    def free_stamp(self, plate_id: str, from_ms: int) -> int:
+        """The first time stamp from `from_ms` on that no event of a plate carries.
+
+        Where what this run recorded last does not count, the log knows no plate of it: then above
+        that, too, since it may count again, and no two events may go by one readable id.
+        """
+        last = Position(*self.stream, self._log.heads.get(self.stream, 0))
+        if last.seq and not self._log.members.verdicts.counts(last):
+            event = self._log.event(last)
+            from_ms = max(from_ms, event.timestamp + 1) if event is not None else from_ms
+        return self._log.free_stamp(plate_id, from_ms)
+
     def sign(self) -> None:
         """Sign what is not yet signed. Owed before each commit; costs nothing where nothing is."""
         if self._unsigned:
