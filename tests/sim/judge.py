@@ -96,6 +96,7 @@ class Judge:
         self._paged: dict[str, int] = {}  # in which turn the last page of a peer came
         self._ready = False
         self._taken: Counter[str] = Counter()  # events of each origin, in this run
+        self._undone: Counter[str] = Counter()  # of them those that a failed commit took back
         self._approved: dict[bytes, Said | None] = {}  # what its gate said in this turn
         self._new: list[Said] = []  # of the transaction under way
 
@@ -133,8 +134,9 @@ class Judge:
         hours = bounds["QUOTA_CREDIT_H_MAX"] + elapsed_h
         over = OF_AN_IMPORT if self._world.plan.changes else OF_ONE_MESSAGE
         most = bounds["QUOTA_EVENTS_PER_H"] * hours + over
-        if self._taken[origin] > most:
-            self.breaks(f"quota: took {self._taken[origin]} events of {origin}, not {most:.0f}")
+        taken = self._taken[origin] - self._undone[origin]
+        if taken > most:
+            self.breaks(f"quota: took {taken} events of {origin}, not {most:.0f}")
 
     def _may_wait(self, origin: str) -> bool:
         """Whether the quota of an origin may be used up, or its new key not be known here."""
@@ -187,6 +189,7 @@ class Judge:
         self._beats.clear()
         self._asked.clear()
         if self._new:
+            self._undone.update(event.origin for event in self._new)
             self._new = []
             self.held.clear()
             for event in self._on_disk:
