@@ -474,6 +474,7 @@ def test_a_quoted_limit_is_that_of_the_code(page: str, name: str, value: int) ->
 
 BOUNDS_OF_THE_WIRE = {
     "zparkd/core/limits.py": ("what centrals send each other", "numbers on the wire", "time"),
+    "zparkd/core/members/limits.py": ("who is disowned",),
     "zparkd/core/replication/limits.py": (
         "one message",
         "what is kept of a peer",

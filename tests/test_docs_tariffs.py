@@ -18,6 +18,7 @@ from zparkd.core import limits
 from zparkd.core.events.event import Kind, Personal, Position, read, write
 from zparkd.core.events.payloads import PassChanged, StaffChanged, TariffSet
 from zparkd.core.reference.lists import read_passes, read_staff
+from zparkd.core.tariff import limits as tariff_limits
 from zparkd.core.tariff.document import read_tariff
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.core.tariff.pricing import Tariff, price
@@ -105,9 +106,9 @@ def test_a_sample_can_be_used_as_it_is(sample: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "limit"),
     [
-        ("After 3,660 days", limits.PRICED_DAYS_MAX),
-        ("up to 16 of", limits.TARIFF_STEPS),
-        ("up to 8 of", limits.TARIFF_WINDOWS),
+        ("After 3,660 days", tariff_limits.PRICED_DAYS_MAX),
+        ("up to 16 of", tariff_limits.TARIFF_STEPS),
+        ("up to 8 of", tariff_limits.TARIFF_WINDOWS),
         ("at most 20,000 entries", limits.REFERENCE_ENTRIES),
         ("up to eight\nintervals", limits.API_BACK_OFF),
     ],

@@ -11,6 +11,7 @@ from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events.event import Event, Kind, Personal, Stream
 from zparkd.core.events.payloads import Staff, StaffChanged, TariffSet
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.quotas import Quotas
 from zparkd.core.members.words import MemberDisowned
 from zparkd.core.reference.changes import NotCounting, Outranked
@@ -263,23 +264,23 @@ def test_of_origins_that_are_not_configured_so_many_are_taken_in(key: str | None
     invented = [insider.enters(f"29A{number:05}", origin=f"z{number}") for number in range(100)]
     for event in invented:
         driven.step(insider.published([event]))
-    assert len(origins(driven)) == limits.STRANGERS
+    assert len(origins(driven)) == member_limits.STRANGERS
     assert codes(driven) == ["NOT_TAKEN_IN"]
     waiting = driven.central.admission.waiting
-    assert len(waiting) == 100 - limits.STRANGERS
+    assert len(waiting) == 100 - member_limits.STRANGERS
     driven.step(Admit(waiting[0]))
     driven.step(insider.published([event for event in invented if event.position[0] == waiting[0]]))
     assert waiting[0] in origins(driven)
     driven.start()
     driven.step(insider.published(invented))
-    assert len(origins(driven) - {"central-1"}) == limits.STRANGERS + 1
+    assert len(origins(driven) - {"central-1"}) == member_limits.STRANGERS + 1
 
 
 def test_what_is_not_taken_in_is_not_missed() -> None:
     one = keyed("central-1", "central-2")
     two = keyed("central-2", "central-1", "central-9")
     insider = Insider()
-    for number in range(limits.STRANGERS):
+    for number in range(member_limits.STRANGERS):
         event = insider.enters(f"29A{number:05}", origin=f"y{number}")
         one.store.append(event)
     one.store.commit()
@@ -361,8 +362,8 @@ def test_a_removed_central_that_is_admitted_is_believed_by_its_own_key_again() -
 
 
 def test_who_records_without_end_waits_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "QUOTA_EVENTS_PER_H", 10)
-    monkeypatch.setattr(limits, "QUOTA_BURST_H", 1)
+    monkeypatch.setattr(member_limits, "QUOTA_EVENTS_PER_H", 10)
+    monkeypatch.setattr(member_limits, "QUOTA_BURST_H", 1)
     driven = keyed("central-1", "central-2", "central-9")
     insider = Insider()
     tell(driven, insider, insider.enters())
@@ -380,7 +381,7 @@ def test_who_records_without_end_waits_and_loses_nothing(monkeypatch: pytest.Mon
 
 
 def test_the_past_of_years_meets_no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "QUOTA_EVENTS_PER_H", 1)
+    monkeypatch.setattr(member_limits, "QUOTA_EVENTS_PER_H", 1)
     driven = keyed("central-1", "central-9")
     insider = Insider()
     past = [insider.enters(f"29A{number:05}") for number in range(500)]
@@ -410,5 +411,5 @@ def test_no_more_than_the_quota_and_a_page_is_taken_in(
         if quotas.allows("x", Now(T0_MS + mono_ms, mono_ms)):
             quotas.takes("x", streams=0, events=count, size=0)
             taken += count
-    hours = max(limits.QUOTA_BURST_H, away_h) + mono_ms / 3_600_000
-    assert taken <= hours * limits.QUOTA_EVENTS_PER_H + 400_000
+    hours = max(member_limits.QUOTA_BURST_H, away_h) + mono_ms / 3_600_000
+    assert taken <= hours * member_limits.QUOTA_EVENTS_PER_H + 400_000

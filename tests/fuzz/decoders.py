@@ -31,6 +31,7 @@ from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Stream, read
 from zparkd.core.gate import limits as gate_limits
 from zparkd.core.keys import key_bytes
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.roster_acts import Here, Invite, Join
 from zparkd.core.members.roster_words import Role
 from zparkd.core.replication.bundles import (
@@ -319,7 +320,7 @@ def joins() -> Feed:
                 assert (member.public_key, member.address) in ((who[0], "10.0.0.3"), (who[0], None))
                 assert member.id in ("central-2", "cam-1", "cam-2")
         recorded = list(store.page(begun, 0, 10_000, 2**30))
-        assert len(recorded) <= 20 + len(made) * limits.JOINS_REFUSED_RECORDED
+        assert len(recorded) <= 20 + len(made) * member_limits.JOINS_REFUSED_RECORDED
 
     return feed
 

@@ -4,9 +4,17 @@ from types import ModuleType
 
 import zparkd.core.gate.limits
 import zparkd.core.limits
+import zparkd.core.members.limits
 import zparkd.core.replication.limits
+import zparkd.core.tariff.limits
 
-PLACES = (zparkd.core.limits, zparkd.core.gate.limits, zparkd.core.replication.limits)
+PLACES = (
+    zparkd.core.limits,
+    zparkd.core.gate.limits,
+    zparkd.core.members.limits,
+    zparkd.core.replication.limits,
+    zparkd.core.tariff.limits,
+)
 
 
 def place_of(name: str) -> ModuleType:

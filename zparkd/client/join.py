@@ -11,6 +11,7 @@ import zmq
 from zparkd.core import limits
 from zparkd.core.events import xeddsa
 from zparkd.core.keys import key_bytes, key_text
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.joining import write_join
 from zparkd.core.members.token import Token, join_text
 
@@ -73,7 +74,7 @@ def ask(token: Token, join: bytes) -> dict[str, Any]:
                 return answer
             why = (
                 f"no answer in {_ANSWER_S:g} s: another machine, an invitation that was over for a"
-                f" week, or tried more than {limits.JOINS_A_MINUTE} times in a minute"
+                f" week, or tried more than {member_limits.JOINS_A_MINUTE} times in a minute"
             )
         said.append(f"{address} port {token.port}: {why}")
     raise NotReached(f"{token.inviter} is not reached: " + "; ".join(said))

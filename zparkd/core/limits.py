@@ -14,7 +14,6 @@ TOPIC_FRAME_BYTES = 1024  # what a subscriber says; the frames of its handshake 
 TOPICS_QUEUE = 8  # subscriptions not yet taken in, of each connection
 BUS_FRAME_BYTES = 4 * 1024 * 1024
 EVENT_BYTES = 32 * 1024  # skeleton and personal part of one event, each
-HEADS_OF_A_MEMBER = 800  # that one event lists of a member which is disowned
 EPOCHS_IN_HEARTBEAT = 2  # of each origin; all older ones are covered by one digest
 HEADS_IN_HEARTBEAT = 512  # of all origins, however many there are
 
@@ -40,29 +39,6 @@ FLOOD_LOOK_MS = 600_000  # so long growth is added up
 FLOOD_DENIED_MS = 600_000  # so long the key of such a one opens nothing
 CONNECTIONS_TOLD_APART = 256  # of one address, at the moment their keys are let in
 REFUSAL_LINES_PER_MINUTE = 10  # in the log; what is over is counted
-
-# --- whose events are taken in, and how many ---------------------------------------------------
-STRANGERS = 32  # origins that are not configured whose events are taken in
-WAITING_ORIGINS = 1_000  # of those that are not, as many are named
-QUOTA_STREAMS_PER_H = 1_000  # of one origin: a run is a stream
-QUOTA_EVENTS_PER_H = 200_000  # the same; 55 a second without end
-QUOTA_BYTES_PER_H = 256 * 1024 * 1024  # the same
-QUOTA_BURST_H = 10  # so many hours' worth may come at once
-QUOTA_CREDIT_H_MAX = 20 * 366 * 24  # the same of an origin of which nothing is held
-QUOTA_SHOWN_MS = 600_000  # how long it is a problem that something waited
-
-# --- who joins ---------------------------------------------------------------------------------
-INVITATIONS_OPEN = 16  # of one inviter, neither used nor over
-INVITATIONS_CLOSED = 64  # used or over, whose keys are still let in to be told why
-INVITATION_SHOWN_MS = 7 * 24 * 3600 * 1000  # after it is over, its key is told why
-INVITATION_VALID_MS = 90 * 24 * 3600 * 1000  # the longest
-JOIN_BYTES = 4 * 1024  # what is read of who comes with an invitation
-JOINS_A_MINUTE = 5  # with one invitation; more get no answer
-JOINS_REFUSED_RECORDED = 32  # attempts that failed, of one invitation, for the audit
-ROSTER_DROPPED_MS = 1_000  # a key is let go so long after that is known: who is removed hears it
-ROSTER_TOLD_MS = 4_000  # the same of a key that lost to an older join
-KEY_LEFT_ALONE_MS = 3_000  # a change of the own key, to the command that waits for it
-ROSTER_RETRY_MS = 5_000  # after files of the roster could not be written
 
 # --- the loop --------------------------------------------------------------------------------
 TURN_AT_LEAST_MS = 250  # so often the loop turns where nothing comes in
@@ -99,35 +75,6 @@ EDGE_SHOWN_MS = 30 * 24 * 3600 * 1000  # an edge that is not configured is liste
 EDGES_FLUSH_MS = 60_000  # how often it is written down when edges were heard
 EDGES_NEW_FLUSH_MS = 5_000  # the same where one is heard for the first time
 
-# --- the gateway: what comes in over HTTP -------------------------------------------------------
-WEB_CONNECTIONS = 1_024  # open at a time, pages and calls together
-WEB_CONNECTIONS_OF_ADDRESS = 320  # of these; behind a proxy that is named, of all
-WEB_SLOW_S = 10.0  # for a request to be whole, and for what is sent to be taken
-WEB_PAGES = 512  # that are sent events as they come
-WEB_MESSAGES_WAITING = 256  # for a page that takes them slowly; with more it is let go
-WEB_EVENTS_RESUMED = 1_000  # that a page which was cut off is sent at once
-WEB_CONTROL_THREADS = 4
-WEB_READ_THREADS = 2
-WEB_CALLS_WAITING = 256  # of the daemon, and as many of the database
-WEB_READ_S = 5.0  # how long a query may take
-WEB_ROWS = 10_000  # of one JSON answer
-WEB_PICTURES_AT_ONCE = 4  # asked of the cameras' process
-WEB_PICTURE_BYTES = 8 * 1024 * 1024
-WEB_STORY_EVENTS = 1_000  # the newest of a vehicle
-WEB_TRAFFIC_DAYS = 400
-WEB_SESSIONS = 1_024  # of people who logged in
-WEB_SESSION_S = 12 * 3600  # of a session, at most
-WEB_SESSION_IDLE_S = 4 * 3600
-WEB_LOGINS_A_MINUTE = 6  # that fail, from one address
-WEB_LOGINS_OF_A_NAME_A_MINUTE = 20  # that fail, from wherever
-WEB_LOGINS_WAITING = 8
-WEB_ATTEMPTS_REMEMBERED = 4_096  # addresses and names whose logins failed
-WEB_METRICS_OF_EDGES = 200  # the ones heard last
-WEB_METRICS_OF_CENTRALS = 100
-WEB_METRICS_OF_STREAMS = 1_000  # looked at for the oldest event that a peer lacks
-WEB_LIST_BYTES = 8 * 1024 * 1024  # of passes or staff, as JSON
-WEB_CSV_PARTS = 1_000  # of a thousand rows each, in one file
-
 # --- numbers on the wire ---------------------------------------------------------------------
 SEQ_MAX = 2**40 - 1
 EPOCH_MAX = 2**53 - 1
@@ -137,25 +84,19 @@ VERSION_MAX = 2**53 - 1
 TIME_SHOWN_MS_MAX = 4_102_444_800_000  # 2100-01-01: a later event means nothing
 ORDER_RAISED_MAX = TIME_SHOWN_MS_MAX - 86_400_000  # of what edges ask; beyond stand only the wrong
 
-# --- what tariff and policy may say, and the lists of passes and staff --------------------------
-PRICED_DAYS_MAX = 3_660  # a longer stay costs no more
-AMOUNT_MAX = 1_000_000_000  # of one step, window, cap or surcharge
-TARIFF_BYTES = 24 * 1024  # as JSON: one event must hold it
-TARIFF_RATES = 32
-TARIFF_STEPS = 16  # of one rate
-TARIFF_WINDOWS = 8  # of one rate
-POLICY_BYTES = 24 * 1024  # as JSON, likewise
+# --- what the policy may say, and the lists of passes and staff --------------------------------
+POLICY_BYTES = 24 * 1024  # as JSON: one event must hold it
 CAPACITY_MAX = 1_000_000
 NOT_TAKEN_AFTER_S_MIN = 1
 NOT_TAKEN_AFTER_S_MAX = 24 * 3600
 SILENT_EDGE_MIN_MAX = 31 * 24 * 60
 KEEP_DAYS_MAX = 36_525
+ERASED_AT_ONCE = 2_000  # positions that one erase names
 REFERENCE_ENTRIES = 20_000  # of a list of passes or staff
 REFERENCE_EVENTS_PER_TURN = 200  # of an import; the rest follows, so that edges wait for few
 API_TARIFF_BYTES = 256 * 1024  # of an answer of the external API
 API_LIST_BYTES = 4 * 1024 * 1024
 API_BACK_OFF = 8  # intervals between two looks at an API that fails, at most
-DOCUMENT_FAULTS = 50  # told of one document; of the rest only their number
 
 # --- reports ---------------------------------------------------------------------------------
 REPORT_DAYS = 400  # of one report: by the hour that is 9,600 rows
@@ -166,7 +107,4 @@ CLOCK_STEP_MS = 1_000  # a wall clock that moves by more against the monotonic o
 CLOCK_STEP_BACK_MS = 1_000  # a wall clock behind the last event by more is not believed
 ABSURD_STAY_MS = 90 * 24 * 3600 * 1000  # a longer stay is marked for a person to look at
 
-assert AMOUNT_MAX < FEE_MAX
-assert max(TARIFF_BYTES, POLICY_BYTES) + 4096 < EVENT_BYTES
-
-ERASED_AT_ONCE = 2_000  # positions that one erase names
+assert POLICY_BYTES + 4096 < EVENT_BYTES

@@ -14,9 +14,9 @@ import zmq
 
 from zparkd.config.load import Config
 from zparkd.config.secret_key import key_file, next_key_file, read_secret_key
-from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
+from zparkd.core.members import limits
 from zparkd.core.members.roster_acts import Amend, Here
 from zparkd.core.members.roster_words import Role
 from zparkd.core.turn import Incoming, Output

@@ -17,6 +17,7 @@ from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Stream
 from zparkd.core.keys import fingerprint
+from zparkd.core.members import limits as member_limits
 from zparkd.core.replication.refusals import Refusal, Why
 from zparkd.core.site import Peer
 from zparkd.core.view import PeerView, View
@@ -205,7 +206,7 @@ def _problems_of_members(view: View) -> Iterator[Problem]:
         yield problem(
             ProblemCode.NOT_TAKEN_IN,
             f"{_some(waiting)} recorded events that are not taken in: in no peer file here, and"
-            f" {limits.STRANGERS} like that are held, or it says who is disowned",
+            f" {member_limits.STRANGERS} like that are held, or it says who is disowned",
             "if it belongs here: zparkctl peer add, or zparkctl member admit ID; else find out who"
             " invented it",
         )

@@ -14,6 +14,7 @@ from zparkd.config.roster_files import EDGES, PEERS
 from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.joining import as_row
 from zparkd.core.members.roster import EMPTY, RosterState
 from zparkd.core.members.roster_acts import Join
@@ -88,7 +89,7 @@ class RosterAtWork:
             self._seen = state
             self._due_ms = now.mono_ms + self._grace_ms(state)
         if state is not self._applied and now.mono_ms >= self._due_ms:
-            self._due_ms = now.mono_ms + limits.ROSTER_RETRY_MS
+            self._due_ms = now.mono_ms + member_limits.ROSTER_RETRY_MS
             if self._write(state):
                 self._applied = state
                 reload()
@@ -101,11 +102,11 @@ class RosterAtWork:
         grace_ms = 0
         for peer in self._central.settings.peers:
             if peer.id in gone:
-                grace_ms = max(grace_ms, limits.ROSTER_DROPPED_MS)
+                grace_ms = max(grace_ms, member_limits.ROSTER_DROPPED_MS)
             elif peer.id in members and lost & set(peer.public_keys) - set(
                 members[peer.id].public_keys
             ):
-                grace_ms = limits.ROSTER_TOLD_MS
+                grace_ms = member_limits.ROSTER_TOLD_MS
         return grace_ms
 
     def _write(self, state: RosterState) -> bool:

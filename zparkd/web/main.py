@@ -12,7 +12,7 @@ import uvicorn
 
 from zparkd import __version__
 from zparkd.config.load import ConfigError, default_path
-from zparkd.core import limits
+from zparkd.web import limits
 from zparkd.web.app import Place, build
 from zparkd.web.auth.access import Access
 from zparkd.web.auth.accounts import token, user
@@ -120,7 +120,7 @@ def main(
         forwarded_allow_ips=proxies,
         ws="none",
         timeout_graceful_shutdown=2,
-        limit_concurrency=limits.WEB_CONNECTIONS,
+        limit_concurrency=limits.CONNECTIONS,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
@@ -152,7 +152,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(
             (host, port),
             family=socket.AF_INET6 if six else socket.AF_INET,
-            backlog=limits.WEB_PAGES,
+            backlog=limits.PAGES,
             dualstack_ipv6=six and "." in host,  # an IPv4 address as one of IPv6
         )
     except OSError as fault:

@@ -12,6 +12,7 @@ from zparkd.core.events.event import Kind, read
 from zparkd.core.events.payloads import Pass, Staff
 from zparkd.core.reference.changes import Imported
 from zparkd.core.reference.lists import read_passes, read_staff
+from zparkd.core.tariff import limits as tariff_limits
 from zparkd.core.tariff.fields import BadDocument
 
 DECEMBER = Pass(PLATE, "car", "2025-12-01", "2025-12-31", "Nguyễn Văn A")
@@ -76,7 +77,8 @@ def test_a_tariff_that_no_event_can_hold_is_refused() -> None:
     step = {"until_minutes": 1, "every_minutes": 1, "amount": 1}
     steps = [step | {"until_minutes": until} for until in range(1_000_000, 1_000_015)]
     rate = {"camera_type": "", "step": [*steps, {"every_minutes": 1, "amount": 1}]}
-    rates = [rate | {"camera_type": f"type_{number}"} for number in range(limits.TARIFF_RATES)]
+    types = [f"type_{number}" for number in range(tariff_limits.TARIFF_RATES)]
+    rates = [rate | {"camera_type": type} for type in types]
     driven = Driven()
     with pytest.raises(BadDocument, match="bytes of JSON; write at most"):
         set_tariff(driven, {"rate": rates})

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.examples import examples
-from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.events import xeddsa
 from zparkd.core.events.event import Kind, Personal, Position, Stream, read, write
 from zparkd.core.keys import fingerprint, key_bytes
+from zparkd.core.members import limits
 from zparkd.core.members.joining import write_join
 from zparkd.core.members.roster import Invitation
 from zparkd.core.members.roster_acts import Here, Invite, Join, Remove

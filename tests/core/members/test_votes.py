@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from zparkd.core import limits
 from zparkd.core.events.event import Position, Stream
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.members.words import (
     MemberAdmitted,
@@ -72,9 +73,9 @@ def test_heads_of_who_denies_it_do_not_count() -> None:
 
 
 def test_streams_of_older_epochs_than_a_vote_can_list_count_whole() -> None:
-    heads = {epoch: 10 + epoch for epoch in range(1, limits.HEADS_OF_A_MEMBER + 4)}
+    heads = {epoch: 10 + epoch for epoch in range(1, member_limits.HEADS_OF_A_MEMBER + 4)}
     listed, whole_before = cut_at(heads)
-    assert (len(listed), whole_before) == (limits.HEADS_OF_A_MEMBER, 4)
+    assert (len(listed), whole_before) == (member_limits.HEADS_OF_A_MEMBER, 4)
     found = verdicts((Position("a", 1, 1), MemberDisowned("x", listed, whole_before)))
     assert found.up_to(Stream("x", 3)) == limits.SEQ_MAX
     assert found.up_to(Stream("x", 4)) == 14

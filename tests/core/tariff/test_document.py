@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tariffs import AIRPORT, CENTRE, DAY_AND_NIGHT
-from zparkd.core import limits
+from zparkd.core.tariff import limits
 from zparkd.core.tariff.document import read_tariff, written
 from zparkd.core.tariff.fields import BadDocument, parse
 from zparkd.core.tariff.line_map import Form, lines_of

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.gateway import Gateway
 from tests.web.conftest import MakeSite
-from zparkd.core import limits
 from zparkd.testbed.loopback import wait_for
+from zparkd.web import limits
 from zparkd.web.http.connections import network
 
 HEAD = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n"
@@ -38,7 +38,7 @@ def is_closed(dialled: socket.socket) -> bool:
 def test_a_thousand_silent_connections_keep_nobody_out(gateway: Gateway) -> None:
     silent = [
         dial(gateway, HEAD if number % 2 else b"", f"127.0.0.{2 + number % 8}")
-        for number in range(limits.WEB_CONNECTIONS + 6)
+        for number in range(limits.CONNECTIONS + 6)
     ]
     try:
         assert gateway.get("/healthz").status_code == 200
@@ -48,7 +48,7 @@ def test_a_thousand_silent_connections_keep_nobody_out(gateway: Gateway) -> None
 
 
 def test_many_of_one_address_make_way_for_each_other(gateway: Gateway) -> None:
-    most = limits.WEB_CONNECTIONS_OF_ADDRESS
+    most = limits.CONNECTIONS_OF_ADDRESS
     other = dial(gateway, host="127.0.0.9")
     silent = [dial(gateway) for _ in range(most + 4)]
     try:
@@ -80,11 +80,11 @@ def test_a_request_that_is_not_whole_in_ten_seconds_ends(gateway: Gateway) -> No
         slow["drops"].send(b"A: b\r\n")
         next(told)
         slow["drops"].send(b"C: d\r\n")
-        assert time.monotonic() - began < limits.WEB_SLOW_S, "this machine is too slow for the test"
+        assert time.monotonic() - began < limits.SLOW_S, "this machine is too slow for the test"
         assert not is_closed(slow["half a body"])
         for what, one in slow.items():
             wait_for(f"{what} is ended", lambda one=one: ended(one), 10)
-        assert time.monotonic() - began >= limits.WEB_SLOW_S - 1
+        assert time.monotonic() - began >= limits.SLOW_S - 1
         next(told)  # a page that only listens stays
         next(told)
 
@@ -109,7 +109,7 @@ def test_a_tls_handshake_is_not_waited_for_longer(make_site: MakeSite, tmp_path:
     options = ("--certificate", str(chain), "--key", str(key))
     with Gateway(central, *options) as gateway:
         silent = dial(gateway)
-        wait_for("it is ended", lambda: ended(silent), limits.WEB_SLOW_S + 5)
+        wait_for("it is ended", lambda: ended(silent), limits.SLOW_S + 5)
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -14,8 +14,8 @@ What is not taken in waits at those who have it, and is asked of them once it ma
 
 from collections.abc import Collection
 
-from zparkd.core import limits
 from zparkd.core.log import Log
+from zparkd.core.members import limits
 
 
 class Admission:

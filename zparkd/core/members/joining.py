@@ -20,6 +20,7 @@ from zparkd.core import limits
 from zparkd.core.clock import Now
 from zparkd.core.events import xeddsa
 from zparkd.core.keys import key_bytes
+from zparkd.core.members import limits as member_limits
 from zparkd.core.members.roster import Invitation, Member
 from zparkd.core.members.roster_acts import Join
 from zparkd.core.members.roster_changes import Refused, RosterChanges
@@ -80,11 +81,12 @@ class Joining:
         return orjson.dumps(self._welcome(invitation))
 
     def _in_time(self, key: bytes, now: Now) -> bool:
-        asked = self._asked.setdefault(key, deque(maxlen=limits.JOINS_A_MINUTE))
-        if len(asked) == limits.JOINS_A_MINUTE and now.mono_ms - asked[0] < 60_000:
+        asked = self._asked.setdefault(key, deque(maxlen=member_limits.JOINS_A_MINUTE))
+        if len(asked) == member_limits.JOINS_A_MINUTE and now.mono_ms - asked[0] < 60_000:
             return False
         asked.append(now.mono_ms)
-        if len(self._asked) > 2 * (limits.INVITATIONS_OPEN + limits.INVITATIONS_CLOSED):
+        many = member_limits.INVITATIONS_OPEN + member_limits.INVITATIONS_CLOSED
+        if len(self._asked) > 2 * many:
             del self._asked[next(iter(self._asked))]
         return True
 
@@ -98,8 +100,8 @@ class Joining:
         """What it says of itself, proved. Raises Refused."""
         said = invitation.said
         try:
-            if len(asking.body) > limits.JOIN_BYTES:
-                raise ValueError(f"a JOIN has at most {limits.JOIN_BYTES} bytes")
+            if len(asking.body) > member_limits.JOIN_BYTES:
+                raise ValueError(f"a JOIN has at most {member_limits.JOIN_BYTES} bytes")
             join = _read(asking.body)
             new_key = key_bytes(join.public_key)
             if (join.type, join.v) != ("JOIN", VERSION):
@@ -148,12 +150,12 @@ class Joining:
         """Record each way of being turned away once, and not without end."""
         noted = self._noted.setdefault(asking.key, set())
         what = (no.code, asking.came_from)
-        if what in noted or len(noted) >= limits.JOINS_REFUSED_RECORDED:
+        if what in noted or len(noted) >= member_limits.JOINS_REFUSED_RECORDED:
             return
         noted.add(what)
         key = None
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, ValueError):
-            key = _read(asking.body[: limits.JOIN_BYTES]).public_key
+            key = _read(asking.body[: member_limits.JOIN_BYTES]).public_key
             key_bytes(key)
         refusal = JoinRefused(
             invitation.said.role,

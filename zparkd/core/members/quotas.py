@@ -7,8 +7,8 @@ only who records without end meets it, and what is over waits and is asked for a
 
 from dataclasses import dataclass
 
-from zparkd.core import limits
 from zparkd.core.clock import Now
+from zparkd.core.members import limits
 from zparkd.core.token_bucket import TokenBucket
 
 _HOUR_MS = 3_600_000

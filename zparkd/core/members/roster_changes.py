@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from zparkd.core import limits
 from zparkd.core.clock import Clock, Now, site_time
 from zparkd.core.events.event import Event, Kind, Personal
 from zparkd.core.keys import fingerprint, key_bytes
 from zparkd.core.log import Log
+from zparkd.core.members import limits
 from zparkd.core.members.roster import Invitation, Member, RosterState
 from zparkd.core.members.roster_acts import Amend, Here, Invite, Remove
 from zparkd.core.members.roster_words import (

@@ -14,12 +14,16 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta, Struct
 
 from zparkd.core import limits
+from zparkd.core.members import limits as member_limits
 from zparkd.core.principal import Principal
 from zparkd.core.site import CENTRAL_ID
 
 _Member = Annotated[str, Meta(pattern=f"^{CENTRAL_ID.pattern}\\Z")]
 _Epoch = Annotated[int, Meta(ge=1, le=limits.EPOCH_MAX)]
 _Seq = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
+_Heads = Annotated[
+    tuple[tuple[_Epoch, _Seq], ...], Meta(max_length=member_limits.HEADS_OF_A_MEMBER)
+]
 
 
 class MemberDisowned(Struct, frozen=True, omit_defaults=True):
@@ -31,7 +35,7 @@ class MemberDisowned(Struct, frozen=True, omit_defaults=True):
     """
 
     member: _Member
-    heads: Annotated[tuple[tuple[_Epoch, _Seq], ...], Meta(max_length=limits.HEADS_OF_A_MEMBER)]
+    heads: _Heads
     whole_before: _Epoch | None = None
     by: Principal | None = None
 
@@ -45,7 +49,7 @@ class MemberRemoved(Struct, frozen=True, omit_defaults=True):
 
     member: _Member
     number: Annotated[int, Meta(ge=1, le=limits.VERSION_MAX)]
-    heads: Annotated[tuple[tuple[_Epoch, _Seq], ...], Meta(max_length=limits.HEADS_OF_A_MEMBER)]
+    heads: _Heads
     whole_before: _Epoch | None = None
     by: Principal | None = None
 
@@ -88,5 +92,5 @@ class Cut(NamedTuple):
 def cut_at(heads: Mapping[int, int]) -> tuple[tuple[tuple[int, int], ...], int | None]:
     """What a MemberDisowned says of these heads (epoch to seq): `heads` and `whole_before`."""
     held = sorted((epoch, seq) for epoch, seq in heads.items() if seq > 0)
-    listed = tuple(held[-limits.HEADS_OF_A_MEMBER :])
+    listed = tuple(held[-member_limits.HEADS_OF_A_MEMBER :])
     return listed, listed[0][0] if len(listed) < len(held) else None

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from zparkd.core import limits
 from zparkd.core.site import CAMERA_TYPE
+from zparkd.core.tariff import limits
 from zparkd.core.tariff.fields import Checker, shown
 from zparkd.core.tariff.line_map import Place
 from zparkd.core.tariff.pricing import CURRENCY, Rate, Step

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zparkd.core import limits
+from zparkd.core.tariff import limits as tariff_limits
 from zparkd.core.tariff.line_map import Form, Place
 
 
@@ -85,7 +86,7 @@ class Checker:
         """
         if any(place[: len(fault.place)] == fault.place for fault in self.faults):
             return
-        if len(self.faults) < limits.DOCUMENT_FAULTS:
+        if len(self.faults) < tariff_limits.DOCUMENT_FAULTS:
             self.faults.append(Fault(place, text))
         else:
             self.unsaid += 1

@@ -23,6 +23,7 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from zparkd.core import limits
+from zparkd.core.tariff import limits as tariff_limits
 from zparkd.core.tariff.time_windows import Window, first_touches
 
 CURRENCY = "VND"
@@ -99,7 +100,7 @@ def price(
     One that ends before it begins is one of no length at its entry. Nothing is added after
     PRICED_DAYS_MAX days.
     """
-    longest_ms = limits.PRICED_DAYS_MAX * DAY_MINUTES * _MINUTE_MS
+    longest_ms = tariff_limits.PRICED_DAYS_MAX * DAY_MINUTES * _MINUTE_MS
     stay_ms = min(max(0, exit_ms - entry_ms), longest_ms)
     minutes = max(1, -(-stay_ms // _MINUTE_MS))
     lines: list[Line] = []

@@ -17,9 +17,9 @@ import zmq
 
 from zparkd.config.load import Config
 from zparkd.config.values import as_address
-from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.keys import key_bytes
+from zparkd.core.members import limits
 from zparkd.core.members.roster import Invitation, Member
 from zparkd.core.members.roster_acts import Amend, Here, Invite, Remove
 from zparkd.core.members.roster_changes import Refused

@@ -6,8 +6,8 @@ from datetime import tzinfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core import limits
 from zparkd.storage.readers.conflicts import conflicts as read_conflicts
+from zparkd.web import limits
 from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
@@ -20,7 +20,7 @@ _ROWS = 200
 
 async def conflicts(request: Request) -> Response:
     """The newest open conflicts, the newest first; with `all` those too that are not."""
-    limit = asked.whole(request, "limit", _ROWS, 1, limits.WEB_ROWS)
+    limit = asked.whole(request, "limit", _ROWS, 1, limits.ROWS)
     all = bool(asked.flag(request, "all"))
     database: Database = request.app.state.database
     zone: tzinfo = request.app.state.site.zone

@@ -12,11 +12,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from zparkd.core import limits
 from zparkd.core.plates import normalise_plate
 from zparkd.core.reports import sheet
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.stays import COLUMNS, StayFilter, count_stays, stays
+from zparkd.web import limits
 from zparkd.web.backend.database import Database
 from zparkd.web.forms.answers import History
 from zparkd.web.http import asked
@@ -73,7 +73,7 @@ async def history(request: Request) -> Response:
                 "Cache-Control": "no-store",
             },
         )
-    limit = asked.whole(request, "limit", _ROWS, 0, limits.WEB_ROWS) or limits.WEB_ROWS
+    limit = asked.whole(request, "limit", _ROWS, 0, limits.ROWS) or limits.ROWS
     offset = asked.whole(request, "offset", 0, 0, 2**53)
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], int]:
@@ -87,7 +87,7 @@ async def _csv(database: Database, which: StayFilter) -> AsyncIterator[bytes]:
     """All the stays, a part at a time. Begins with the mark by which a spreadsheet sees UTF-8."""
     yield sheet.lines([COLUMNS], mark=sheet.MARK)
     rows: list[dict[str, Any]] = []
-    for _ in range(limits.WEB_CSV_PARTS):
+    for _ in range(limits.CSV_PARTS):
         part = which
         if rows:  # what comes in meanwhile shifts nothing
             part = replace(which, after=(rows[-1]["entry_ms"], rows[-1]["id"]))

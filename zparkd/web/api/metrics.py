@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd import __version__
-from zparkd.core import limits
 from zparkd.storage.readers import figures
 from zparkd.storage.readers.connection import Connection
+from zparkd.web import limits
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
@@ -127,14 +127,14 @@ def _of_daemon(status: Mapping[str, Any]) -> Iterator[str]:
         [
             ({"edge": edge["edge_id"]}, _seconds(edge["last_seen"]))
             for edge in sorted(heard, key=lambda it: it["last_seen"], reverse=True)
-        ][: limits.WEB_METRICS_OF_EDGES],
+        ][: limits.METRICS_OF_EDGES],
     )
     yield from _of_lanes([edge for edge in status["edges"] if edge.get("lane") is not None])
 
 
 def _of_lanes(edges: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What the controllers of lanes say of them, each since its own start."""
-    edges = edges[: limits.WEB_METRICS_OF_EDGES]
+    edges = edges[: limits.METRICS_OF_EDGES]
 
     def each(value: Callable[[Mapping[str, Any]], float | None]) -> list[_Sample]:
         told = [({"edge": edge["edge_id"]}, value(edge["lane"])) for edge in edges]
@@ -199,7 +199,7 @@ def _of_peers(peers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _of_database(connection: Connection) -> Iterator[str]:
-    sources = figures.events_by_central(connection, limits.WEB_METRICS_OF_CENTRALS)
+    sources = figures.events_by_central(connection, limits.METRICS_OF_CENTRALS)
     yield _family(
         "events_total",
         "counter",
@@ -218,7 +218,7 @@ def _of_database(connection: Connection) -> Iterator[str]:
         "Stays that a person should look at.",
         _one(figures.stays_remarked(connection)),
     )
-    lacking = figures.oldest_lacking(connection, limits.WEB_METRICS_OF_STREAMS)
+    lacking = figures.oldest_lacking(connection, limits.METRICS_OF_STREAMS)
     yield _family(
         "peer_oldest_unacked_timestamp_seconds",
         "gauge",

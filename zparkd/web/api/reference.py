@@ -16,13 +16,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.core.policy import as_toml, read_policy, whole_document
 from zparkd.core.reference.lists import read_passes, read_staff
 from zparkd.core.tariff.fields import BadDocument
 from zparkd.storage.readers import reference
 from zparkd.storage.readers.connection import Connection
+from zparkd.web import limits
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
 from zparkd.web.forms.documents import ListSet, Passes, PolicyShown, Staff
@@ -105,7 +105,7 @@ async def _held(request: Request, which: _List) -> tuple[_Rows, str]:
 
 
 async def _set(request: Request, which: _List) -> Response:
-    fields = await asked.fields(request, limits.WEB_LIST_BYTES)
+    fields = await asked.fields(request, limits.LIST_BYTES)
     entries = fields.get(which.name)
     try:
         which.judge(entries)

@@ -15,6 +15,7 @@ from zparkd.storage.readers.connection import Connection, one_moment
 from zparkd.storage.readers.figures import sync_state
 from zparkd.storage.readers.reports.audit import acts
 from zparkd.storage.readers.reports.records import records
+from zparkd.web import limits as web_limits
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.forms.answers import Acts
@@ -27,7 +28,7 @@ _ROWS = 200
 async def audit(request: Request) -> Response:
     """The newest acts of people, the newest first."""
     zone = request.app.state.site.zone
-    limit = query.whole(request, "limit", _ROWS, 1, limits.WEB_ROWS)
+    limit = query.whole(request, "limit", _ROWS, 1, web_limits.ROWS)
     since_ms = query.since(request, "since", zone) or 0
     until_ms = query.until(request, "to", zone) or limits.TIME_SHOWN_MS_MAX + 1
     database: Database = request.app.state.database

@@ -24,12 +24,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from zparkd.core import limits
 from zparkd.core.audit import act_of
 from zparkd.core.clock import site_time
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Kind, read
 from zparkd.storage.readers import arrivals
+from zparkd.web import limits
 from zparkd.web.auth.access import Access
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
@@ -110,7 +110,7 @@ class Stream:
 
     async def _messages(self, after: int, upto: int) -> list[tuple[int, bytes]]:
         rows = await self._database.read(
-            lambda database: arrivals.arrived(database, after, limits.WEB_EVENTS_RESUMED, upto)
+            lambda database: arrivals.arrived(database, after, limits.EVENTS_RESUMED, upto)
         )
         return [
             (number, _message("event", shown(number, skeleton, personal, self._site.zone), number))
@@ -144,7 +144,7 @@ class Stream:
 
     async def messages(self, last: int | None) -> AsyncIterator[bytes]:
         """What one page is sent: what it missed since `last`, and then all that comes."""
-        page: asyncio.Queue[bytes | None] = asyncio.Queue(limits.WEB_MESSAGES_WAITING)
+        page: asyncio.Queue[bytes | None] = asyncio.Queue(limits.MESSAGES_WAITING)
         try:
             newest = await self._database.read(arrivals.newest)
         except Problem:
@@ -168,7 +168,7 @@ class Stream:
     async def _missed(self, last: int | None, begun: int) -> AsyncIterator[bytes]:
         if last is None or last >= begun:
             return
-        first = max(last, begun - limits.WEB_EVENTS_RESUMED)
+        first = max(last, begun - limits.EVENTS_RESUMED)
         if first > last:
             yield _message("gap", {"missed": first - last})
         with contextlib.suppress(Problem):
@@ -228,7 +228,7 @@ def site_time_or_none(ms: int, zone: tzinfo) -> str | None:
 
 async def events(request: Request) -> Response:
     """The newest arrivals, the newest first."""
-    limit = asked.whole(request, "limit", _ROWS, 1, limits.WEB_EVENTS_RESUMED)
+    limit = asked.whole(request, "limit", _ROWS, 1, limits.EVENTS_RESUMED)
     database: Database = request.app.state.database
     zone = request.app.state.site.zone
     rows = await database.read(functools.partial(arrivals.arrived_last, limit=limit))
@@ -238,9 +238,9 @@ async def events(request: Request) -> Response:
 async def stream(request: Request) -> Response:
     """The stream for one page."""
     stream: Stream = request.app.state.stream
-    if stream.open >= limits.WEB_PAGES:
+    if stream.open >= limits.PAGES:
         raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{limits.WEB_PAGES} pages are open already"
+            HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{limits.PAGES} pages are open already"
         )
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if request.method == "HEAD":  # which would never end

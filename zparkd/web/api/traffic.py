@@ -12,13 +12,13 @@ from datetime import datetime, tzinfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core import limits
 from zparkd.core.clock import site_time
 from zparkd.storage.readers import figures
 from zparkd.storage.readers.connection import Connection
 from zparkd.storage.readers.reports.traffic import QUARTER_MS, By
 from zparkd.storage.readers.reports.traffic import Traffic as Found
 from zparkd.storage.readers.reports.traffic import traffic as read_traffic
+from zparkd.web import limits
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
 from zparkd.web.forms.answers import Traffic, TrafficRow
@@ -51,10 +51,8 @@ async def traffic(request: Request) -> Response:
     since_ms = asked.since(request, "from", zone)
     if since_ms is None:
         since_ms = _midnight_ms(min(until_ms, now_ms), zone)
-    if not 0 <= until_ms - since_ms <= limits.WEB_TRAFFIC_DAYS * 86_400_000:
-        raise bad(
-            f"from, to: must be in this order and at most {limits.WEB_TRAFFIC_DAYS} days apart"
-        )
+    if not 0 <= until_ms - since_ms <= limits.TRAFFIC_DAYS * 86_400_000:
+        raise bad(f"from, to: must be in this order and at most {limits.TRAFFIC_DAYS} days apart")
     peers = [peer.id for peer in site.config.peers]
 
     def read(connection: Connection) -> tuple[_Rows, dict[str, int]]:

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.core import limits
 from zparkd.storage.readers.vehicles import Judged, story
+from zparkd.web import limits
 from zparkd.web.api.history import plate_id
 from zparkd.web.api.stream import site_time_or_none
 from zparkd.web.backend.database import Database
@@ -27,7 +27,7 @@ async def vehicle(request: Request) -> Response:
     plate = plate_id(request.path_params["plate_id"])
     zone: tzinfo = request.app.state.site.zone
     database: Database = request.app.state.database
-    limit = limits.WEB_STORY_EVENTS
+    limit = limits.STORY_EVENTS
     found = await database.read(functools.partial(story, plate_id=plate, limit=limit))
     if not found.events:
         message = f"{plate}: no vehicle with this plate was ever here"

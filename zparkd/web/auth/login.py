@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zparkd.core import limits
+from zparkd.web import limits as web_limits
 from zparkd.web.auth.access import COOKIE, Access, check_csrf
 from zparkd.web.auth.credentials import Role, fits, hashed, is_old
 from zparkd.web.auth.sessions import Attempts
@@ -32,8 +33,8 @@ class Logins:
     """Checks passwords one at a time, and counts the failures of each address and name."""
 
     def __init__(self) -> None:
-        self.by_address = Attempts(limits.WEB_LOGINS_A_MINUTE)
-        self.by_name = Attempts(limits.WEB_LOGINS_OF_A_NAME_A_MINUTE)
+        self.by_address = Attempts(web_limits.LOGINS_A_MINUTE)
+        self.by_name = Attempts(web_limits.LOGINS_OF_A_NAME_A_MINUTE)
         self._thread = ThreadPoolExecutor(1, "password")
         self._waiting = 0
 
@@ -46,7 +47,7 @@ class Logins:
         return await self._apart(functools.partial(hashed, password))
 
     async def _apart(self, work: Callable[[], _Result]) -> _Result:
-        if self._waiting >= limits.WEB_LOGINS_WAITING:
+        if self._waiting >= web_limits.LOGINS_WAITING:
             raise _too_often(5)
         self._waiting += 1
         try:
@@ -114,7 +115,7 @@ async def login(request: Request) -> Response:
     response.set_cookie(
         COOKIE,
         secret,
-        max_age=limits.WEB_SESSION_S,
+        max_age=web_limits.SESSION_S,
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

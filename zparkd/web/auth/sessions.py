@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from zparkd.core import limits
 from zparkd.core.token_bucket import TokenBucket
+from zparkd.web import limits
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Sessions:
         now_s = time.monotonic()
         session = Session(user, password, secrets.token_urlsafe(24), now_s, now_s)
         self._sessions[_key(secret)] = session
-        if len(self._sessions) > limits.WEB_SESSIONS:
+        if len(self._sessions) > limits.SESSIONS:
             self._sessions.popitem(last=False)
         return secret, session
 
@@ -48,7 +48,7 @@ class Sessions:
             return None
         now_s = time.monotonic()
         idle, old = now_s - session.seen_s, now_s - session.begun_s
-        if idle > limits.WEB_SESSION_IDLE_S or old > limits.WEB_SESSION_S:
+        if idle > limits.SESSION_IDLE_S or old > limits.SESSION_S:
             del self._sessions[key]
             return None
         session.seen_s = now_s
@@ -91,7 +91,7 @@ class Attempts:
         self._filled(bucket)
         bucket.take()
         self._left.move_to_end(who)
-        if len(self._left) > limits.WEB_ATTEMPTS_REMEMBERED:
+        if len(self._left) > limits.ATTEMPTS_REMEMBERED:
             self._left.popitem(last=False)
 
     def passed(self, who: str) -> None:

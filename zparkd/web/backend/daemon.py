@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zparkd.client.control import ControlClient, DaemonUnreachable
-from zparkd.core import limits
+from zparkd.web import limits
 from zparkd.web.backend.site import Site
 from zparkd.web.http.answers import Problem, bad, said_no
 
@@ -27,7 +27,7 @@ class Daemon:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._threads = ThreadPoolExecutor(limits.WEB_CONTROL_THREADS, "control")
+        self._threads = ThreadPoolExecutor(limits.CONTROL_THREADS, "control")
         self._lock = threading.Lock()
         self._clients: dict[tuple[Path, float], ControlClient] = {}
         self._under_way = 0
@@ -46,7 +46,7 @@ class Daemon:
 
         Raises Problem where there is none in time, or too many wait already.
         """
-        if self._under_way >= limits.WEB_CALLS_WAITING:
+        if self._under_way >= limits.CALLS_WAITING:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many calls wait; ask again in a moment"
             )

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-from zparkd.core import limits
 from zparkd.storage.readers.connection import (
     Connection,
     DatabaseError,
@@ -23,6 +22,7 @@ from zparkd.storage.readers.connection import (
     opened,
     stop_at,
 )
+from zparkd.web import limits
 from zparkd.web.http.answers import Problem
 
 _BUSY_S = 2.0  # how long another's lock on the database is waited for
@@ -35,7 +35,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._threads = ThreadPoolExecutor(limits.WEB_READ_THREADS, "read")
+        self._threads = ThreadPoolExecutor(limits.READ_THREADS, "read")
         self._mine = threading.local()
         self._under_way = 0
 
@@ -48,14 +48,14 @@ class Database:
 
         Raises Problem where the file can't be read, takes too long, or too many wait already.
         """
-        if self._under_way >= limits.WEB_CALLS_WAITING:
+        if self._under_way >= limits.CALLS_WAITING:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many reads wait; ask again in a moment"
             )
         self._under_way += 1
         try:
             loop = asyncio.get_running_loop()
-            async with asyncio.timeout(2 * limits.WEB_READ_S):
+            async with asyncio.timeout(2 * limits.READ_S):
                 return await loop.run_in_executor(self._threads, self._work, work)
         except TimeoutError:
             raise Problem(
@@ -65,7 +65,7 @@ class Database:
             self._under_way -= 1
 
     def _work(self, work: Callable[[Connection], _Result]) -> _Result:
-        until_s = time.monotonic() + limits.WEB_READ_S
+        until_s = time.monotonic() + limits.READ_S
         try:
             found = os.stat(self._path)
             if self._sleeping():
@@ -79,7 +79,7 @@ class Database:
                 raise Problem(
                     HTTPStatus.SERVICE_UNAVAILABLE,
                     "too_slow",
-                    f"not found within {limits.WEB_READ_S:g} s; ask for less, such as fewer days",
+                    f"not found within {limits.READ_S:g} s; ask for less, such as fewer days",
                 ) from None
             reason = f"can't be read: {fault}"
         except OSError as fault:

@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-from zparkd.core import limits
+from zparkd.web import limits
 from zparkd.web.backend.site import Site
 
 REFERENCE = re.compile(
@@ -36,7 +36,7 @@ class Pictures:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._few = asyncio.Semaphore(limits.WEB_PICTURES_AT_ONCE)
+        self._few = asyncio.Semaphore(limits.PICTURES_AT_ONCE)
 
     async def find(self, reference: str) -> Picture | None:
         """A picture by its reference; None where there is none to be had."""
@@ -59,12 +59,12 @@ class Pictures:
             found = answer.getheader("Content-Type", "")
             if answer.status != http.client.OK or found not in _TYPES:
                 return None
-            data = answer.read(limits.WEB_PICTURE_BYTES + 1)
+            data = answer.read(limits.PICTURE_BYTES + 1)
         except (OSError, http.client.HTTPException):
             return None
         finally:
             asking.close()
-        return Picture(data, found) if len(data) <= limits.WEB_PICTURE_BYTES else None
+        return Picture(data, found) if len(data) <= limits.PICTURE_BYTES else None
 
     def _listens(self) -> str:
         """Where the cameras' process listens."""

@@ -10,9 +10,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from zparkd.core import limits
 from zparkd.core.plates import PLATE_ID
 from zparkd.core.site import CAMERA_TYPE, CENTRAL_ID, EDGE_ID
+from zparkd.core.tariff import limits as tariff_limits
 
 _Text = Annotated[str, Meta(max_length=limits.TEXT_CHARACTERS)]
-_Amount = Annotated[int, Meta(ge=0, le=limits.AMOUNT_MAX)]
+_Amount = Annotated[int, Meta(ge=0, le=tariff_limits.AMOUNT_MAX)]
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Moment = Annotated[str, Meta(examples=["2025-12-02 10:30:00"])]
 _Day = Annotated[str, Meta(examples=["2025-12-31"])]

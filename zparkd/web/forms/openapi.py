@@ -16,6 +16,7 @@ from zparkd import __version__
 from zparkd.core import limits
 from zparkd.core.gate.requests import Code
 from zparkd.core.reports.records import By, Name
+from zparkd.web import limits as web_limits
 from zparkd.web.forms import answers, bodies, documents, status
 from zparkd.web.forms.bodies import CORRECTIONS
 from zparkd.web.http.answers import PROBLEM, answer
@@ -111,8 +112,8 @@ _HISTORY = (
     _query("inside", _FLAG, "1: only vehicles that are inside."),
     _query(
         "limit",
-        {"type": "integer", "minimum": 0, "maximum": limits.WEB_ROWS, "default": 50},
-        f"At most this many; 0 for the most there may be, {limits.WEB_ROWS}.",
+        {"type": "integer", "minimum": 0, "maximum": web_limits.ROWS, "default": 50},
+        f"At most this many; 0 for the most there may be, {web_limits.ROWS}.",
     ),
     _query("offset", {"type": "integer", "minimum": 0}, "Skip this many."),
     _FROM,
@@ -265,7 +266,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
             _TO,
             _query(
                 "limit",
-                {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
+                {"type": "integer", "minimum": 1, "maximum": web_limits.ROWS, "default": 200},
                 "At most this many.",
             ),
         )
@@ -277,7 +278,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
             _query("all", _FLAG, "1: those too that were acknowledged or settled."),
             _query(
                 "limit",
-                {"type": "integer", "minimum": 1, "maximum": limits.WEB_ROWS, "default": 200},
+                {"type": "integer", "minimum": 1, "maximum": web_limits.ROWS, "default": 200},
                 "At most this many.",
             ),
         )
@@ -367,7 +368,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
                 {
                     "type": "integer",
                     "minimum": 1,
-                    "maximum": limits.WEB_EVENTS_RESUMED,
+                    "maximum": web_limits.EVENTS_RESUMED,
                     "default": 50,
                 },
                 "At most this many.",

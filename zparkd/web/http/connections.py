@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from zparkd.core import limits
+from zparkd.web import limits
 from zparkd.web.auth.caller import IN_SCOPE, Caller, plain_address
 
 _RECEIVING = (h11.IDLE, h11.SEND_BODY)
@@ -61,7 +61,7 @@ class Connection(H11Protocol):
         """What was sent is not taken."""
         super().pause_writing()
         if self._taken_by is None:
-            self._taken_by = self.loop.call_later(limits.WEB_SLOW_S, self.end)
+            self._taken_by = self.loop.call_later(limits.SLOW_S, self.end)
 
     def resume_writing(self) -> None:
         """What was sent is taken."""
@@ -88,7 +88,7 @@ class Connection(H11Protocol):
         if not self.waits:
             self._cancel_due()
         elif self._due is None and not self.transport.is_closing():
-            self._due = self.loop.call_later(limits.WEB_SLOW_S, self.end)
+            self._due = self.loop.call_later(limits.SLOW_S, self.end)
 
     def _cancel_due(self) -> None:
         if self._due is not None:
@@ -104,10 +104,10 @@ class Connection(H11Protocol):
         """End a silent connection where this one is more than may be; this one if none is."""
         others = [it for it in self.connections if isinstance(it, Connection)]
         its = [it for it in others if it.network == self.network]
-        many = len(its) > limits.WEB_CONNECTIONS_OF_ADDRESS
+        many = len(its) > limits.CONNECTIONS_OF_ADDRESS
         if many and self.network not in map(network, self.proxies):
             _longest_silent(its).end()
-        elif len(others) >= limits.WEB_CONNECTIONS:
+        elif len(others) >= limits.CONNECTIONS:
             _longest_silent(others).end()
 
 
@@ -141,7 +141,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     async def create_server(self, *arguments: Any, **more: Any) -> Any:
         if more.get("ssl") is not None:
-            more.setdefault("ssl_handshake_timeout", limits.WEB_SLOW_S)
+            more.setdefault("ssl_handshake_timeout", limits.SLOW_S)
         return await super().create_server(*arguments, **more)
 
 
