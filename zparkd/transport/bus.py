@@ -42,6 +42,9 @@ from zparkd.transport.zap import Keys, Refused, SelfTestFailed, Zap, invited_key
 __all__ = ["BindError", "Bus", "Control", "Drained", "SelfTestFailed"]
 
 _ORDERLY_STOP_MS = 500
+# Plain numbers: to combine pyzmq's flags, as its `send_multipart` does, costs more than to send.
+_NOBLOCK = int(zmq.NOBLOCK)
+_NOBLOCK_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 class Asker(NamedTuple):
@@ -281,12 +284,14 @@ class Bus:
             return
         for _ in range(limits.MESSAGES_PER_SOCKET):
             try:
-                frames = source.recv_multipart(zmq.NOBLOCK, copy=copy)
+                parts = [source.recv(_NOBLOCK, copy=False)]
+                while parts[-1].more:
+                    parts.append(source.recv(_NOBLOCK, copy=False))
             except zmq.ZMQError as fault:
                 if fault.errno == zmq.EAGAIN:
                     return
                 raise
-            yield frames
+            yield [part.bytes for part in parts] if copy else parts
 
     def _edge_request(self, frames: Frames, speaker: str | None) -> FromEdge | None:
         """The request in what a REQ socket sent; None where it can't be answered."""
@@ -309,7 +314,7 @@ class Bus:
 
     def publish(self, frames: Frames) -> None:
         """Tell all peers. A peer whose queue is full misses it, and asks later."""
-        self._ports[Domain.BUS].send_multipart(frames)
+        _send(self._ports[Domain.BUS], frames)
 
     def ask(self, peer_id: str, frames: Frames) -> bool:
         """Send a sync request; False where the peer is not there and one waits for it already."""
@@ -343,12 +348,19 @@ class Bus:
     @staticmethod
     def _sent(target: Socket, frames: Frames) -> bool:
         try:
-            target.send_multipart(frames, zmq.NOBLOCK)
+            _send(target, frames)
         except zmq.ZMQError as fault:
             if fault.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 return False
             raise
         return True
+
+
+def _send(target: Socket, frames: Frames) -> None:
+    """Send all frames of a message, or none; waits for nobody."""
+    for frame in frames[:-1]:
+        target.send(frame, _NOBLOCK_AND_MORE)
+    target.send(frames[-1], _NOBLOCK)
 
 
 def _asker(who: str | None) -> Asker:
