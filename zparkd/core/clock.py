@@ -14,6 +14,7 @@ is measured against our monotonic one, and our wall clock is judged by that in e
 is found out in the turn after it was set, wrong or right.
 """
 
+import functools
 from datetime import datetime, tzinfo
 from statistics import median_low
 from typing import NamedTuple
@@ -108,4 +109,9 @@ def site_ms(when: datetime, zone: tzinfo) -> int:
 
 def site_time(ms: int, zone: tzinfo) -> str:
     """A time stamp as people of the site read it: `YYYY-MM-DD HH:MM:SS`."""
-    return datetime.fromtimestamp(ms // 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+    return _site_time(ms // 1000, zone)
+
+
+@functools.lru_cache(maxsize=64)  # a busy second is asked for again and again
+def _site_time(s: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(s, zone).replace(tzinfo=None).isoformat(" ")

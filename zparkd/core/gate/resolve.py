@@ -300,8 +300,9 @@ class Resolver:
         if _camera_type(found) is not None:
             return ()
         inside = self._log.inside(found.request.plate_id)
-        types = sorted(held.stay.vehicle.camera_type for held in inside)
-        return tuple(types) if len(types) > 1 else ()
+        if len(inside) < 2:
+            return ()
+        return tuple(sorted(held.stay.vehicle.camera_type for held in inside))
 
     def _own_unconfirmed(self, edge_id: str, last_open: Position | None) -> HeldStay | None:
         """The stay of this edge's latest entry that no close came for yet.

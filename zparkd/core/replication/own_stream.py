@@ -90,7 +90,7 @@ class OwnStream:
         self.signer: Signer | None = None
         self.stream = stream
         self._log = log
-        self._secret = secret
+        self._chance = hashlib.blake2b(key=secret, digest_size=16)
         self._unsent: list[Event] = []
         self._signed: list[SignedHead] = []
         self._unsigned: list[Event] = []
@@ -184,10 +184,15 @@ class OwnStream:
         """Chance for the next event, beside its own salt: as hex digits."""
         seq = self._log.heads.get(self.stream, 0) + 1
         named = f"{what} {seq}".encode()
-        return hashlib.blake2b(named, key=self._secret, digest_size=16).hexdigest()
+        return self._drawn(named)
 
     def _salt(self, seq: int) -> str:
-        return hashlib.blake2b(str(seq).encode(), key=self._secret, digest_size=16).hexdigest()
+        return self._drawn(b"%d" % seq)
+
+    def _drawn(self, what: bytes) -> str:
+        chance = self._chance.copy()  # to key one anew costs twice as much
+        chance.update(what)
+        return chance.hexdigest()
 
 
 class DuplicateId:

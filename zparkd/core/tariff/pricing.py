@@ -16,6 +16,7 @@ the stay grows. Where no rate names a type, or no tariff was set, the built-in o
 started hour of a car costs 25,000 VND, of every other type 5,000 VND.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ class Price(NamedTuple):
 BUILT_IN = Tariff()
 
 
+@functools.lru_cache(maxsize=64)
 def built_in(camera_type: str) -> Rate:
     """The rate of a type that no tariff names."""
     amount = _PER_STARTED_HOUR.get(camera_type, _PER_STARTED_HOUR_OTHER)
