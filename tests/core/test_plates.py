@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zparkd.core.plates import normalise_plate
+from zparkd.core.plates import Fit, Wanted, likeness, normalise_plate
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,50 @@ def test_a_plate_is_normalised_once_and_for_all(text: str) -> None:
 def test_how_its_letters_are_composed_makes_no_other_plate(text: str) -> None:
     for form in ("NFC", "NFD"):
         assert _normalised(unicodedata.normalize(form, text)) == _normalised(text)
+
+
+# --- what a person looks for ----------------------------------------------------------------------
+
+PLATES = st.text("ABCDEFGHIKLMNOPQSTUVXYZ0123456789", min_size=3, max_size=12)
+
+
+@given(PLATES)
+def test_a_plate_is_found_by_itself_and_by_every_part_of_it(plate_id: str) -> None:
+    assert Wanted(plate_id).fit(plate_id) is Fit.SAME
+    for start in range(len(plate_id)):
+        part = plate_id[start : start + 3]
+        if part != plate_id:
+            assert Wanted(part).fit(plate_id) is Fit.PART
+
+
+@given(PLATES, st.data())
+def test_a_plate_is_found_by_a_part_whose_look_alikes_were_taken_for_each_other(
+    plate_id: str, data: st.DataObject
+) -> None:
+    twins = {"0": "ODQ", "1": "IL", "2": "Z", "5": "S", "6": "G", "8": "B"}
+    written = "".join(data.draw(st.sampled_from(char + twins.get(char, ""))) for char in plate_id)
+    part = written[data.draw(st.integers(0, len(written) - 1)) :]
+    assert Wanted(part).fit(plate_id) is not None
+
+
+@given(PLATES, PLATES)
+def test_whatever_could_be_misread_as_a_plate_finds_it(read: str, plate_id: str) -> None:
+    if likeness(read, plate_id) is not None:
+        assert Wanted(read).fit(plate_id) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "plate_id", "fit"),
+    [
+        ("29A12345", "29A12345", Fit.SAME),
+        ("A123", "29A12345", Fit.PART),
+        ("A1Z3", "29A12345", Fit.ALIKE),
+        ("Z9AI2345", "29A12345", Fit.ALIKE),
+        ("29A1345", "29A12345", Fit.ALIKE),  # one was lost
+        ("29A21345", "29A12345", Fit.ALIKE),  # two changed places
+        ("29A54321", "29A12345", None),
+        ("30F", "29A12345", None),
+    ],
+)
+def test_what_is_looked_for_fits_or_does_not(asked: str, plate_id: str, fit: Fit | None) -> None:
+    assert Wanted(asked).fit(plate_id) is fit

@@ -109,6 +109,7 @@ def test_a_part_of_a_plate_leads_to_the_story_of_a_vehicle(told: Gateway, open_p
     page.press("Enter")
     page.see("30F00001", "main table")
     page.see("1 trong 1", "caption")
+    page.see("chứa ký tự đã tìm", "main table")
     page.click("main table a.plate")
     page.see("Không ở trong bãi", "h2")
     page.see("central-2 mở cho vào; central-1 mở cho ra", ".facts")
@@ -117,6 +118,35 @@ def test_a_part_of_a_plate_leads_to_the_story_of_a_vehicle(told: Gateway, open_p
     assert "in-1 nhìn thấy, central-2 quyết định" in lines[0]
     assert "out-1 nhìn thấy, central-1 quyết định" in lines[2]
     assert "25.000" in lines[2]
+
+
+def test_look_alikes_are_forgiven_and_a_whole_plate_opens_its_story(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "now")
+    page.write("input[name=plate]", "3OFO0002")
+    page.press("Enter")
+    page.see("30F00002", "main table")
+    page.see("gần giống", "main table")
+    page.write("main form input[name=plate]", "30f-000.02")
+    page.press("Enter")
+    page.see("30F00002", "h2.of-vehicle")
+    page.js("history.back()")
+    page.see("gần giống", "main table")  # what was looked for before, not the same story again
+
+
+def test_a_type_is_filtered_for_by_the_word_that_tables_print(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "history")
+    page.see("Ô tô", "main table")
+    page.write("input[name=type]", "ô tô")
+    page.press("Enter")
+    page.see("Ô tô", "main table")
+    assert "type=car" in page.js("location.hash")
+    page.write("input[name=type]", "xe máy")
+    page.press("Enter")
+    page.see("Không có lượt gửi nào khớp", "main")
 
 
 def test_a_story_goes_on_while_it_is_read(told: Gateway, open_page: Open) -> None:

@@ -1,13 +1,15 @@
 """A plate as a key, and how much one that was read looks like another.
 
 How what a camera or a person writes becomes a `plate_id`, and a ladder of how easily one plate is
-read as another: only look-alikes differ, or besides one character was lost, added or swapped.
+read as another: only look-alikes differ, or besides one character was lost, added or swapped. By
+the same ladder a plate is found that a person looks for.
 docs/plates.md explains it. Whether such a vehicle exists is nobody's rule.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import NamedTuple
 
 PLATE_ID = re.compile(r"[A-Z0-9]{3,12}")
@@ -126,3 +128,35 @@ def _is_odd(read: str, at: int) -> bool:
     forms = _FORMS_OF.get(len(read), [])
     wanted = "D" if read[at].isdecimal() else "L"
     return bool(forms) and all(form[at] not in (wanted, "X") for form in forms)
+
+
+# --- what a person looks for ----------------------------------------------------------------------
+
+
+class Fit(IntEnum):
+    """How well a plate fits what is looked for, the best first."""
+
+    SAME = 0
+    PART = 1  # it holds it
+    ALIKE = 2  # it looks as if it held it, or could be read as it
+
+
+class Wanted:
+    """What a person looks for: a plate, or a part of one, as it stands in keys."""
+
+    def __init__(self, asked: str) -> None:
+        self._asked = asked
+        self._look = look_of(asked)
+        self._near = frozenset(looks_near(asked))
+
+    def fit(self, plate_id: str) -> Fit | None:
+        """How well this plate fits; None where nobody would mean it."""
+        if self._asked == plate_id:
+            return Fit.SAME
+        if self._asked in plate_id:
+            return Fit.PART
+        look = look_of(plate_id)
+        if self._look in look:
+            return Fit.ALIKE
+        near = look in self._near and likeness(self._asked, plate_id) is not None
+        return Fit.ALIKE if near else None

@@ -62,6 +62,7 @@ TABLE: tuple[tuple[str, str, Role | None, Endpoint], ...] = (
     ("POST", "/api/edge/barrier/open", _DO, edge.barrier_open),
     ("POST", "/api/edge/barrier/close", _DO, edge.barrier_close),
     ("GET", "/api/parking/history", _SEE, history.history),
+    ("GET", "/api/parking/vehicles", _SEE, vehicles.search),
     ("GET", "/api/parking/vehicles/{plate_id}", _SEE, vehicles.vehicle),
     ("POST", "/api/parking/vehicles/{plate_id}/erase", _RULE, corrections.erase),
     ("GET", "/api/pictures/{lane}/{day}/{name}", _SEE, vehicles.picture),

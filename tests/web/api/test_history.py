@@ -95,3 +95,16 @@ def test_a_spreadsheet_gets_all_of_it_and_computes_nothing(gateway: Gateway) -> 
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {row["plate_id"] for row in rows} == {*PLATES, "51G88888"}
     assert rows[0]["plate_view"] == f"'{view}"
+
+
+def test_csv_has_as_many_rows_as_are_asked_for(gateway: Gateway) -> None:
+    def stays(**query: object) -> list[str]:
+        answer = gateway.get("/api/parking/history", format="csv", **query)
+        text = answer.content.decode("utf-8-sig")
+        return [row["event_id"] for row in csv.DictReader(io.StringIO(text))]
+
+    everything = stays()
+    assert len(everything) > 2
+    assert stays(limit=0) == everything
+    assert stays(limit=2) == everything[:2]
+    assert stays(limit=2, offset=1) == everything[1:3]

@@ -65,3 +65,24 @@ def test_two_entries_of_a_cut_site_lead_to_the_one_that_counts(make_site: MakeSi
             ]
             assert [row["kind"] for row in answer["conflicts"]] == ["SUPERSEDED"]
             assert gateway.get("/api/conflicts", limit=0).status_code == 400
+
+
+def test_a_plate_with_a_story_is_found_by_part_and_by_look_alikes_with_a_stay_or_without(
+    gateway: Gateway,
+) -> None:
+    enter(gateway.central, "43C10808", plate_view="43C-108.08")
+    ask(gateway.central, "in-1", "BARRIER_OPEN", plate_id="43C77777", captured_ms=0)  # only seen
+
+    def found(plate: str) -> list[tuple[str, str, bool, int]]:
+        rows = gateway.get("/api/parking/vehicles", plate=plate).json()["vehicles"]
+        return [(row["plate_id"], row["fit"], row["inside"], row["stays"]) for row in rows]
+
+    assert found("43c-108.08") == [("43C10808", "same", True, 1)]
+    assert found("c-108") == [("43C10808", "part", True, 1)]
+    assert found("43CIOBO8") == [("43C10808", "alike", True, 1)]
+    assert found("43C7777") == [("43C77777", "part", False, 0)]
+    assert found("99Z99999") == []
+    several = gateway.get("/api/parking/vehicles", plate="43c", limit=1).json()
+    assert (len(several["vehicles"]), several["plates"]) == (1, 2)
+    assert gateway.get("/api/parking/vehicles").status_code == 400
+    assert gateway.get("/api/parking/vehicles", plate="?").status_code == 400

@@ -8,9 +8,11 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import orjson
+
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event, Kind, Position, read
-from zparkd.core.plates import likeness
+from zparkd.core.plates import Fit, Wanted, likeness
 from zparkd.core.stays.corrections import CORRECTIONS
 from zparkd.storage.keys import key_of
 from zparkd.storage.readers.stays import StayFilter, stays
@@ -47,6 +49,14 @@ _STAY = (
 )
 _STEPS = 4  # an entry that does not count leads to the one that does in fewer
 _NEAREST = 5
+_EVERY_PLATE = "SELECT DISTINCT plate_id FROM vehicles WHERE plate_id NOT LIKE '?%'"
+_LOOKED_AT = 1_000  # plates, for who came last of those that fit as well
+_FOUND = (
+    "SELECT v.plate_id, v.camera_type, count(s.id) AS stays, max(s.entry_ms) AS entry_ms,"
+    " s.plate_view, coalesce(max(s.closed_by IS NULL AND s.id IS NOT NULL), 0) AS inside"
+    " FROM vehicles v LEFT JOIN sessions s ON s.vehicle = v.no"
+    " WHERE v.plate_id IN (SELECT value FROM json_each(?)) GROUP BY v.no"
+)
 _LENGTHS = "SELECT DISTINCT plate_id FROM vehicles WHERE length(plate_id) BETWEEN ? AND ?"
 
 
@@ -98,6 +108,29 @@ def nearest(connection: sqlite3.Connection, plate_id: str) -> list[str]:
         if alike is not None:
             found.append((-alike.match, known))
     return [known for _, known in sorted(found)[:_NEAREST]]
+
+
+def find(
+    connection: sqlite3.Connection, asked: str, limit: int
+) -> tuple[list[tuple[Fit, dict[str, Any]]], int]:
+    """The vehicles that fit a plate or a part of one, the best and the latest first.
+
+    At most `limit`, each with how it fits; and how many plates there are in all. Every plate that
+    an event was recorded for is looked at, whether it has a stay or not.
+    """
+    wanted = Wanted(asked)
+    fits: dict[str, Fit] = {}
+    for (plate_id,) in connection.execute(_EVERY_PLATE):
+        fit = wanted.fit(plate_id)
+        if fit is not None:
+            fits[plate_id] = fit
+    best = sorted(fits, key=lambda plate_id: (fits[plate_id], plate_id))
+    rows = [
+        (fits[row["plate_id"]], dict(row))
+        for row in connection.execute(_FOUND, (orjson.dumps(best[:_LOOKED_AT]).decode(),))
+    ]
+    rows.sort(key=lambda found: (found[0], -(found[1]["entry_ms"] or 0), found[1]["plate_id"]))
+    return rows[:limit], len(fits)
 
 
 def _rows(connection: sqlite3.Connection, plate_id: str, limit: int) -> Iterator[sqlite3.Row]:

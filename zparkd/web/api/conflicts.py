@@ -11,7 +11,7 @@ from zparkd.web import limits
 from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
-from zparkd.web.forms.answers import ConflictAcknowledged, Conflicts
+from zparkd.web.forms.acts import ConflictAcknowledged, Conflicts
 from zparkd.web.http import asked
 from zparkd.web.http.answers import answer, said_no
 

@@ -14,7 +14,7 @@ from zparkd.core import limits
 from zparkd.web.auth.access import Who
 from zparkd.web.auth.acting import act_as
 from zparkd.web.backend.daemon import Daemon
-from zparkd.web.forms.answers import Erased, Recorded
+from zparkd.web.forms.acts import Erased, Recorded
 from zparkd.web.forms.bodies import CORRECTIONS
 from zparkd.web.http import asked
 from zparkd.web.http.answers import Problem, answer, bad, said_no

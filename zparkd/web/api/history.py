@@ -65,8 +65,10 @@ async def history(request: Request) -> Response:
     database: Database = request.app.state.database
     which = wanted(request, request.app.state.site.zone)
     if asked.choice(request, "format", "json", "csv") == "csv":
+        most = asked.whole(request, "limit", 0, 0, limits.CSV_PARTS * _PART)
+        skipped = asked.whole(request, "offset", 0, 0, 2**53)
         return StreamingResponse(
-            _csv(database, which),
+            _csv(database, which, most or limits.CSV_PARTS * _PART, skipped),
             media_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": 'attachment; filename="history.csv"',
@@ -83,16 +85,23 @@ async def history(request: Request) -> Response:
     return answer(History(history=rows, total=count))
 
 
-async def _csv(database: Database, which: StayFilter) -> AsyncIterator[bytes]:
-    """All the stays, a part at a time. Begins with the mark by which a spreadsheet sees UTF-8."""
+async def _csv(
+    database: Database, which: StayFilter, most: int, skipped: int
+) -> AsyncIterator[bytes]:
+    """At most so many of the stays, a part at a time, after those that are skipped.
+
+    Begins with the mark by which a spreadsheet sees UTF-8.
+    """
     yield sheet.lines([COLUMNS], mark=sheet.MARK)
-    rows: list[dict[str, Any]] = []
-    for _ in range(limits.CSV_PARTS):
-        part = which
-        if rows:  # what comes in meanwhile shifts nothing
-            part = replace(which, after=(rows[-1]["entry_ms"], rows[-1]["id"]))
-        rows = await database.read(functools.partial(stays, which=part, limit=_PART))
+    while most > 0:
+        wanted = min(most, _PART)
+        rows = await database.read(
+            functools.partial(stays, which=which, limit=wanted, offset=skipped)
+        )
         if rows:
             yield sheet.lines([tuple(row[column] for column in COLUMNS) for row in rows])
-        if len(rows) < _PART:
+        if len(rows) < wanted:
             return
+        # What comes in meanwhile shifts nothing.
+        which = replace(which, after=(rows[-1]["entry_ms"], rows[-1]["id"]))
+        most, skipped = most - wanted, 0

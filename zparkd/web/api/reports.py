@@ -18,7 +18,7 @@ from zparkd.storage.readers.reports.records import records
 from zparkd.web import limits as web_limits
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.site import Site
-from zparkd.web.forms.answers import Acts
+from zparkd.web.forms.acts import Acts
 from zparkd.web.http import asked as query
 from zparkd.web.http.answers import Problem, answer, bad
 

@@ -1,8 +1,10 @@
-"""`GET /api/parking/vehicles/{plate_id}`: a vehicle's whole story, oldest first.
+"""`GET /api/parking/vehicles`: who fits a plate; and `…/{plate_id}`: a vehicle's whole story.
 
-Its stays, and below them all that was ever recorded of it: what each event came to, and for
-which stay it counts. That was decided by the rules of the stays; here it is only looked up. A
-picture that an event names is `GET /api/pictures/{lane}/{day}/{name}`.
+A plate is found by itself, by a part of it, and by what it could be misread as, also where it
+never had a stay. A story has its stays, the oldest first, and below them all that was ever
+recorded of it: what each event came to, and for which stay it counts. That was decided by the
+rules of the stays; here it is only looked up. A picture that an event names is
+`GET /api/pictures/{lane}/{day}/{name}`.
 """
 
 import functools
@@ -12,14 +14,44 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zparkd.storage.readers.vehicles import Judged, story
+from zparkd.core.plates import Fit
+from zparkd.storage.readers.vehicles import Judged, find, story
 from zparkd.web import limits
-from zparkd.web.api.history import plate_id
+from zparkd.web.api.history import part_of_plate, plate_id
 from zparkd.web.api.stream import site_time_or_none
 from zparkd.web.backend.database import Database
 from zparkd.web.backend.pictures import REFERENCE, Pictures
-from zparkd.web.forms.answers import Story, StoryEvent
-from zparkd.web.http.answers import Problem, answer
+from zparkd.web.forms.answers import FoundVehicle, Story, StoryEvent, Vehicles
+from zparkd.web.http import asked
+from zparkd.web.http.answers import Problem, answer, bad
+
+_FITS = {Fit.SAME: "same", Fit.PART: "part", Fit.ALIKE: "alike"}
+_ROWS = 50
+
+
+async def search(request: Request) -> Response:
+    """The vehicles that fit a plate or a part of one, the best and the latest first."""
+    asked_for = asked.text(request, "plate")
+    if asked_for is None:
+        raise bad("plate: is missing: a plate or a part of one")
+    limit = asked.whole(request, "limit", _ROWS, 1, limits.ROWS)
+    zone: tzinfo = request.app.state.site.zone
+    database: Database = request.app.state.database
+    part = part_of_plate(asked_for)
+    rows, total = await database.read(functools.partial(find, asked=part, limit=limit))
+    vehicles = [
+        FoundVehicle(
+            plate_id=row["plate_id"],
+            plate_view=row["plate_view"],
+            camera_type=row["camera_type"],
+            fit=_FITS[fit],
+            inside=bool(row["inside"]),
+            stays=row["stays"],
+            entry_time=site_time_or_none(row["entry_ms"], zone) if row["entry_ms"] else None,
+        )
+        for fit, row in rows
+    ]
+    return answer(Vehicles(vehicles=vehicles, plates=total))
 
 
 async def vehicle(request: Request) -> Response:

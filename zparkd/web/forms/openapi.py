@@ -17,7 +17,7 @@ from zparkd.core import limits
 from zparkd.core.gate.requests import Code
 from zparkd.core.reports.records import By, Name
 from zparkd.web import limits as web_limits
-from zparkd.web.forms import answers, bodies, documents, status
+from zparkd.web.forms import acts, answers, bodies, documents, status
 from zparkd.web.forms.bodies import CORRECTIONS
 from zparkd.web.http.answers import PROBLEM, answer
 
@@ -42,7 +42,7 @@ def _forms(module: ModuleType) -> list[type[Struct]]:
 
 def _schemas() -> dict[str, _Schema]:
     """The schemas of all forms by name. An answer has all that can't be left out."""
-    said = [form for module in (answers, documents, status) for form in _forms(module)]
+    said = [form for module in (acts, answers, documents, status) for form in _forms(module)]
     _, schemas = schema_components([*said, *_forms(bodies)], ref_template=_REF)
     for form in said:
         always = [one for one in structs.fields(form) if UnsetType not in get_args(one.type)]
@@ -113,7 +113,7 @@ _HISTORY = (
     _query(
         "limit",
         {"type": "integer", "minimum": 0, "maximum": web_limits.ROWS, "default": 50},
-        f"At most this many; 0 for the most there may be, {web_limits.ROWS}.",
+        f"At most this many; 0 for the most there may be, {web_limits.ROWS}; csv: else all.",
     ),
     _query("offset", {"type": "integer", "minimum": 0}, "Skip this many."),
     _FROM,
@@ -121,7 +121,7 @@ _HISTORY = (
     _query("central", _TEXT, "Only what came in or left at this central."),
     _query("edge", _TEXT, "Only what came in or left at this edge."),
     _query("type", _TEXT, "Only this camera_type."),
-    _query("format", {"type": "string", "enum": ["json", "csv"]}, "csv: all of it, as a file."),
+    _query("format", {"type": "string", "enum": ["json", "csv"]}, "csv: as a file."),
 )
 
 PATHS: dict[str, dict[str, _Operation]] = {
@@ -220,6 +220,18 @@ PATHS: dict[str, dict[str, _Operation]] = {
             *_HISTORY,
         )
     },
+    "/api/parking/vehicles": {
+        "get": _operation(
+            "Who fits a plate or a part of one, the best first; look-alikes are forgiven.",
+            answers.Vehicles,
+            _query("plate", _TEXT, "A plate or a part of one.", required=True),
+            _query(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": web_limits.ROWS, "default": 50},
+                "At most this many.",
+            ),
+        )
+    },
     "/api/parking/vehicles/{plate_id}": {
         "get": _operation(
             "A vehicle's whole story, oldest first.",
@@ -231,7 +243,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/parking/vehicles/{plate_id}/erase": {
         "post": _operation(
             "Have what is personal of a vehicle forgotten, at every central.",
-            answers.Erased,
+            acts.Erased,
             {"name": "plate_id", "in": "path", "required": True, "schema": _TEXT},
             body=bodies.Erase,
             no=(404, 409, 413),
@@ -261,7 +273,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/audit": {
         "get": _operation(
             "Who did what, when and why, newest first.",
-            answers.Acts,
+            acts.Acts,
             _query("since", _MOMENT, "Not before this: site time, a day or a second."),
             _TO,
             _query(
@@ -274,7 +286,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/conflicts": {
         "get": _operation(
             "Open conflicts: what a person should look at, newest first.",
-            answers.Conflicts,
+            acts.Conflicts,
             _query("all", _FLAG, "1: those too that were acknowledged or settled."),
             _query(
                 "limit",
@@ -286,7 +298,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/conflicts/ack": {
         "post": _operation(
             "Say that a conflict is dealt with.",
-            answers.ConflictAcknowledged,
+            acts.ConflictAcknowledged,
             body=bodies.AckConflict,
             no=(404, 409, 413),
         )
@@ -294,7 +306,7 @@ PATHS: dict[str, dict[str, _Operation]] = {
     "/api/corrections/{act}": {
         "post": _operation(
             "Say what was otherwise of a stay: recorded as an event, nothing is rewritten.",
-            answers.Recorded,
+            acts.Recorded,
             {
                 "name": "act",
                 "in": "path",

@@ -5,6 +5,7 @@ import { post, Problem } from "./api.js";
 import { dialog } from "./dialog.js";
 import { choice, el, field } from "./dom.js";
 import { dayTime, money, number, siteNow, t, word } from "./i18n.js";
+import { typeInput, typeOf } from "./type-input.js";
 
 /** The buttons for a stay; `done` is called once something was recorded. */
 export function stayActs(app, stay, done) {
@@ -75,10 +76,10 @@ function button(act, onclick) {
 
 function correct(app, stay, done) {
   const plate = el("input", { name: "plate", required: true, maxlength: 32, autocomplete: "off" });
-  const type = el("input", { name: "camera_type", value: stay.camera_type, maxlength: 32 });
+  const type = typeInput(stay.camera_type);
   const fields = [field(t("correct.plate"), plate), field(t("col.type"), type)];
   return ask(app, "correct", stay, fields, {
-    read: () => ({ plate: plate.value.trim(), camera_type: type.value.trim() || null }),
+    read: () => ({ plate: plate.value.trim(), camera_type: typeOf(type) || null }),
     done: (answer) => {
       location.hash = `#/vehicles/${encodeURIComponent(answer.stay?.plate_id ?? stay.plate_id)}`;
       done();
@@ -189,7 +190,7 @@ function voided(app, stay, exit, done) {
 
 function enter(app, plate) {
   const whose = el("input", { name: "plate", value: plate, required: true, maxlength: 32 });
-  const type = el("input", { name: "camera_type", value: "car", required: true, maxlength: 32 });
+  const type = typeInput("car", { required: true });
   const at = moment("at", siteNow(app.session.timezone));
   const fields = [
     field(t("col.plate"), whose),
@@ -199,7 +200,7 @@ function enter(app, plate) {
   return ask(app, "enter", null, fields, {
     read: () => ({
       plate: whose.value.trim(),
-      camera_type: type.value.trim(),
+      camera_type: typeOf(type),
       at: siteText(at.value),
     }),
     done: (answer) => {

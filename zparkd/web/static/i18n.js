@@ -50,6 +50,15 @@ export function word(group, value) {
   return words[`${group}.${value}`] ?? String(value);
 }
 
+/** The code of a type of vehicle, however it is written: as tables print it, or as the code. */
+export function typeCode(text) {
+  const folded = (one) => one.normalize("NFC").toLowerCase().replaceAll(/\s/g, "");
+  const found = Object.entries(words).find(
+    ([key, value]) => key.startsWith("type.") && folded(value) === folded(text),
+  );
+  return found ? found[0].slice("type.".length) : text;
+}
+
 export function number(value) {
   if (value === null || value === undefined) return t("unknown");
   return new Intl.NumberFormat(LANGUAGES[code]).format(value);

@@ -2,7 +2,7 @@
 // A token is shown as text and as a QR code, which the gateway draws: it is sent to nobody else.
 
 import { get, post, Problem } from "./api.js";
-import { dialog } from "./dialog.js";
+import { dialog, refusal } from "./dialog.js";
 import { choice, el, field, put, svg } from "./dom.js";
 import { dayTime, t } from "./i18n.js";
 import { mark } from "./marks.js";
@@ -64,7 +64,7 @@ export function membersSection(app, signal) {
       await read();
     } catch (fault) {
       if (!(fault instanceof Problem)) throw fault;
-      put(said, el("p", { class: "fault" }, fault.message));
+      put(said, refusal(fault));
     }
   }
 

@@ -1,6 +1,6 @@
 // A file with a list in it: JSON, or CSV of a spreadsheet, whose first line names the columns.
 
-import { t } from "./i18n.js";
+import { t, typeCode } from "./i18n.js";
 
 /** Its entries, with these fields. Throws an Error that says which line is wrong. */
 export function parsed(text, fields) {
@@ -29,13 +29,15 @@ function ofJson(text, fields) {
   }
 }
 
-/** An entry with all its fields: what is empty is not there. Days may be written as in Vietnam. */
+/** An entry with all its fields: what is empty is not there. */
 function entry(row, fields) {
   const given = fields.map((name) => [name, row[name] === "" ? null : (row[name] ?? null)]);
-  return Object.fromEntries(given.map(([name, value]) => [name, isoDay(name, value)]));
+  return Object.fromEntries(given.map(([name, value]) => [name, asCode(name, value)]));
 }
 
-function isoDay(name, value) {
+/** As the list has it: a type may be written as tables print it, a day as people write it. */
+function asCode(name, value) {
+  if (name === "camera_type" && typeof value === "string") return typeCode(value);
   const day = name.startsWith("valid_") && /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(value ?? "");
   return day ? `${day[3]}-${day[2].padStart(2, "0")}-${day[1].padStart(2, "0")}` : value;
 }

@@ -7,6 +7,7 @@ import { choice, el, field, put } from "./dom.js";
 import { dayTime, money, number, t, word } from "./i18n.js";
 import { mark, plateLink } from "./marks.js";
 import { table } from "./table.js";
+import { typeInput, typeOf } from "./type-input.js";
 
 export function show(place, app, signal) {
   const query = app.route.query;
@@ -35,13 +36,7 @@ export function show(place, app, signal) {
     autocapitalize: "characters",
     spellcheck: "false",
   });
-  const type = el("input", {
-    name: "camera_type",
-    value: query.get("type") ?? "",
-    maxlength: 32,
-    list: "gate-types",
-    autocomplete: "off",
-  });
+  const type = typeInput(query.get("type") ?? "");
   const found = el("div", { "aria-live": "polite" });
   const options = el("datalist", { id: "lanes" });
   const form = el(
@@ -58,11 +53,6 @@ export function show(place, app, signal) {
     field(t("col.plate"), plate, t("gate.plate.hint")),
     field(t("col.type"), type, t("gate.type.hint")),
     options,
-    el(
-      "datalist",
-      { id: "gate-types" },
-      ["car", "motorbike"].map((one) => el("option", { value: one }, word("type", one))),
-    ),
     el("div", { class: "actions" }, el("button", { class: "main" }, t("gate.look"))),
   );
   place.append(el("p", { class: "lead" }, t("gate.lead")), form, found);
@@ -71,7 +61,7 @@ export function show(place, app, signal) {
   function at() {
     const said = { edge_id: lane.value.trim(), direction: direction.value };
     if (plate.value.trim()) said.plate_id = said.plate_view = plate.value.trim();
-    if (type.value.trim()) said.camera_type = type.value.trim();
+    if (typeOf(type)) said.camera_type = typeOf(type);
     return said;
   }
 

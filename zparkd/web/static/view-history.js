@@ -6,6 +6,7 @@ import { choice, el, field, put } from "./dom.js";
 import { clockTime, dayTime, duration, money, number, t, word } from "./i18n.js";
 import { nothing, plateLink, remarks, stayMark } from "./marks.js";
 import { table } from "./table.js";
+import { typeInput, typeOf } from "./type-input.js";
 
 const PAGE = 25;
 const FILTERS = ["plate", "match", "inside", "from", "to", "central", "edge", "type"];
@@ -53,15 +54,12 @@ function filterForm(filter) {
     to: el("input", { type: "date", name: "to", value: filter.to ?? "" }),
     central: el("input", { name: "central", value: filter.central ?? "", maxlength: 32 }),
     edge: el("input", { name: "edge", value: filter.edge ?? "", maxlength: 64 }),
-    type: el("input", { name: "type", value: filter.type ?? "", maxlength: 32, list: "types" }),
+    type: typeInput(filter.type, { name: "type" }),
   };
   const more = ["from", "to", "central", "edge", "type"];
   const wide = window.matchMedia("(min-width: 40rem)").matches; // a phone has no room for all
   const heads = [t("filter.from"), t("filter.to"), t("col.central"), t("col.edge"), t("col.type")];
   const fields = more.map((name, index) => field(heads[index], inputs[name]));
-  const types = ["car", "motorbike"].map((type) =>
-    el("option", { value: type }, word("type", type)),
-  );
   return el(
     "form",
     {
@@ -70,6 +68,7 @@ function filterForm(filter) {
       onsubmit(submit) {
         submit.preventDefault();
         const wanted = Object.entries(inputs).map(([name, input]) => [name, input.value.trim()]);
+        wanted[wanted.length - 1][1] = typeOf(inputs.type);
         const given = wanted.filter(([, value]) => value);
         if (inputs.plate.value.trim()) given.push(["match", "partial"]);
         location.hash = address("#/history", Object.fromEntries(given));
@@ -89,7 +88,6 @@ function filterForm(filter) {
       el("summary", {}, t("history.more")),
       el("div", { class: "filters" }, fields),
     ),
-    el("datalist", { id: "types" }, types),
   );
 }
 

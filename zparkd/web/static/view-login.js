@@ -1,6 +1,7 @@
 // The login form, shown in place of every view until somebody is in.
 
 import { post } from "./api.js";
+import { refusal } from "./dialog.js";
 import { el, field, put } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -30,8 +31,8 @@ export function show(place, app) {
           await app.enter();
         } catch (fault) {
           password.value = "";
-          const words = fault.status === 401 ? t("login.refused") : fault.message;
-          put(said, el("p", { class: "fault" }, words));
+          const refused = el("p", { class: "fault" }, t("login.refused"));
+          put(said, fault.status === 401 ? refused : refusal(fault));
           password.focus();
         }
       },

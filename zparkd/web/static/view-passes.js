@@ -4,6 +4,7 @@ import { el, field } from "./dom.js";
 import { dayTime, siteNow, t, word } from "./i18n.js";
 import { listView } from "./lists.js";
 import { mark, nothing, plateLink } from "./marks.js";
+import { typeInput, typeOf } from "./type-input.js";
 
 export function show(place, app, signal) {
   const today = siteNow(app.session.timezone).slice(0, 10);
@@ -37,7 +38,7 @@ function form(row, today) {
   const day = (name, value) => text(name, value, { type: "date", required: true });
   const inputs = {
     plate_id: text("plate_id", row?.plate_id, { required: true, maxlength: 32 }),
-    camera_type: text("camera_type", row?.camera_type ?? "car", { required: true, maxlength: 32 }),
+    camera_type: typeInput(row?.camera_type ?? "car", { required: true }),
     valid_from: day("valid_from", row?.valid_from ?? today),
     valid_until: day("valid_until", row?.valid_until),
     holder: text("holder", row?.holder, { maxlength: 255 }),
@@ -52,7 +53,7 @@ function form(row, today) {
     ],
     read: () => ({
       plate_id: plateKey(inputs.plate_id.value),
-      camera_type: inputs.camera_type.value.trim(),
+      camera_type: typeOf(inputs.camera_type),
       valid_from: inputs.valid_from.value,
       valid_until: inputs.valid_until.value,
       holder: inputs.holder.value.trim() || null,

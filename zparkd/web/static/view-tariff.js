@@ -5,6 +5,7 @@ import { documentView } from "./document-view.js";
 import { choice, el, field, put } from "./dom.js";
 import { money, number, siteNow, t, word } from "./i18n.js";
 import { table } from "./table.js";
+import { typeInput, typeOf } from "./type-input.js";
 
 export function show(place, app, signal) {
   const view = documentView(app, signal, "tariff", described, () => {
@@ -73,13 +74,7 @@ function stepLine(step, since, coin) {
 
 function quoteForm(app, draft) {
   const begin = `${siteNow(app.session.timezone).slice(0, 10)}T08:00`;
-  const type = el("input", {
-    name: "camera_type",
-    value: "car",
-    required: true,
-    list: "quoted-types",
-    maxlength: 32,
-  });
+  const type = typeInput("car", { required: true });
   const entry = el("input", {
     type: "datetime-local",
     name: "entry",
@@ -107,7 +102,7 @@ function quoteForm(app, draft) {
       async onsubmit(submit) {
         submit.preventDefault();
         const asked = {
-          camera_type: type.value.trim(),
+          camera_type: typeOf(type),
           entry: siteText(entry.value),
           exit: siteText(exit.value),
         };
@@ -125,11 +120,6 @@ function quoteForm(app, draft) {
     field(t("col.exit"), exit),
     app.may("admin") ? field(t("tariff.quote.which"), which) : null,
     field(t("tariff.line.lost_ticket"), lost),
-    el(
-      "datalist",
-      { id: "quoted-types" },
-      ["car", "motorbike"].map((one) => el("option", { value: one }, word("type", one))),
-    ),
     el("div", { class: "actions" }, el("button", { class: "main" }, t("tariff.quote.do"))),
     result,
   );

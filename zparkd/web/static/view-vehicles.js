@@ -45,8 +45,12 @@ function search(place, app, signal) {
   place.append(form, found, ...(enter ? [el("p", { class: "actions" }, enter)] : []));
   if (!asked) return {};
   put(found, el("p", { class: "quiet" }, t("loading")));
-  get("/api/parking/history", { plate: asked, match: "partial", limit: MOST_FOUND }, signal)
-    .then(({ history, total }) => put(found, results(history, total ?? history.length, asked)))
+  get("/api/parking/vehicles", { plate: asked, limit: MOST_FOUND }, signal)
+    .then(({ vehicles, plates }) => {
+      const same = vehicles.find((one) => one.fit === "same");
+      if (same) location.replace(`#/vehicles/${encodeURIComponent(same.plate_id)}`);
+      else put(found, results(vehicles, plates, asked));
+    })
     .catch((fault) => put(found, app.explain(fault) ?? []));
   return {};
 }
@@ -55,17 +59,26 @@ function results(rows, total, asked) {
   const columns = [
     { head: t("col.plate"), cell: (row) => plateLink(row.plate_id, row.plate_view) },
     { head: t("col.type"), cell: (row) => word("type", row.camera_type) },
-    { head: t("col.status"), cell: (row) => stayMark(row) },
-    { head: t("col.entry"), cell: (row) => dayTime(row.entry_time) },
-    { head: t("col.exit"), cell: (row) => (row.exit_time ? dayTime(row.exit_time) : nothing()) },
+    { head: t("col.status"), cell: (row) => presence(row) },
     {
-      head: t("col.fee"),
-      number: true,
-      cell: (row) => (row.fee === null ? nothing() : money(row.fee, row.currency)),
+      head: t("vehicles.last"),
+      cell: (row) => (row.entry_time ? dayTime(row.entry_time) : nothing()),
+    },
+    { head: t("vehicles.count"), number: true, cell: (row) => number(row.stays) },
+    {
+      head: t("vehicles.fit"),
+      cell: (row) =>
+        row.fit === "alike" ? mark("warn", t("vehicles.fit.alike")) : t("vehicles.fit.part"),
     },
   ];
-  const caption = t("vehicles.found", { shown: number(rows.length), total: number(total), asked });
-  return table(caption, columns, rows, t("vehicles.none", { asked }));
+  const plates = new Set(rows.map((row) => row.plate_id)).size;
+  const values = { shown: number(plates), total: number(total), asked };
+  return table(t("vehicles.found", values), columns, rows, t("vehicles.none", { asked }));
+}
+
+function presence(row) {
+  if (row.stays === 0) return mark("none", t("vehicles.no_stay"));
+  return row.inside ? mark("in", t("stay.in")) : mark("out", t("stay.out"));
 }
 
 /** What all centrals know of one plate, oldest first; told anew when something happens to it. */
@@ -77,13 +90,14 @@ function story(place, app, signal, plate) {
     try {
       const answer = await get(`/api/parking/vehicles/${encodeURIComponent(plate)}`, {}, signal);
       known = answer.plate_id;
-      const erase = eraseAct(app, answer);
+      const inside = answer.stays.some((stay) => stay.status === "IN");
+      const acts = [inside ? null : enterAct(app, answer.plate_id), eraseAct(app, answer)];
       put(
         told,
         heading(answer),
         staysOf(answer, app, tell),
         eventsOf(answer),
-        erase ? el("p", { class: "actions" }, erase) : null,
+        el("p", { class: "actions" }, acts),
       );
     } catch (fault) {
       put(told, app.explain(fault) ?? []);
