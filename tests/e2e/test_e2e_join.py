@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -353,6 +354,54 @@ def test_a_key_is_changed_while_all_stay_connected(centrals: list[LoopbackCentra
             PATIENCE_S,
         )
         total(central, 2)
+
+
+def as_user(uid: int, gid: int, file: Path) -> int:
+    """With which code a process of this user that is to read a file ends.
+
+    It stands in the folder already, as those above it may be closed to it.
+    """
+    words = ("/usr/bin/env", "cat", file.name)
+    who: dict[str, Any] = {"user": uid, "group": gid, "extra_groups": ()}
+    done = subprocess.run(words, capture_output=True, check=False, cwd=file.parent, **who)
+    return done.returncode
+
+
+@pytest.mark.parametrize("by_the_daemon", [False, True], ids=["by the command", "by the daemon"])
+def test_after_a_change_of_key_the_service_can_read_it_and_the_gateway_can_not(
+    centrals: list[LoopbackCentral], by_the_daemon: bool
+) -> None:
+    first, second, _ = centrals
+    become_member(second, invite(first, "central-2"))
+    total(first, 1)
+    key = first.folder / "central.key"
+    service, gateway = 61_234, 61_235  # of one group, as under the units
+    is_root = os.getuid() == 0
+    if is_root:
+        os.chown(key, service, service)
+        key.parent.chmod(0o711)
+    before, found = key.read_bytes(), key.stat()
+    if by_the_daemon:
+        second.stop()
+        assert zparkctl(first.config, "member", "rotate-key", "--wait", "0").returncode == 1
+        second.start()
+        wait_for("the daemon changed over", lambda: key.read_bytes() != before, PATIENCE_S)
+    else:
+        done = zparkctl(first.config, "member", "rotate-key")
+        assert done.returncode == 0, done.stderr
+        assert key.read_bytes() != before
+    now = key.stat()
+    assert stat.S_IMODE(now.st_mode) == 0o600
+    assert (now.st_uid, now.st_gid, now.st_ino) == (found.st_uid, found.st_gid, found.st_ino)
+    wait_for(
+        "the next key is nowhere beside it",
+        lambda: not key.with_name("central.key.next").exists(),
+        PATIENCE_S,
+    )
+    if is_root:
+        assert as_user(service, service, key) == 0
+        assert as_user(gateway, service, key) != 0
+    total(first, 1)
 
 
 def test_a_change_of_key_goes_on_by_itself_when_the_member_it_waits_for_is_back(

@@ -6,6 +6,7 @@ reads; others nothing. What is in it never appears in a message, nor in what Pyt
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 CREDENTIAL = "central.key"  # its name among the credentials that systemd hands over
@@ -25,6 +26,22 @@ def key_file(written: Path | None) -> Path | None:
 def next_key_file(file: Path) -> Path:
     """Where the key stands that is to follow the one in a file."""
     return file.with_name(f"{file.name}.next")
+
+
+def take_over(place: Path, secret: bytes) -> None:
+    """Have the next key take the place of the one in a file. Raises OSError.
+
+    It is written over the old one: so owner and mode stay, and a service that may not see this file
+    goes on not seeing it, which a new file under its name would end. It is one line of the same
+    length, which nothing tears.
+    """
+    with place.open("r+b") as opened:
+        opened.write(secret + b"\n")
+        opened.truncate()
+        opened.flush()
+        os.fsync(opened.fileno())
+    with suppress(OSError):  # a service may write to its key, and not to the folder
+        next_key_file(place).unlink()
 
 
 def read_secret_key(file: Path, *, private: bool = True) -> bytes:

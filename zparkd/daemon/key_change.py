@@ -2,18 +2,15 @@
 
 `zparkctl member rotate-key` makes the next key in a file beside the one in use, announces it, and
 changes over itself while it waits. Where a member is away for longer than somebody waits, it is
-done here when that member is back: by renaming the file or, as a service may write to its key but
-not to the folder, by writing over the one in use.
+done here when that member is back.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import zmq
 
 from zparkd.config.load import Config
-from zparkd.config.secret_key import key_file, next_key_file, read_secret_key
+from zparkd.config.secret_key import key_file, next_key_file, read_secret_key, take_over
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
 from zparkd.core.members import limits
@@ -84,18 +81,7 @@ def _change_over(config: Config, following: str) -> None:
     secret = read_secret_key(beside)
     if zmq.curve_public(secret).decode() != following:
         raise ValueError(f"{beside} is not the key that was announced")
-    try:
-        before = place.stat()
-        os.chown(beside, before.st_uid, before.st_gid)
-        beside.chmod(before.st_mode & 0o777)
-        beside.replace(place)
-    except OSError:
-        with place.open("r+b") as opened:  # one line of the same length: torn by nothing
-            opened.write(secret + b"\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        with suppress(OSError):
-            beside.unlink()
+    take_over(place, secret)
 
 
 def awaited(central: Central, id: str) -> list[str]:

@@ -7,7 +7,6 @@ announced                       the others let in both keys
 known to all, or --now          the new one takes the place of FILE, the old one is dropped
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from zparkd.cli.commands.upkeep.reload import PATIENCE_S
 from zparkd.cli.context import Exit, ask_daemon, fail, load_config, refuse
 from zparkd.cli.output import print_json
 from zparkd.config.load import read_secret_key
-from zparkd.config.secret_key import key_file, next_key_file
+from zparkd.config.secret_key import key_file, next_key_file, take_over
 from zparkd.core.keys import fingerprint
 
 _PAUSE_S = 0.2
@@ -42,10 +41,7 @@ def rotate(file: Path, *, at_once: bool, wait_s: float, as_json: bool) -> None:
     public = zmq.curve_public(secret).decode()
     _announced(file, public, at_once=at_once, wait_s=wait_s, as_json=as_json)
     try:
-        before = place.stat()
-        os.chown(following, before.st_uid, before.st_gid)
-        following.chmod(before.st_mode & 0o777)
-        following.replace(place)
+        take_over(place, secret)
     except OSError as fault:
         fail(Exit.NO, "unwritable", f"{place}: {fault.strerror}; try as root", as_json=as_json)
     _ask(file, "reload", as_json=as_json)
