@@ -182,7 +182,9 @@ def test_every_vehicle_can_be_found_by_its_plate_and_event_id(
     assert [out["PLATE"], out["FEE"], out["CURRENCY"]] == [PLATE, "25000", "VND"]
     assert by_hand["EDGE"] == "edge-1"
     assert "PLATE" not in by_hand
-    assert by_hand["MESSAGE"] == "edge-1 opened by hand, for no plate, by edge edge-1: fire engine"
+    assert (
+        by_hand["MESSAGE"] == "edge-1 opened by hand, no plate given, by edge edge-1: fire engine"
+    )
     assert by_hand["REASON"] == "fire engine"
     assert service.end() == "", "all of it went to the journal"
     journald.wait(Message.STOPPED)
@@ -270,7 +272,7 @@ def test_what_a_peer_sent_begins_no_line_and_a_traceback_tells_no_plate() -> Non
     text = process.communicate(timeout=20)[1]
     lost, failed, *frames, last = text.splitlines()
     assert lost.endswith(
-        "WARNING  central-2\N{REPLACEMENT CHARACTER}forged is not heard any more;"
+        "WARNING  central-2\N{REPLACEMENT CHARACTER}forged is no longer heard;"
         " what it misses is kept for it"
     )
     assert failed.endswith("ERROR    a turn failed and was undone")

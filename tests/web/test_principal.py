@@ -73,10 +73,10 @@ def test_who_is_logged_in_is_in_the_event_and_the_log(staffed: Gateway) -> None:
     [(tariff, _)] = events(central, "TARIFF_SET")
     assert tariff["data"]["by"] == {"login": "mai"}
     lines = (
-        "tariff.set done, asked for by mai, through uid",
+        "tariff.set done, requested by mai, through uid",
         "29A11111 (car) in at desk",
         ", by lan\n",
-        "tariff version 1 is set, by mai\n",
+        "tariff version 1 set, by mai\n",
     )
     wait_for("it is in the log", lambda: all(line in central.log.read_text() for line in lines))
 

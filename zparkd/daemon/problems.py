@@ -177,7 +177,7 @@ def problems_of_events(view: View) -> Iterator[Problem]:
     if unprojected:
         yield problem(
             ProblemCode.EVENTS_FAILED,
-            f"on {unprojected} events this version of zparkd failed; they are kept and relayed, and"
+            f"this version of zparkd failed on {unprojected} events; they are kept and relayed, and"
             " change nothing",
             "report it with the log, and install the newest zparkd on all centrals",
         )
@@ -223,7 +223,7 @@ def problems_of_quotas(view: View) -> Iterator[Problem]:
     if over := view.over_quota:
         yield problem(
             ProblemCode.QUOTA,
-            f"{_some(over)} records more than is taken in in an hour; what is over waits",
+            f"{_some(over)} records more than is accepted in an hour; the rest waits",
             "look at what it records: zparkctl member show ID; zparkctl member disown ID",
         )
 
@@ -294,8 +294,8 @@ def _problems_of_store(store: Store) -> Iterator[Problem]:
     if missing is not None:
         yield problem(
             ProblemCode.DATABASE_OLDER,
-            f"the database is older than it was: of {missing.seq} events that this central recorded"
-            f" in its run {missing.epoch} it holds {missing.held}",
+            f"the database is older than it was: it holds {missing.held} of the {missing.seq}"
+            f" events that this central recorded in its run {missing.epoch}",
             "peers give back what they have; the rest was on no other central",
         )
 
@@ -304,7 +304,7 @@ def _problems_of_security(security: SecurityState) -> Iterator[Problem]:
     if security.mode == "plain" and security.allow_insecure:
         yield problem(
             ProblemCode.INSECURE,
-            "mode is plain: every host that reaches these ports reads all plates and opens"
+            "mode is plain: any host that reaches these ports can read all plates and open"
             " barriers",
             'make keys (zparkctl keygen) and write mode = "curve" in [security]',
         )
@@ -330,7 +330,7 @@ def _problems_of_this_central(view: View, faults: Faults) -> Iterator[Problem]:
     if view.rereading:
         yield problem(
             ProblemCode.REREADING,
-            f"{view.rereading:,} events that an older version kept unread are being read",
+            f"{view.rereading:,} events that an older version could not read are being read",
             "edges are answered once that is done; it goes on after a restart",
         )
     if faults.storage is not None:
@@ -387,7 +387,7 @@ def _problems_of_identity(view: View) -> Iterator[Problem]:
     if view.has_twin:
         yield problem(
             ProblemCode.DUPLICATE_ID,
-            f"another process records events as {view.settings.id}, since this one started",
+            f"another process has recorded events as {view.settings.id} since this one started",
             "stop one of the two, or give it an id and a database of its own",
         )
     if overtaken := view.overtaken_by:

@@ -29,7 +29,7 @@ class Message(Enum):
         "INFO",
         "{central} of site {site}, zparkd {version}: {events} events held, {peers} peers",
     )
-    READY = Entry("000066e70b1c40c9af034d8410c637e6", "INFO", "edges are answered")
+    READY = Entry("000066e70b1c40c9af034d8410c637e6", "INFO", "edges are now answered")
     STOPPED = Entry("3d3cbb8575e4470d88880c970f73d2e2", "INFO", "stopped")
     NOT_STARTED = Entry(
         "4eae625d53b1496f9ba65c11e611eb61",
@@ -74,26 +74,28 @@ class Message(Enum):
     DATABASE_OLDER = Entry(
         "f5170d8f4b014503add2cd8a98bf8002",
         "WARNING",
-        "the database is older than it was: of the stream of epoch {epoch} {held} events are here,"
-        " and {head} were; what is missing is fetched from peers that have it",
+        "the database is older than it was: it holds {held} of the {head} events of epoch {epoch};"
+        " what is missing is fetched from peers that have it",
     )
     DATABASE_REPLACED = Entry(
         "b51527d913d8470c9ee035dd1a10a189",
         "WARNING",
-        "the database is another one than before; the past is fetched from peers that have it",
+        "the database is not the one used here before; the past is fetched from peers that have it",
     )
     MIGRATING = Entry(
         "3b0a5a3ef6c54f1c8c36f3c0b1c0a4de",
         "INFO",
-        "the database is brought to the form of this version: {moved} of {events} events done",
+        "the database is being migrated to this version: {moved} of {events} events done",
     )
     REREADING = Entry(
         "8f73181dd7354c9e9b70a460ed26ac89",
         "INFO",
-        "{count} events that an older version kept unread are read before edges are answered",
+        "before edges are answered, {count} events are read that an older version could not read",
     )
     REREAD = Entry(
-        "2491213f29044b2d9cd78e1566c3b3b9", "INFO", "what an older version kept unread is read"
+        "2491213f29044b2d9cd78e1566c3b3b9",
+        "INFO",
+        "the events that an older version could not read have been read",
     )
     DISK_FAILED = Entry("77588ae834244488acc79c48f09ba524", "CRITICAL", "the disk failed: {reason}")
     # --- clock
@@ -112,12 +114,12 @@ class Message(Enum):
     PEER_CAUGHT_UP = Entry(
         "b9c33c0cd9eb4006a20741df28878fb6",
         "INFO",
-        "all that {peer} has is here",
+        "everything {peer} has is here",
     )
     PEER_LOST = Entry(
         "e52df43330324ee48ad8ab7edd26109c",
         "WARNING",
-        "{peer} is not heard any more; what it misses is kept for it",
+        "{peer} is no longer heard; what it misses is kept for it",
     )
     PEER_REFUSED = Entry(
         "20c1a7172fa4493f85f3c44dc2491401",
@@ -134,17 +136,17 @@ class Message(Enum):
     INSECURE = Entry(
         "9a74dc16ef414020bd6d61054db93749",
         "WARNING",
-        "mode is plain with allow_insecure: every host that reaches these ports reads all plates"
-        " and opens barriers",
+        "mode is plain with allow_insecure: any host that reaches these ports can read all plates"
+        " and open barriers",
     )
     DUPLICATE_ID = Entry(
         "2a77473576954da9bbbd9c22dedf0aff",
         "ERROR",
-        "another process records events as {central}; stop one of the two",
+        "another process is recording events as {central}; stop one of the two",
     )
     # --- what people ask for
     COMMAND = Entry(
-        "84803267527d4e4587fd728584810880", "INFO", "{command} {outcome}, asked for by {asker}"
+        "84803267527d4e4587fd728584810880", "INFO", "{command} {outcome}, requested by {asker}"
     )
     # --- vehicles
     VEHICLE_IN = Entry(
@@ -165,12 +167,12 @@ class Message(Enum):
     VEHICLE_SEEN = Entry(
         "ef3637a3e7e24a5e840382d34b7288ad",
         "INFO",
-        "{plate} ({camera_type}) seen at {edge}, too late to open for",
+        "{plate} ({camera_type}) seen at {edge}, too late to open the barrier",
     )
     OPENED_BY_HAND = Entry(
         "5919ae73f9474f499cdd88277c029d14",
         "INFO",
-        "{edge} opened by hand, for no plate",
+        "{edge} opened by hand, no plate given",
     )
     ENTRY_NOT_TAKEN = Entry(
         "d3c1c7264d99442d90bb7481a042d729",
@@ -180,35 +182,31 @@ class Message(Enum):
     VEHICLE_CORRECTED = Entry(
         "9708f49c08054e29a091581f79852570",
         "INFO",
-        "corrected: it was {plate} ({camera_type}): {event_id}",
+        "corrected to {plate} ({camera_type}): {event_id}",
     )
     STAY_CLOSED = Entry(
         "a4d2bc14959845c1ada858b6136d6d0f",
         "INFO",
-        "stay of {plate} ({camera_type}) ended by hand: {event_id}",
+        "stay of {plate} ({camera_type}) closed by hand: {event_id}",
     )
     EVENT_VOIDED = Entry(
         "255e7f5db2e944e88dfe2850cf321808",
         "INFO",
-        "an event of {plate} ({camera_type}) is void: {event_id}",
+        "event of {plate} ({camera_type}) voided: {event_id}",
     )
     STAY_CHARGED = Entry(
         "c42d2ceb140047c6ab41595f65068241",
         "INFO",
-        "{amount} {currency} on the stay of {plate} ({camera_type}): {event_id}",
+        "{amount} {currency} charged on the stay of {plate} ({camera_type}): {event_id}",
     )
     VEHICLE_ERASED = Entry(
         "3f8ea006bd144658b04a6441f5b699a2",
         "INFO",
-        "{events} events of a vehicle are forgotten: plates, and all that is personal",
+        "a vehicle was erased: the plate and all else that is personal in {events} events",
     )
     # --- reference data
-    TARIFF_SET = Entry(
-        "9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} is set"
-    )
-    POLICY_SET = Entry(
-        "5d0c2b8a97c14a3f9f63c1d7e4b28a06", "INFO", "policy version {version} is set"
-    )
+    TARIFF_SET = Entry("9f8f15ae41174e46a202ff16680c8a13", "INFO", "tariff version {version} set")
+    POLICY_SET = Entry("5d0c2b8a97c14a3f9f63c1d7e4b28a06", "INFO", "policy version {version} set")
     PASS_CHANGED = Entry(
         "957f7ae82a4349b9bbfaa97ff5dfb738",
         "INFO",
@@ -217,42 +215,42 @@ class Message(Enum):
     MOVED_IN = Entry(
         "2d0c7a4d2f2a4f2b9c5b4f2a9f3f6a51",
         "INFO",
-        "{stays} stays of the earlier system are here: {entries} entries and {exits} exits are new",
+        "{stays} stays of the earlier system imported: {entries} entries and {exits} exits are new",
     )
     BUNDLE_TAKEN = Entry(
         "0aa8395f4c81469e9aace67cf995a3ba",
         "INFO",
-        "a bundle made at {central} is taken in: {events} events are new",
+        "bundle from {central} imported: {events} events are new",
     )
     STAFF_CHANGED = Entry("a24892d3e4e84c2ab147f54bc424afa8", "INFO", "member of staff {change}")
     CONFLICT_ACKNOWLEDGED = Entry(
-        "d8b5f1e542bb47fbbec50ab2e8df7abc", "INFO", "a conflict is acknowledged: {conflict}"
+        "d8b5f1e542bb47fbbec50ab2e8df7abc", "INFO", "conflict acknowledged: {conflict}"
     )
     CONFLICTS_FOUND = Entry(
         "fc5629d83677424388209e85ce30fa94",
         "WARNING",
-        "all that the peers have is here: {new} conflicts since the first was lost, {open} are"
-        " open; zparkctl conflicts",
+        "everything the peers have is here: {new} new conflicts since the first of them was lost,"
+        " {open} open in all; see: zparkctl conflicts",
     )
     MEMBER_DISOWNED = Entry(
         "fa3edb0257fe4e6090b9b9b3222e0407",
         "WARNING",
-        "{member} is disowned: what it records from now on means nothing, if most say so",
+        "{member} is disowned: what it records from now on does not count, if most centrals agree",
     )
     MEMBER_RESTORED = Entry(
         "a904360485ff416db7d46c0e911ab6c3",
         "WARNING",
-        "{member} is restored: what it records counts",
+        "{member} is restored: what it records counts again",
     )
     MEMBER_ADMITTED = Entry(
         "baa2d0607b664295aa5443aa7212d987",
         "INFO",
-        "{member} is admitted: what it records is taken in",
+        "{member} is admitted: what it records is accepted",
     )
     MEMBER_REMOVED = Entry(
         "a80e91248e0d4b868f53eb5d9776ef1e",
         "WARNING",
-        "{member} is removed: its key opens nothing any more, if most say so",
+        "{member} is removed: its key opens nothing from now on, if most centrals agree",
     )
     MEMBER_INVITED = Entry(
         "76c4d8cc748340c2966ecb964252400a",
@@ -267,12 +265,12 @@ class Message(Enum):
     MEMBER_CHANGED = Entry(
         "1688a74395da4ba5a8a4ac6a6f6c37ec",
         "INFO",
-        "{member} has another address or key",
+        "{member} has a new address or key",
     )
     EDGE_REMOVED = Entry(
         "53356b56923c456db203d3f7ab009968",
         "WARNING",
-        "edge {member} is removed: its key opens nothing any more",
+        "edge {member} is removed: its key opens nothing from now on",
     )
     JOIN_REFUSED = Entry(
         "3e01693034a64bfc969e971bba6cc5ff",

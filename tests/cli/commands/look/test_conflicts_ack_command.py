@@ -49,7 +49,9 @@ def test_the_log_says_once_what_came_of_the_cut(site: LoopbackSite) -> None:
     for central in site.centrals:
 
         def told(central: LoopbackCentral = central) -> int:
-            return central.log.read_text().count("2 conflicts since the first was lost, 2 are open")
+            return central.log.read_text().count(
+                "2 new conflicts since the first of them was lost, 2 open"
+            )
 
         wait_for("it is said", told)
         assert told() == 1

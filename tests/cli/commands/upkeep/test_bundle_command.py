@@ -86,7 +86,7 @@ def test_a_stay_that_began_on_one_side_ends_on_the_other(
     assert shared(one) == shared(two) == shared(three)
     [row] = shared(three)
     assert (row["status"], row["exit_central"]) == ("OUT", "central-2")
-    told = "a bundle made at central-2 is taken in: 1 events are new"
+    told = "bundle from central-2 imported: 1 events are new"
     wait_for("the log says so", lambda: told in one.log.read_text())
 
 
