@@ -176,7 +176,7 @@ class Central:
         self.asking.ask_again()
 
     def over_quota(self, now: Now) -> list[str]:
-        """The origins of which more waits than is taken in in an hour."""
+        """The origins that record more than is accepted in an hour; the rest waits."""
         return self._intake.quotas.over(now)
 
     def restore(self, peers: Iterable[PeerNote], edges: Iterable[tuple[str, int]]) -> None:
@@ -382,7 +382,7 @@ class Central:
             output.published.append(message)
 
     def heartbeat(self, now: Now) -> Frames | None:
-        """What tells peers that we live, and what is committed here; None where none is due.
+        """What tells peers that we are alive, and what is committed here; None where none is due.
 
         It needs no transaction: a central whose disk is full lives all the same.
         """

@@ -62,7 +62,7 @@ class Clock:
         """Take in how far the wall clocks of the peers heard now are from our own.
 
         With fewer than two peers nobody can know who is right, so nothing is learned and
-        what was learned earlier stays; so too where most clocks show what can't be.
+        what was learned earlier stays; likewise where most clocks show an impossible time.
         """
         if len(offsets_ms) < PEERS_FOR_MEDIAN:
             return
@@ -103,7 +103,7 @@ def _possible(ms: int) -> bool:
 
 
 def site_ms(when: datetime, zone: tzinfo) -> int:
-    """A time that people of the site say, as a time stamp; the first of two that read so."""
+    """A site time as a time stamp; of two moments that read the same, the first."""
     return int(when.replace(tzinfo=zone).timestamp() * 1000)
 
 

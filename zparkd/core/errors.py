@@ -13,7 +13,7 @@ class ProtocolError(Exception):
 
 
 class Forged(ProtocolError):
-    """What a peer sent is not by whom it says: it lies, or was lied to, or has an old key of one.
+    """What a peer sent is not from whom it claims: it lies, was lied to, or has somebody's old key.
 
     Nobody makes that by accident on the way, so it stays in sight of the operator.
     """

@@ -153,7 +153,7 @@ class Log(ServedLog, Protocol):
 
     @property
     def rereading(self) -> int:
-        """How many events that an older version kept unread are still to be read."""
+        """How many events that an older version could not read are still to be read."""
 
     @property
     def unsettled(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who acts, where that is not an edge by itself: what an event, the log and the audit keep of it.
+"""Who acts, where that is not the edge itself: what an event, the log and the audit keep of it.
 
 It stands in the skeleton of an event: who forgets a vehicle does not forget who opened for it.
 """
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 
 class Principal(Struct, frozen=True, omit_defaults=True):
-    """Who was proved to act: somebody logged in, else an account of the central's own machine.
+    """Who is proved to have acted: somebody logged in, else an account on the central's machine.
 
     `login` is a name at the gateway; `uid` the number of the account, 0 for root.
     """

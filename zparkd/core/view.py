@@ -1,4 +1,4 @@
-"""A central as it is seen at one moment by who only looks: `status`, the log, the outages.
+"""A central at one moment, for those that only look: `status`, the log, the outages.
 
 Nothing here changes anything, and what is looked up is looked up when it is asked for.
 """
@@ -71,7 +71,7 @@ class PeerView:
 
     @property
     def error(self) -> str | None:
-        """Why there is no connection to it, or what was wrong with what came over it last."""
+        """Why there is no connection to it, or what was wrong with what it sent last."""
         return self._state.error
 
     @property
@@ -81,7 +81,7 @@ class PeerView:
 
     @property
     def misconfigured(self) -> bool:
-        """Whether what was wrong last is one of configuration, here or there."""
+        """Whether what was wrong last is a matter of configuration, here or there."""
         return self._state.link.misconfigured
 
     # --- what it says of itself --------------------------------------------------------------
@@ -103,7 +103,7 @@ class PeerView:
 
     @property
     def fetched_ms(self) -> int:
-        """When it last got all of the external API, 0 for never."""
+        """When it last fetched all of the external API; 0 for never."""
         return self._state.fetched_ms or 0
 
     # --- what it holds -----------------------------------------------------------------------
@@ -139,7 +139,7 @@ class PeerView:
         return self._state.requests.refusals.forked
 
     def forged(self, within_ms: int) -> str | None:
-        """What it sent that was not by whom it said, where that was lately."""
+        """What it lately sent in another's name."""
         keys = self._state.keys
         return keys.forged if self._view.now.mono_ms - keys.forged_ms <= within_ms else None
 
@@ -198,12 +198,12 @@ class View:
 
     @property
     def rereading(self) -> int:
-        """How many events that an older version kept unread are still to be read."""
+        """How many events that an older version could not read are still to be read."""
         return self.central.log.rereading
 
     @property
     def unprojected(self) -> int:
-        """On how many events the rules blew up."""
+        """How many events the rules failed on."""
         return self.central.log.unprojected()
 
     @property
@@ -233,7 +233,7 @@ class View:
 
     @property
     def corrupt(self) -> list[tuple[Stream, int]]:
-        """The first event of each stream that the disk gives back otherwise than it was written."""
+        """The first event of each stream that the disk does not give back as it was written."""
         return sorted(self.central.serving.corrupt.items())
 
     @property
@@ -253,9 +253,9 @@ class View:
 
     @property
     def silent_edges(self) -> dict[str, int]:
-        """For how many ms each edge says nothing that was used, here or at another central.
+        """For how many ms each edge has said nothing that was acted on, here or at another central.
 
-        Of those that say nothing for longer than the site allows. What a central did not hear while
+        Only of those silent for longer than the site allows. What a central did not hear while
         it was off is nobody's silence.
         """
         policy = self.central.log.reference.policy()
@@ -313,7 +313,7 @@ class View:
 
     @property
     def over_quota(self) -> list[str]:
-        """The origins of which more waits than is taken in in an hour."""
+        """The origins that record more than is accepted in an hour; the rest waits."""
         return self.central.over_quota(self.now)
 
     @property

@@ -1,6 +1,6 @@
 """When a peer was lost and came back, written down: what `zparkctl incidents` tells from.
 
-A peer is lost once it was connected and is not any more, from the last that was heard of it; it
+A peer that was connected and no longer is, is lost from when it was last heard; it
 is back when it is connected again, and the outage is over when all that it has is here. The
 number of the newest arrival at both ends says which events came meanwhile. A run that ends cuts
 this central off from all peers that it was connected to.

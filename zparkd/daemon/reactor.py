@@ -274,7 +274,7 @@ class Reactor:
             self._transactions.run(self._store.erasures.drop_forgotten)
 
     def _beat(self) -> None:
-        """Tell peers that we live, where it is time; of what is on the disk, and needing none."""
+        """Tell peers that we are alive, when it is time: what is on the disk, and needing none."""
         frames = self._central.heartbeat(self._clocks())
         if frames is not None:
             self._bus.publish(frames)
@@ -340,7 +340,7 @@ class Reactor:
         return replace(self._faults, storage=self._transactions.fault)
 
     def _state(self) -> str | None:
-        """How it is, in a line."""
+        """How it is, in one line."""
         faults, view = self._told_faults(), View(self._central, self._clocks())
         done = self._transactions.run(lambda: status_text(view, self._store, faults))
         return done.result if isinstance(done, Committed) else None
@@ -465,7 +465,7 @@ class Reactor:
         return ()
 
     def _prepare(self, wanted: Config, keys: Keys) -> BindError | None:
-        """Have times, ports and links as they are wanted; why not, where a port can't be had."""
+        """Bring times, ports and links to what is wanted; why not, where a port can't be had."""
         self._store.set_timezone(wanted.timezone)
         try:
             self._bus.reconfigure(wanted.listen, wanted.peers, keys)

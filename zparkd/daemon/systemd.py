@@ -1,7 +1,7 @@
-"""What systemd is told about this daemon: it is ready, it lives, how it is, it stops.
+"""What systemd is told about this daemon: that it is ready, alive, how it is, and that it stops.
 
 One datagram each to the socket that systemd names in the environment; without one, nothing.
-Only the loop's own turns tell it that the daemon lives, so a loop that hangs goes silent.
+Only the loop's own turns tell it that the daemon is alive, so a loop that hangs falls silent.
 """
 
 import os
@@ -34,7 +34,7 @@ class Notifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def starting(self, how: str) -> None:
-        """The start takes long, and goes on: it is not to be given up for a while."""
+        """The start takes long and goes on: systemd is not to give it up for a while."""
         self._tell(f"STATUS={how}\nEXTEND_TIMEOUT_USEC={_LONG_START_USEC}", _PATIENCE_READY_S)
 
     def ready(self) -> None:
@@ -51,7 +51,7 @@ class Notifier:
             self.ready()
 
     def stopping(self) -> None:
-        """The daemon was asked to end."""
+        """The daemon was asked to stop."""
         self._tell("STOPPING=1")
 
     def turned(self, mono_ms: int, text: Callable[[], str | None]) -> None:

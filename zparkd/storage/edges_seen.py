@@ -17,7 +17,7 @@ _LAST_OPENED = (
 
 
 def note(connection: sqlite3.Connection, seen: Iterable[tuple[str, int]]) -> None:
-    """Write down when edges were last heard, in ms; of the ones silent for longest no more."""
+    """Write down when edges were last heard, in ms; those silent the longest are dropped."""
     connection.executemany("INSERT OR REPLACE INTO edges VALUES (?,?)", seen)
     connection.execute(
         "DELETE FROM edges WHERE edge_id IN"
@@ -27,7 +27,7 @@ def note(connection: sqlite3.Connection, seen: Iterable[tuple[str, int]]) -> Non
 
 
 def read(connection: sqlite3.Connection, configured: Iterable[str]) -> list[tuple[str, int]]:
-    """When edges were last heard, as far as is known; the one silent for longest first.
+    """When edges were last heard, as far as is known; the one silent the longest first.
 
     What was not written down before a crash is told by what each of the `configured` ones last
     opened for here.

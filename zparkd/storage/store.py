@@ -289,7 +289,7 @@ class Store:
         self._projection.projected(no)
 
     def unprojected(self) -> int:
-        """How many events that are held the rules blew up on."""
+        """How many of the events held the rules failed on."""
         return self._projection.not_projected()
 
     def settle(self, effort: int | None = None) -> None:
@@ -313,7 +313,7 @@ class Store:
 
     @property
     def rereading(self) -> int:
-        """How many events that an older version kept unread are still to be read."""
+        """How many events that an older version could not read are still to be read."""
         return self._rereading.left
 
     def head_before(self, stream: Stream, ms: int) -> int:
@@ -403,7 +403,7 @@ class Store:
         self._peer_notes.write(ids, notes, wall_ms)
 
     def note_edges(self, seen: Iterable[tuple[str, int]]) -> None:
-        """Write down when edges were last heard, in ms; of the ones silent for longest no more."""
+        """Write down when edges were last heard, in ms; those silent the longest are dropped."""
         edges_seen.note(self.writing(), seen)
 
     def set_aside(self, message: str, wall_ms: int) -> None:

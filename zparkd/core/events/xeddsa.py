@@ -32,7 +32,7 @@ def sign(secret: bytes, message: bytes, chance: bytes) -> bytes:
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether who has the secret key of this X25519 public key signed the message."""
+    """Whether the holder of the secret half of this X25519 key signed the message."""
     u = int.from_bytes(public, "little")
     if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES or u >= _P or u == _P - 1:
         return False

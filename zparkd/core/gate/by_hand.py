@@ -318,7 +318,7 @@ class ByHand:
         return None
 
     def _settle(self, event: Event) -> None:
-        """Have the stays folded that an event may be of; as a rule in one piece."""
+        """Have the stays folded that an event may belong to; as a rule in one piece."""
         about: list[Event | None] = [event, *self._log.corrections.about(event.position)]
         about += [self._log.event(event.names)] if event.names is not None else []
         plates = {it.vehicle.plate_id for it in about if it is not None and it.vehicle is not None}
@@ -327,7 +327,7 @@ class ByHand:
                 self._log.inside(plate_id)
 
     def _vehicle_of(self, event: Event) -> VehicleKey:
-        """The vehicle that an event is of by now."""
+        """The vehicle that an event belongs to by now."""
         assert event.vehicle is not None
         stay = self._stay_after(event) if event.kind not in CORRECTIONS else None
         if stay is not None:

@@ -1,4 +1,4 @@
-"""Which of the vehicles inside a misread plate may be of."""
+"""Which of the vehicles inside a misread plate may belong to."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -103,7 +103,7 @@ def computed_again(facts: Facts, timestamp: int, tariff: Tariff, zone: tzinfo) -
 
 
 def due(facts: Facts, timestamp: int, entry_ms: int, tariff: Tariff, zone: tzinfo) -> int:
-    """What an exit charges of a vehicle that entered at `entry_ms`, by all else that it says."""
+    """What an exit charges a vehicle that entered at `entry_ms`, all else being as it says."""
     assert facts.camera_type is not None
     if facts.pass_until is not None:
         return 0

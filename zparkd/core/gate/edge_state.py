@@ -55,7 +55,7 @@ class _Edge:
 
 
 class EdgeStates:
-    """The edges heard last, up to a limit; the one silent for longest is forgotten first."""
+    """The edges heard last, up to a limit; the one silent the longest is forgotten first."""
 
     def __init__(self) -> None:
         self._edges: OrderedDict[str, _Edge] = OrderedDict()
@@ -79,7 +79,7 @@ class EdgeStates:
         self._edges[edge_id].report = (said, at_ms)
 
     def restore(self, seen: Iterable[tuple[str, int]]) -> None:
-        """Take up when edges were heard in earlier runs, the one silent for longest first."""
+        """Take up when edges were heard in earlier runs, the one silent the longest first."""
         for edge_id, seen_ms in seen:
             self._edges[edge_id] = _Edge(seen_ms, TokenBucket(inf, 0), OrderedDict(), OrderedDict())
             self._written[edge_id] = seen_ms

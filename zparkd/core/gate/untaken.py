@@ -1,4 +1,4 @@
-"""Entries that nobody drove in on: one that no close came for in time, where each is reported.
+"""Entries that nobody drove in on: no close came in time, at a lane that reports each.
 
 Only the origin of an entry says so, by its monotonic clock. A restart begins anew: how long the
 barrier was up before is not known then. Nor is it of an entry that counts again, once its central
@@ -68,7 +68,7 @@ class Untaken:
         self._since = dict(sorted(since.items(), key=lambda it: it[1]))
 
     def _end(self, entry: Position, now: Now) -> None:
-        """Say that nobody drove in on an entry, where it still counts and no close came."""
+        """Record that nobody drove in on an entry, if it still counts and no close came."""
         held = self._log.stay_of(entry)
         if held is None or held.stay.entry != entry:
             return

@@ -1,4 +1,4 @@
-"""Plates that the site looks out for, as they were seen here a moment ago."""
+"""Plates that the site looks out for and that were seen here a moment ago."""
 
 from collections import OrderedDict
 from typing import NamedTuple

@@ -87,7 +87,7 @@ class Admission:
         return len(self._met) < limits.STRANGERS
 
     def meets(self, origin: str) -> bool:
-        """An event of an origin is held now; whether no other that is not configured may follow."""
+        """An event of an origin is held now; whether there is room for no further stranger."""
         if origin in self._met or not self.is_stranger(origin):
             return False
         self._met.add(origin)

@@ -1,4 +1,4 @@
-"""The exchange with who comes with an invitation: one JOIN, one answer, as JSON.
+"""The exchange with whoever comes with an invitation: one JOIN, one answer, as JSON.
 
     {"type": "JOIN", "v": 1, "public_key": Z85, "signature": hex,
      "address": A, "bus_port": N, "sync_port": N, "edge_port": N}
@@ -65,7 +65,7 @@ class Joining:
         self._noted: dict[bytes, set[tuple[str, str]]] = {}
 
     def answer(self, now: Now, asking: Join) -> bytes | None:
-        """The answer; None for who asks too often, or with a key that is none of an invitation."""
+        """The answer; None for whoever asks too often, or with a key that is of no invitation."""
         invitation = self._changes.admitted(now).get(asking.key)
         if invitation is None or not self._in_time(asking.key, now):
             return None
@@ -91,7 +91,7 @@ class Joining:
         return True
 
     def _keys_of(self, invitation: Invitation) -> set[str]:
-        """The keys that the invited has in files of the roster, which are no one else's."""
+        """The keys that whoever is invited has in files of the roster, and nobody else has."""
         said = invitation.said
         held = self._changes.state.members.get((said.role, said.member))
         return set(held.public_keys) if held is not None else set()
@@ -170,7 +170,7 @@ class Joining:
         self._changes.refused(now, refusal)
 
     def _welcome(self, invitation: Invitation) -> dict[str, Any]:
-        """The answer to who is let in, and to the same again."""
+        """The answer to whoever is let in, also when it asks again."""
         settings, state, said = self._changes.settings, self._changes.state, invitation.said
         edges = state.active(Role.EDGE) if said.role is Role.CENTRAL else []
         return {

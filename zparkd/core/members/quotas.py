@@ -36,7 +36,7 @@ class Quotas:
         return origin in self._left
 
     def meet(self, origin: str, newest_ms: int | None, now: Now) -> None:
-        """Begin with an origin of which the newest event held is stamped so; None for none."""
+        """Begin with an origin whose newest event held here has this time stamp; None for none."""
         hours: float = limits.QUOTA_CREDIT_H_MAX
         if newest_ms is not None:
             away = (now.wall_ms - newest_ms) / _HOUR_MS
@@ -59,7 +59,7 @@ class Quotas:
         left.bytes.take(size / limits.QUOTA_BYTES_PER_H)
 
     def over(self, now: Now) -> list[str]:
-        """The origins of which something waits, or did a moment ago."""
+        """The origins with events that wait, or did a moment ago."""
         shown_ms = limits.QUOTA_SHOWN_MS
         return sorted(id for id, at_ms in self._over.items() if now.mono_ms - at_ms <= shown_ms)
 

@@ -28,7 +28,7 @@ class BadToken(Exception):
 
 
 class Token(NamedTuple):
-    """An invitation in the hands of who is invited; keys are 32 bytes, `secret` the one-time one.
+    """An invitation in the hands of whoever is invited; keys are 32 bytes, `secret` is one-time.
 
     `port` answers a JOIN at each of `addresses`, the inviter's: the sync port for a central, the
     edge port for an edge.

@@ -243,7 +243,7 @@ class ReferenceChanges:
 
 
 def _name(entry: Pass | Staff) -> str:
-    """An entry as people know it, and as nobody else is known."""
+    """What people call an entry, and call nothing else."""
     if isinstance(entry, Pass):
         return f"pass {entry.plate_id} {entry.camera_type} from {entry.valid_from}"
     return f"staff {entry.staff_id}"

@@ -1,4 +1,4 @@
-"""Taking in events that peers send: what continues a stream, and in whose name it is said.
+"""Taking in events that peers send: what continues a stream, and who vouches for it.
 
 An event is stored where it continues what is held, bytes and all, whatever it says. Where
 centrals have keys, its origin must vouch for it too: the events of a stream are stored up to

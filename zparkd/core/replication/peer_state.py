@@ -138,7 +138,7 @@ class PeerState:
 
     @property
     def error(self) -> str | None:
-        """Why there is no connection, or what was wrong with what came over it last."""
+        """Why there is no connection, or what was wrong with what came last."""
         return self.link.fault or self.link.bus_fault or self.link.sync_fault
 
 

@@ -99,7 +99,7 @@ class Serving:
         return data, body
 
     def _note_corrupt(self, page: Contents) -> None:
-        """Remember what our own disk gave back otherwise than it was written, and what not."""
+        """Remember what our own disk did not give back as it was written, and what it did."""
         for end in page.ends:
             if end.seq >= self.corrupt.get(end.stream, SEQ_MAX + 1):
                 del self.corrupt[end.stream]

@@ -117,7 +117,7 @@ def _moved(asked: Asked, stays: Iterable[Stay]) -> dict[Key, _Moves]:
 
 
 def _sorted(keys: Iterable[Key]) -> list[Key]:
-    """In the order of the alphabet; what has no key comes last."""
+    """In alphabetical order; what has no key comes last."""
     return sorted(keys, key=lambda key: (key is None, key or ""))
 
 

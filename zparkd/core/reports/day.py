@@ -102,7 +102,7 @@ def signed_text(close: Close) -> bytes:
 
 
 def is_genuine(close: Close) -> bool:
-    """Whether who has the secret half of the key that it names signed exactly this."""
+    """Whether the holder of the secret half of the key that it names signed exactly this."""
     if close.public_key is None or close.signature is None:
         return False
     try:

@@ -121,7 +121,7 @@ def price(
 
 
 def fee(camera_type: str, entry_ms: int, exit_ms: int) -> int:
-    """The fee of a stay by the built-in tariff, in VND; it looks at no clock on a wall."""
+    """The fee of a stay by the built-in tariff, in VND; it needs no wall clock."""
     return price(built_in(camera_type), entry_ms, exit_ms, UTC).fee
 
 

@@ -1,4 +1,4 @@
-"""Windows of a tariff: hours of the clock on the wall, each occurrence of which costs once.
+"""Windows of a tariff: hours of the day, each occurrence of which is charged once.
 
 An occurrence is the part of time in which site clocks show from `since` up to but not including
 `to`, on one date; a window that ends at or before its beginning goes over midnight. Where clocks

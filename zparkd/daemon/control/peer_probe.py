@@ -1,4 +1,4 @@
-"""Is a peer there, and who we think it is? Asked of the daemon, who alone has the keys for it.
+"""Is a peer there, and is it who we think? The daemon is asked: it alone has the keys.
 
 The command `peer.test` has the peer asked at once; told when that was, it says what came back.
 """

@@ -1,4 +1,4 @@
-"""The commands by which people say what was otherwise: corrections, recorded as events.
+"""The commands by which people say what really happened: corrections, recorded as events.
 
     vehicle.correct {"event_id", "plate", "camera_type"}   the event was of another vehicle
     vehicle.close   {"event_id", "at_ms", "fee"}           its stay is over

@@ -1,4 +1,4 @@
-"""`POST /api/p2p/test-connection?peer_id=`: is a peer there, and who we think it is?
+"""`POST /api/p2p/test-connection?peer_id=`: is a peer there, and is it who we think?
 
 Whether its port can be reached is tried here, since that tells why it can't. Who answers there,
 the daemon finds out: it alone has the keys for it.
