@@ -1,6 +1,7 @@
 """Reports from the database of a real store, against an oracle that goes through all events."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_every_report_counts_what_going_through_all_events_counts(
             wanted = oracle.inside(known, by, time.until, ZONE)
             if by is None:
                 there = [(row["event_id"], row["camera_type"]) for row in table.rows]
-                assert sorted(there) == sorted(wanted)
+                assert Counter(there) == wanted  # two stays may have one id
             else:
                 assert {row["key"]: row["inside"] for row in table.rows} == wanted
             assert table.totals == [{"inside": sum(wanted.values())}]
