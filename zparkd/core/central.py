@@ -194,7 +194,7 @@ class Central:
         turn = _Turn(now, apart)
         output = turn.output
         self.peers.note_synced(self.log.heads)
-        for message in one_of_each(batch):
+        for message in one_of_each([it for it in batch if not isinstance(it, FromEdge)]):
             self._take_in(turn, message)
         self._learn_the_time(now)
         self._by_hand.name_forgotten()

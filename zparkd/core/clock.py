@@ -94,7 +94,7 @@ class Clock:
 
 
 def _trusted(ms: int) -> Stamp:
-    return Stamp(ms, marked=False, earliest_ms=ms)
+    return Stamp(ms, False, ms)  # in each turn, more than once
 
 
 def _possible(ms: int) -> bool:

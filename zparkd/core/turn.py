@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Event
 from zparkd.core.events.payloads import Acknowledged, Pass, Staff
@@ -29,8 +31,7 @@ Token = tuple[bytes, ...]
 # --- what edges and peers send -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FromEdge:
+class FromEdge(Struct, frozen=True):
     """A request of an edge; `token` is where its answer goes.
 
     `speaker` is the edge whose key it came with, None where no keys are in use. `by` is who asked
@@ -43,24 +44,21 @@ class FromEdge:
     by: Principal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FromBus:
+class FromBus(Struct, frozen=True):
     """What a peer published."""
 
     peer_id: str
     frames: Frames
 
 
-@dataclass(frozen=True, slots=True)
-class SyncAnswer:
+class SyncAnswer(Struct, frozen=True):
     """What a peer answered to our sync request."""
 
     peer_id: str
     frames: Frames
 
 
-@dataclass(frozen=True, slots=True)
-class SyncRequest:
+class SyncRequest(Struct, frozen=True):
     """What a peer asks us; `token` is where the page goes.
 
     `speaker` is the central whose key it came with, None where no keys are in use.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from zparkd.core.events.event import Position, Stream, VehicleKey
 from zparkd.core.gate import limits
 from zparkd.core.gate.charges import Quote
@@ -19,8 +21,7 @@ from zparkd.core.site import Direction
 from zparkd.core.token_bucket import TokenBucket
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(Struct, frozen=True):
     """What a camera last said of a plate."""
 
     at_ms: int

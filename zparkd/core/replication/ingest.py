@@ -119,7 +119,11 @@ class Intake:
             if self._signatures.required and self._log.signed.pinned(origin):
                 self._signatures.stream_key(stream, certificate)  # who forges is named all the same
             return f"has events of {origin}, which is not taken in"
-        speaks = any(isinstance(event.reference, MemberSaid | RosterSaid) for event in run)
+        speaks = any(
+            isinstance(event.reference, MemberSaid | RosterSaid)
+            for event in run
+            if event.reference is not None
+        )
         if speaks and not self._admission.has_a_voice(origin):
             taken.judge_again = True
             return f"has words of {origin} about others, which is not configured"

@@ -306,16 +306,17 @@ def with_events(
 def read_events(parts: Iterable[Parts]) -> list[Event | Broken]:
     """The events of a body, each read by itself."""
     found: list[Event | Broken] = []
-    stream: Stream | None = None
+    before: Position | None = None
     for skeleton, personal_part in parts:
         try:
             event = read(skeleton, personal_part)
         except ProtocolError as fault:
             named = link(skeleton)
-            stream = named.position.stream if named is not None else stream
+            before = named.position if named is not None else before
+            stream = before.stream if before is not None else None
             found.append(Broken(stream, f"sent {fault}"))
         else:
-            stream = event.position.stream
+            before = event.position
             found.append(event)
     return found
 

@@ -23,11 +23,12 @@ class Answers:
 
     def acts(self, edge_id: str, request_id: str) -> list[Event]:
         """All events that this edge caused with this request, oldest first."""
-        keys = list(self._projection.unwritten.acts(edge_id, request_id))
+        unwritten = self._projection.unwritten.acts(edge_id, request_id)
         rows = self._run("SELECT at FROM acts WHERE act=?", (act_key(edge_id, request_id),))
-        keys += (at for (at,) in rows)
-        if not keys:
+        written = rows.fetchall()
+        if not (unwritten or written):
             return []
+        keys = [*unwritten, *(at for (at,) in written)]
         found = [e for e in self._events.events(keys) if e.act == (edge_id, request_id)]
         return sorted(found, key=lambda event: event.key)
 
