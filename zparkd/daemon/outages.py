@@ -36,7 +36,7 @@ class Outages:
         """Write down what changed since the last time."""
         if view.now.mono_ms < self._due_ms:
             return
-        self._due_ms = view.now.mono_ms + limits.OUTAGES_LOOKED_AT_MS
+        self._due_ms = view.now.mono_ms
         open = self._table.not_over() if self._open is None else dict(self._open)
         peers = view.peers
         connected = {id for id, peer in peers.items() if peer.connected}

@@ -131,7 +131,7 @@ class Reactor:
         self._transactions = Transactions(config.storage_path, store, central, self._outages)
         self._notify = Notifier()
         self._edges_answered = False
-        self._file_due_ms = 0
+        self._file_due_ms = self._look_due_ms = 0
         self._behind_since_ms: int | None = None  # since when there is something to write behind
         self._write_again_ms = 0  # not before, since it could not be written
         self._uplink = UplinkReport(self._clocks)
@@ -245,12 +245,10 @@ class Reactor:
                         self._alone(message)
                     self._beat()  # each of them may take its time
         self._beat()
-        self._transactions.run(lambda: self._outages.note(View(self._central, now)))
         self._serve(now)
-        view = View(self._central, now)
-        self._changes.look(view)
-        back = self._changes.catching_up
-        self._transactions.run(lambda: self._heals.look(view, back, self._store.open_conflicts))
+        if now.mono_ms >= self._look_due_ms:
+            self._look_due_ms = now.mono_ms + limits.PEERS_LOOKED_AT_MS
+            self._look_at_peers(now)
         self._look_at_file(now)
 
     def _step(
@@ -261,6 +259,14 @@ class Reactor:
         if isinstance(done, Committed):
             self._send(done.result)
         return done
+
+    def _look_at_peers(self, now: Now) -> None:
+        """See, a few times a second, which were lost or are back, and say so."""
+        view = View(self._central, now)
+        self._transactions.run(lambda: self._outages.note(view))
+        self._changes.look(view)
+        back = self._changes.catching_up
+        self._transactions.run(lambda: self._heals.look(view, back, self._store.open_conflicts))
 
     def _look_at_file(self, now: Now) -> None:
         """Once a second: what is written to a file that was moved away would be lost.

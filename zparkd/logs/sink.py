@@ -65,7 +65,12 @@ def show_times_in(zone: tzinfo) -> None:
 
 
 def _time(when: datetime) -> str:
-    return when.astimezone(_zone).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    return f"{_second(int(when.timestamp()), _zone)}.{when.microsecond // 1000:03d}"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(s: int, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(s, UTC).astimezone(zone).replace(tzinfo=None).isoformat(" ")
 
 
 def in_journal() -> bool:

@@ -44,6 +44,7 @@ __all__ = ["BindError", "Bus", "Control", "Drained", "SelfTestFailed"]
 _ORDERLY_STOP_MS = 500
 # Plain numbers: to combine pyzmq's flags, as its `send_multipart` does, costs more than to send.
 _NOBLOCK = int(zmq.NOBLOCK)
+_POLLIN = int(zmq.POLLIN)
 _NOBLOCK_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
@@ -283,6 +284,8 @@ class Bus:
         if source not in self._ready:
             return
         for _ in range(limits.MESSAGES_PER_SOCKET):
+            if not int(source.get(zmq.EVENTS)) & _POLLIN:  # for less than what to be refused costs
+                return
             try:
                 parts = [source.recv(_NOBLOCK, copy=False)]
                 while parts[-1].more:
