@@ -198,6 +198,30 @@ def test_traffic_is_drawn_and_said_in_numbers(told: Gateway, open_page: Open) ->
     assert page.js(f"document.querySelector('{filled[4:-1]}').tagName") == "pattern"
 
 
+def test_what_stands_beside_a_chart_can_be_read_whole(told: Gateway, open_page: Open) -> None:
+    page = open_page(told, "traffic", width=360, height=740)
+    page.see("Đầy đủ", "main")
+    page.wait("document.querySelector('svg.chart text.end')")
+    clipped = page.js(
+        "[...document.querySelectorAll('svg.chart text.end')]"
+        ".filter(e => e.getBBox().x < 0).map(e => e.textContent)"
+    )
+    assert clipped == []
+
+
+def test_on_a_phone_the_header_is_one_row_and_the_rest_behind_a_button(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "now", width=360, height=740)
+    page.wait("!document.querySelector('#open').hidden")
+    assert page.js("document.querySelector('.top').offsetHeight") < 80
+    assert page.js("document.querySelector('#controls').offsetHeight") == 0
+    page.click("#menu")
+    page.wait("document.querySelector('#language').offsetHeight > 0")
+    page.choose("#language", "en")
+    page.see("Live", ".live")
+
+
 def test_all_is_not_well_while_a_conflict_waits_for_a_person(
     told: Gateway, open_page: Open
 ) -> None:

@@ -52,6 +52,28 @@ def test_who_came_and_went_and_what_was_paid(
     assert answer["complete_until"] is not None
 
 
+def test_exits_that_ended_no_stay_stand_beside_with_what_was_taken(
+    make_site: MakeSite,
+) -> None:
+    (central,) = make_site(1).centrals
+    central.start()
+    with Gateway(central) as gateway:
+        _one_that_ended_nothing(gateway)
+
+
+def _one_that_ended_nothing(gateway: Gateway) -> None:
+    central = gateway.central
+    enter(central, "29A00001")
+    by_hand = {"force": True, "reason": "no ticket", "staff_id": "nv01", "fee": 50000}
+    leave(central, "29A77777", **by_hand)
+    for by, key in (("gate", "central-1/out-1"), ("type", "car"), ("hour", None)):
+        found = gateway.get("/api/parking/traffic", by=by).json()["rows"]
+        [row] = [row for row in found if row["unmatched_exits"]]
+        assert key in (None, row["key"])
+        assert (row["unmatched_exits"], row["unmatched"], row["exits"]) == (1, 50000, 0)
+        assert sum(one["revenue"] for one in found) == 0
+
+
 def test_hours_are_those_of_the_site(gateway: Gateway) -> None:
     answer = gateway.get("/api/parking/traffic", by="hour").json()
     hours = Counter(f"{row['entry_time'][:13]}:00" for row in rows(gateway.central))

@@ -1,7 +1,8 @@
 """`GET /api/parking/traffic`: how many came and went, and what they paid, by hour, gate or type.
 
-The numbers are those of the stays that count. What a central that is away has recorded is not
-in them yet: the answer says up to when they are complete, and who is missing.
+The numbers are those of the stays that count; exits that ended none stand beside them. What a
+central that is away has recorded is not in them yet: the answer says up to when they are complete,
+and who is missing.
 """
 
 import time
@@ -35,6 +36,8 @@ class _Row:
     entries: int = 0
     exits: int = 0
     revenue: int = 0
+    unmatched_exits: int = 0
+    unmatched: int = 0
 
 
 _Rows = dict[tuple[str, str | None], _Row]
@@ -84,12 +87,14 @@ def _said(key: str, currency: str | None, row: _Row) -> TrafficRow:
         entries=row.entries,
         exits=row.exits,
         revenue=row.revenue,
+        unmatched_exits=row.unmatched_exits,
+        unmatched=row.unmatched,
         currency=currency,
     )
 
 
 def _counted(found: Found, zone: tzinfo) -> _Rows:
-    """The rows by key and currency; entries are in the row of the key's first currency."""
+    """The rows by key and currency; what has none is in the row of the key's first currency."""
     rows: _Rows = defaultdict(_Row)
     for exits in found.exits:
         row = rows[_key(exits.key, zone), exits.currency]
@@ -99,6 +104,10 @@ def _counted(found: Found, zone: tzinfo) -> _Rows:
     for entries in found.entries:
         key = _key(entries.key, zone)
         rows[key, first.get(key)].entries += entries.number
+    for unmatched in found.unmatched:
+        row = rows[_key(unmatched.key, zone), first.get(_key(unmatched.key, zone))]
+        row.unmatched_exits += unmatched.number
+        row.unmatched += unmatched.paid
     return rows
 
 

@@ -347,12 +347,17 @@ class Story(Yes, kw_only=True):
 
 
 class TrafficRow(Struct, kw_only=True):
-    """How many came and went in an hour, at a gate or of a type, and what they paid."""
+    """How many came and went in an hour, at a gate or of a type, and what they paid.
+
+    `unmatched_exits` ended no stay, and `unmatched` is what was taken for them.
+    """
 
     key: str
     entries: int
     exits: int
     revenue: int
+    unmatched_exits: int
+    unmatched: int
     currency: str | None
 
 

@@ -145,7 +145,9 @@ function drawLink() {
   document.body.classList.toggle("stale", away);
   const open = nobody ? 0 : (app.status?.open_conflicts ?? 0);
   place("open").hidden = open === 0;
-  put(place("open"), mark("warn", t("shell.conflicts", { count: number(open) })));
+  const long = el("span", { class: "long" }, t("shell.conflicts", { count: number(open) }));
+  const short = el("span", { class: "short", "aria-hidden": "true" }, number(open));
+  put(place("open"), mark("warn", [long, short]));
   if (app.status?.this_central) {
     put(place("central"), app.status.this_central);
     put(place("site"), t("shell.site", { site: app.status.site ?? "" }));
@@ -226,6 +228,10 @@ async function main() {
     await useLanguage(change.target.value, { remember: true });
     drawShell();
     showView({ moved: false });
+  });
+  place("menu").addEventListener("click", () => {
+    const shown = place("controls").classList.toggle("shown");
+    place("menu").setAttribute("aria-expanded", String(shown));
   });
   place("theme").addEventListener("change", (change) =>
     window.zparkdTheme.set(change.target.value),

@@ -6,12 +6,13 @@ import { table } from "./table.js";
 
 const ROW = 30;
 const TALL = 220;
-const LEFT = 58;
+const LETTER = 7.5; // about as wide as one is
 const BOTTOM = 26;
 
 /**
  * A figure: `rows` are {label, values}, `series` {name, style} in the order of the values, where a
- * style is "one", "two" or "money"; `format` writes a value; `upright` bars stand (for hours).
+ * style is "one", "two", "three" or "money"; `format` writes a value; `upright` bars stand (for
+ * hours).
  */
 export function chart({
   title,
@@ -77,7 +78,9 @@ function legend(series) {
 
 /** Bars side by side over a base line: for what follows one another, as hours do. */
 function standing({ title, rows, series, short, most, width }) {
-  const inner = width - LEFT - 8;
+  const marks = [0, most / 2, most];
+  const left = 14 + LETTER * Math.max(...marks.map((value) => short(value).length));
+  const inner = width - left - 8;
   const step = inner / rows.length;
   const thick = Math.max(2, Math.min(22, (step * 0.76) / series.length));
   const height = TALL + BOTTOM;
@@ -86,12 +89,12 @@ function standing({ title, rows, series, short, most, width }) {
   const longest = Math.max(...rows.map((row) => row.label.length));
   const every = Math.ceil((longest * 7 + 8) / step); // labels that have room
   return frame(title, width, height, (hatch) => [
-    [0, most / 2, most].map((value) => [
-      svg("line", { class: "grid", x1: LEFT, x2: width - 8, y1: level(value), y2: level(value) }),
-      svg("text", { class: "end", x: LEFT - 8, y: level(value) + 4 }, short(value)),
+    marks.map((value) => [
+      svg("line", { class: "grid", x1: left, x2: width - 8, y1: level(value), y2: level(value) }),
+      svg("text", { class: "end", x: left - 8, y: level(value) + 4 }, short(value)),
     ]),
     rows.map((row, index) => {
-      const from = LEFT + index * step + (step - thick * series.length) / 2;
+      const from = left + index * step + (step - thick * series.length) / 2;
       return [
         series.map((one, at) => {
           const value = row.values[at] ?? 0;
@@ -111,7 +114,7 @@ function standing({ title, rows, series, short, most, width }) {
         index % every === 0
           ? svg(
               "text",
-              { class: "middle", x: LEFT + (index + 0.5) * step, y: TALL + 18 },
+              { class: "middle", x: left + (index + 0.5) * step, y: TALL + 18 },
               row.label,
             )
           : null,

@@ -47,11 +47,11 @@ export function daysAfter(day, count) {
 }
 
 function empty(label) {
-  return { label, entries: 0, exits: 0, revenue: 0 };
+  return { label, entries: 0, exits: 0, revenue: 0, unmatched_exits: 0, unmatched: 0 };
 }
 
 function add(sum, row) {
-  sum.entries += row.entries;
-  sum.exits += row.exits;
-  sum.revenue += row.revenue;
+  for (const name of Object.keys(sum)) {
+    if (name !== "label") sum[name] += row[name];
+  }
 }

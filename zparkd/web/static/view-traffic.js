@@ -122,6 +122,11 @@ function totals(rows) {
     [t("traffic.exits"), number(sum("exits"))],
     [t("traffic.revenue"), paid.length ? paid.join(" + ") : money(0, "VND")],
   ];
+  const unmatched = sum("unmatched_exits");
+  if (unmatched) {
+    const words = `${number(unmatched)} · ${money(sum("unmatched"), revenues(rows)[0]?.[1])}`;
+    cards.push([t("traffic.unmatched"), words]);
+  }
   return el(
     "ul",
     { class: "cards" },
@@ -134,6 +139,8 @@ function totals(rows) {
 /** Two charts of the same rows: how many, and how much. Hours and days stand, names lie. */
 function charts(by, rows, currency, signal) {
   const upright = by === "hour" || by === "day";
+  const unmatched = rows.some((row) => row.unmatched_exits); // a series of its own, where there are
+  const beside = (name) => (unmatched ? [name] : []);
   const common = {
     head: t(`traffic.by.${by}`),
     upright,
@@ -148,18 +155,28 @@ function charts(by, rows, currency, signal) {
     chart({
       ...common,
       title: t("traffic.vehicles"),
-      rows: rows.map((row) => ({ label: row.label, values: [row.entries, row.exits] })),
+      rows: rows.map((row) => ({
+        label: row.label,
+        values: [row.entries, row.exits, ...beside(row.unmatched_exits)],
+      })),
       series: [
         { name: t("traffic.entries"), style: "one" },
         { name: t("traffic.exits"), style: "two" },
+        ...beside({ name: t("traffic.unmatched"), style: "three" }),
       ],
       format: number,
     }),
     chart({
       ...common,
       title: t("traffic.revenue"),
-      rows: rows.map((row) => ({ label: row.label, values: [row.revenue] })),
-      series: [{ name: t("traffic.revenue"), style: "money" }],
+      rows: rows.map((row) => ({
+        label: row.label,
+        values: [row.revenue, ...beside(row.unmatched)],
+      })),
+      series: [
+        { name: t("traffic.revenue"), style: "money" },
+        ...beside({ name: t("traffic.unmatched"), style: "three" }),
+      ],
       format: (value) => money(value, currency),
       short: thousands,
     }),

@@ -38,6 +38,20 @@ _EXITS = {
     " CAST(total(s.fee) AS INTEGER)"
     f" FROM sessions s JOIN vehicles v ON v.no = s.vehicle WHERE {_EXITED}",
 }
+# Exits that ended no stay, those too whose entry has not arrived yet.
+_NO_STAY = (
+    " JOIN events e ON e.at = d.at LEFT JOIN claims c ON c.at = d.at"
+    " WHERE d.verdict IN ('ENDED_NOTHING', 'WAITING') AND e.kind = 'VEHICLE_EXIT'"
+    " AND e.timestamp >= :since AND e.timestamp < :until GROUP BY 1"
+)
+_PAID = "count(*), CAST(total(c.fee) AS INTEGER)"
+_UNMATCHED = {
+    By.HOUR: f"SELECT e.timestamp / :quarter, {_PAID} FROM verdicts d{_NO_STAY}",
+    By.GATE: f"SELECT o.origin || '/' || e.edge_id, {_PAID}"
+    f" FROM verdicts d JOIN streams o ON o.no = d.at >> 40{_NO_STAY}",
+    By.TYPE: f"SELECT v.camera_type, {_PAID}"
+    f" FROM verdicts d JOIN vehicles v ON v.no = d.vehicle{_NO_STAY}",
+}
 
 
 class Entries(NamedTuple):
@@ -56,11 +70,20 @@ class Exits(NamedTuple):
     revenue: int
 
 
+class Unmatched(NamedTuple):
+    """How many left without ending a stay, and what they paid; `key` as in Entries."""
+
+    key: str | int
+    number: int
+    paid: int
+
+
 class Traffic(NamedTuple):
     """Who came and who left in one time."""
 
     entries: list[Entries]
     exits: list[Exits]
+    unmatched: list[Unmatched]
 
 
 def traffic(connection: sqlite3.Connection, by: By, since_ms: int, until_ms: int) -> Traffic:
@@ -72,4 +95,5 @@ def traffic(connection: sqlite3.Connection, by: By, since_ms: int, until_ms: int
             Exits(key, currency, number, revenue or 0)
             for key, currency, number, revenue in connection.execute(_EXITS[by], values)
         ],
+        [Unmatched(*row) for row in connection.execute(_UNMATCHED[by], values)],
     )
