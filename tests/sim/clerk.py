@@ -80,8 +80,6 @@ class Clerk:
         reactor = machine.reactor
         if reactor is None or machine.older is not None or machine.world.healed_ms is not None:
             return
-        assert machine.judge is not None
-        machine.judge.turns(machine.clocks().mono_ms)
 
         def turn() -> None:
             done = reactor._step(machine.clocks(), [TakePage(page)])

@@ -635,6 +635,8 @@ class Machine:
     def guarded(self, work: Callable[[], Any]) -> None:
         """Do something that may end in a power cut."""
         self.world.turning = self.name
+        if self.judge is not None:
+            self.judge.turns(self.clocks().mono_ms)
         try:
             with self._code():
                 work()

@@ -129,6 +129,5 @@ def tell(machine: "Machine", command: str, **fields: Any) -> None:
         return  # an older version may not know the command
     if machine.world.now_ms < machine.paused_until_ms:
         return  # it stands still, and hears nobody
-    machine.judge.turns(machine.clocks().mono_ms)
     body = orjson.dumps({"v": 1, "id": 1, "command": command, **fields})
     machine.guarded(lambda: reactor._command(Control((), body, Asker())))
