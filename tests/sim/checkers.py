@@ -457,7 +457,8 @@ def ids_stay(world: World, held: Held) -> None:
                 stay = held.stay_of(entry.at)
                 if stay is None or stay.entry.at != entry.at:
                     continue
-                if older != held.before(entry) or held.is_corrected(entry.vehicle):
+                known = held.events[entry.at]  # it may be of a vehicle without a name by now
+                if older != held.before(known) or held.is_corrected(known.vehicle):
                     continue  # another may have had the stay for a while
                 now = ids[stay.event_id, stay.vehicle[0]]
                 assert now == id, f"id changed: {name} called {entry.at} {id}, now {now}"

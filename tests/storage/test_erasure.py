@@ -9,6 +9,7 @@ import zparkd.core.events.event
 from tests.support.centrals import HOUR_S, PLATE, Driven, meet, pair
 from zparkd.core.events.event import ERASED, Kind
 from zparkd.core.gate.deeds import (
+    Correct,
     Done,
     Erase,
     NotDone,
@@ -217,6 +218,20 @@ def test_a_vehicle_that_was_erased_while_it_was_inside_elsewhere_can_be_put_righ
     meet(one, two)
     for driven in (one, two):
         assert [row["confirmed"] for row in driven.history()] == [0, 1]
+    assert shared(one) == shared(two)
+
+
+def test_a_stay_that_was_corrected_to_another_vehicle_stays_that_ones_once_its_own_is_erased() -> (
+    None
+):
+    one, two = pair()
+    visited(one)
+    [row] = one.history()
+    one.step(Correct(Teller("nv01", "misread"), row["event_id"], OTHER, None))
+    erase(one)
+    meet(one, two)
+    for driven in (one, two):
+        assert [(it["plate_id"], it["status"]) for it in driven.history()] == [(OTHER, "OUT")]
     assert shared(one) == shared(two)
 
 

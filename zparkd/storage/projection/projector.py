@@ -127,6 +127,11 @@ class Projection(ABC):
             self.vehicles.changed(number)
             self._mark(number, _FROM_THE_FIRST)
 
+    def touched(self, at: int) -> None:
+        """An event of a corrected vehicle is another now: all that it has to do with is folded."""
+        for number in self.corrections.concerned(at):
+            self._mark(number, _FROM_THE_FIRST)
+
     def place_erased(self, event: Event, at: int, number: int) -> None:
         """An event that said of no vehicle here is one of a vehicle without a name."""
         self.corrections.concern(number)
