@@ -14,6 +14,7 @@ from zparkd.core.gate.deeds import (
     Erase,
     NotDone,
     Teller,
+    Void,
 )
 from zparkd.core.reference.lists import read_passes
 from zparkd.core.stays.fold import project
@@ -233,6 +234,21 @@ def test_a_stay_that_was_corrected_to_another_vehicle_stays_that_ones_once_its_o
     for driven in (one, two):
         assert [(it["plate_id"], it["status"]) for it in driven.history()] == [(OTHER, "OUT")]
     assert shared(one) == shared(two)
+
+
+def test_the_exit_of_a_corrected_stay_can_be_void_also_once_its_own_vehicle_is_erased() -> None:
+    driven = Driven()
+    visited(driven)
+    [row] = driven.history()
+    said = Correct(WHO, row["event_id"], OTHER, None)
+    (corrected,) = driven.step(said).outcomes
+    assert isinstance(corrected, Done)
+    erase(driven)
+    assert corrected.recorded.event_id is not None
+    (outcome,) = driven.step(Void(WHO, corrected.recorded.event_id, exit=True)).outcomes
+    assert isinstance(outcome, Done), outcome
+    driven.step()
+    assert [(it["plate_id"], it["status"]) for it in driven.history()] == [(OTHER, "IN")]
 
 
 def three() -> list[Driven]:

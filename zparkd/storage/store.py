@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from zparkd.core import limits
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Event, Position, Stream, VehicleKey
+from zparkd.core.events.event import ERASED, Event, Position, Stream, VehicleKey
 from zparkd.core.events.heads import HeadVector
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.log import HeldStay, SharedRow
@@ -321,8 +321,14 @@ class Store:
         return self._events.head_before(stream, ms)
 
     def event(self, position: Position) -> Event | None:
-        """The event at a position; None where it is not held, or not as it was written."""
-        return self._events.event(position)
+        """The event at a position; None where it is not held, or not as it was written.
+
+        One that was erased is of a vehicle without a name.
+        """
+        event = self._events.event(position)
+        if event is None or event.personal_part != ERASED:
+            return event
+        return self._projection.read(event.skeleton, event.personal_part)
 
     def page(
         self, stream: Stream, after: int, count: int, size: int

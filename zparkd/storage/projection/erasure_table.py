@@ -377,8 +377,8 @@ class Erasures:
         self._run("UPDATE places SET vehicle=? WHERE at=?", (number, at))
         self._run("UPDATE verdicts SET vehicle=? WHERE at=?", (number, at))
         self._run("UPDATE sessions SET vehicle=? WHERE entry=? AND vehicle=?", (number, at, old))
-        self._projection.erased(old, number)
-        self._projection.touched(at)  # its stay may be one of a vehicle to which it was corrected
+        # Its stay may be one of a vehicle to which it was corrected.
+        self._projection.erased(old, number, *self._projection.corrections.concerned(at))
         if old != number:
             self._run("INSERT OR IGNORE INTO leaving VALUES (?)", (old,))
             self.unsettled = True

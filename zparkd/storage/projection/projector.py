@@ -120,16 +120,11 @@ class Projection(ABC):
         """An event that is held; one that was erased is of a vehicle without a name."""
         return self.corrections.read(skeleton, personal_part)
 
-    def erased(self, old: int, new: int) -> None:
-        """An event stands under a vehicle without a name: both are folded from all events."""
-        for number in (old, new):
+    def erased(self, *numbers: int) -> None:
+        """An event stands under a vehicle without a name: these are folded from all events."""
+        for number in numbers:
             self.corrections.concern(number)
             self.vehicles.changed(number)
-            self._mark(number, _FROM_THE_FIRST)
-
-    def touched(self, at: int) -> None:
-        """An event of a corrected vehicle is another now: all that it has to do with is folded."""
-        for number in self.corrections.concerned(at):
             self._mark(number, _FROM_THE_FIRST)
 
     def place_erased(self, event: Event, at: int, number: int) -> None:
