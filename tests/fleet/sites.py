@@ -104,3 +104,16 @@ def heads_of(events: Iterable[Event]) -> dict[Stream, int]:
         stream = event.position.stream
         heads[stream] = max(event.position.seq, heads.get(stream, 0))
     return heads
+
+
+def found_in(connection: psycopg.Connection[Any], word: bytes) -> set[str]:
+    """The tables, parts of others among them, of which a row has these bytes somewhere."""
+    tables = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    ).fetchall()
+    found = set()
+    for (table,) in tables:
+        rows = connection.execute(f'SELECT to_jsonb(t)::text FROM "{table}" t'.encode()).fetchall()
+        if any(word.decode() in row or word.hex() in row for (row,) in rows):
+            found.add(table)
+    return found

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fleet.sites import Fleet, heads_of, message
+from tests.fleet.sites import Fleet, found_in, heads_of, message
 from tests.support.vehicles import CAR, Book, any_sets
 from zparkd.core.events.event import ERASED, Event, Kind, Personal, Position, Stream, read
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.fleet import pseudonym
 from zparkd.core.members.words import MemberDisowned, MemberRestored
 from zparkd.core.site import Told
+from zparkd.core.stays.erasure import positions, runs
 from zparkd.core.stays.fold import Stay, project
 
 STREAM = Stream("a", 1)
@@ -175,6 +177,66 @@ def test_an_event_that_comes_again_without_its_personal_part_is_forgotten(fleet:
     assert rows_of(fleet) == []
     personal = fleet.rows("SELECT personal FROM events WHERE site = %s")
     assert {bytes(one) for (one,) in personal} == {b"null"}
+
+
+@settings(
+    max_examples=60,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data(), events=any_sets())
+def test_what_is_erased_is_of_a_vehicle_without_a_name_however_it_arrives(
+    fleet: Fleet, data: st.DataObject, events: list[Event]
+) -> None:
+    fleet.renew()
+    book = Book()
+    named = data.draw(st.lists(st.sampled_from(events), max_size=6)) if events else []
+    for n in range(data.draw(st.integers(1, 2))):
+        some = data.draw(st.lists(st.sampled_from(named), min_size=1)) if named else []
+        said = VehicleErased(tuple(runs([it.position for it in some])) or (("z", 1, 1, 1),))
+        book.say(Stream("e", 90 + n), Kind.ERASED, said, Personal(salt=str(n)))
+    events = [*events, *book.events]
+    arrivals = data.draw(st.permutations(events))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(arrivals)), max_size=3)))
+    for first, end in itertools.pairwise([0, *cuts, len(arrivals)]):
+        if first < end:
+            fleet.take(*arrivals[first:end])
+        if data.draw(st.booleans()):
+            fleet.restart()
+    assert rows_of(fleet) == expected(events)
+    judged = project(events).judged
+    assert verdicts_of(fleet) == {(*at, str(one.verdict)) for at, one in judged.items()}
+    gone = {at for event in book.events for at in positions(event.reference)}
+    kept = fleet.rows("SELECT origin, epoch, seq, personal FROM events WHERE site = %s")
+    for *at, personal in kept:
+        assert (bytes(personal) == b"null") == (Position(*at) in gone)
+
+
+def test_an_erased_plate_is_in_no_row_of_any_table_or_part_of_one(fleet: Fleet) -> None:
+    book = Book()
+    events = [book.entry("a", 1), book.exit("a", 60), book.exit("b", 70)]
+    missing, waits = book.entry("c", 80), book.entry("c", 90)
+    fleet.take(*events, waits)  # it waits for what is missing
+    fleet.takes([message(fleet.site, missing)._replace(data=b"{" + CAR.plate_id.encode())])
+    plate_id = CAR.plate_id.encode()
+    assert found_in(fleet.connection, plate_id) >= {
+        "events_other",
+        "stay_other",
+        "verdicts",
+        "ahead",
+        "aside",
+    }
+    said = VehicleErased(tuple(runs(it.position for it in [*events, missing, waits])))
+    erase = book.say(Stream("e", 9), Kind.ERASED, said, Personal(salt="1"))
+    fleet.take(erase)
+    assert found_in(fleet.connection, plate_id) == set()
+    fleet.take(missing)  # as a sender may have sent it before it knew
+    assert found_in(fleet.connection, plate_id) == set()
+    assert found_in(fleet.connection, b"view 1") == set()
+    assert (fleet.heads, fleet.waiting) == (heads_of([*events, missing, waits, erase]), 0)
+    shown = fleet.rows("SELECT plate_id, event_id FROM stays WHERE site = %s ORDER BY entry_ms")
+    at = ["_".join(map(str, event.position)) for event in (events[0], missing)]
+    assert shown == [(None, at[0]), (None, at[1])]
 
 
 def test_an_event_that_the_rules_cannot_bear_is_kept_and_changes_nothing(

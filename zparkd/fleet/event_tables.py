@@ -3,16 +3,18 @@
 Every function works in the caller's transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from zparkd.core.events.event import Event, Position, read
-from zparkd.core.events.payloads import TariffSet
-from zparkd.core.fleet import Sent
+from zparkd.core.events.event import ERASED, Event, Position, Stream, read
+from zparkd.core.events.ids import nameless
+from zparkd.core.events.payloads import TariffSet, VehicleErased
+from zparkd.core.fleet import Sent, read_event, write_event
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.site import Told
+from zparkd.core.stays.erasure import forgotten, plates_said, positions, root_of
 from zparkd.fleet.fold import act_number, vehicle_number
 from zparkd.fleet.site_tables import Connection
 
@@ -23,6 +25,12 @@ _EVENT_COLUMNS = (
 _MEMBER_KINDS = (
     "('MEMBER_DISOWNED', 'MEMBER_RESTORED', 'MEMBER_ADMITTED', 'MEMBER_REMOVED', 'MEMBER_JOINED')"
 )
+# Each with what stands for its plate, where that was erased.
+_EVENTS = (
+    "SELECT e.skeleton, e.personal, e.told, x.plate FROM events e"
+    " LEFT JOIN erased x USING (site, origin, epoch, seq)"
+)
+_AT = "unnest(%s::text[], %s::bigint[], %s::bigint[]) AS at(origin, epoch, seq)"
 
 
 class Row(NamedTuple):
@@ -52,7 +60,7 @@ def load_words(
     words = Words()
     for event in _events(
         connection,
-        f"SELECT skeleton, personal, told FROM events WHERE site = %s AND kind IN {_MEMBER_KINDS}",
+        f"{_EVENTS} WHERE e.site = %s AND e.kind IN {_MEMBER_KINDS}",
         (site,),
     ):
         if counted(event.position):
@@ -105,8 +113,108 @@ def copy_events(connection: Connection, rows: Iterable[Row]) -> None:
             )
 
 
-def erase(connection: Connection, site: str, position: Position) -> int | None:
-    """Drop the personal part of an event; the vehicle that it was of."""
+# --- what was erased
+
+
+def note_erases(connection: Connection, site: str, erases: Iterable[Event]) -> set[Position]:
+    """Note what stands for the plates of all that erases name; the positions. The oldest counts."""
+    rows = []
+    for event in erases:
+        assert isinstance(event.reference, VehicleErased)
+        plate = nameless(root_of(event, event.reference))
+        named = positions(event.reference)
+        rows += [(site, *position, plate, *event.key) for position in named]
+    with connection.cursor() as run:
+        run.executemany(
+            "INSERT INTO erased VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+            " ON CONFLICT (site, origin, epoch, seq) DO UPDATE SET plate = excluded.plate,"
+            " erase_order = excluded.erase_order, erase_origin = excluded.erase_origin,"
+            " erase_epoch = excluded.erase_epoch, erase_seq = excluded.erase_seq"
+            " WHERE (excluded.erase_order, excluded.erase_origin, excluded.erase_epoch,"
+            " excluded.erase_seq) < (erased.erase_order, erased.erase_origin,"
+            " erased.erase_epoch, erased.erase_seq)",
+            rows,
+        )
+    return {Position(*row[1:4]) for row in rows}
+
+
+def erased_at(connection: Connection, site: str, at: Collection[Position]) -> dict[Position, str]:
+    """What stands for the plates of the events at these positions, where they were erased."""
+    if not at:
+        return {}
+    rows = connection.execute(
+        "SELECT origin, epoch, seq, plate FROM erased"
+        f" JOIN {_AT} USING (origin, epoch, seq) WHERE site = %s",
+        (*map(list, zip(*at, strict=True)), site),
+    )
+    return {Position(*position): plate for *position, plate in rows}
+
+
+def any_erased(connection: Connection, site: str) -> bool:
+    """Whether anything of a site ever was."""
+    found = connection.execute("SELECT 1 FROM erased WHERE site = %s LIMIT 1", (site,)).fetchone()
+    return found is not None
+
+
+def any_erased_beyond(connection: Connection, site: str, heads: Mapping[Stream, int]) -> bool:
+    """Whether anything was erased by an event beyond these heads."""
+    rows = connection.execute(
+        "SELECT DISTINCT erase_origin, erase_epoch, erase_seq FROM erased WHERE site = %s", (site,)
+    )
+    return any(seq > heads.get(Stream(origin, epoch), 0) for origin, epoch, seq in rows)
+
+
+def forget(connection: Connection, site: str, at: Mapping[Position, str]) -> set[int]:
+    """Drop the personal parts of the events at these positions, which others wait for too.
+
+    Each is of the vehicle without a name then that is given. The vehicles for which that changes
+    anything.
+    """
+    if not at:
+        return set()
+    columns = [*map(list, zip(*at, strict=True))]
+    touched: set[int] = set()
+    said: set[str] = set()
+    rows = connection.execute(
+        "SELECT origin, epoch, seq, skeleton, personal, told, vehicle FROM events"
+        f" JOIN {_AT} USING (origin, epoch, seq) WHERE site = %s",
+        (*columns, site),
+    ).fetchall()
+    for *position, skeleton, personal, told, old in rows:
+        event = read(bytes(skeleton), bytes(personal), stands_in=told == Told.PSEUDONYM)
+        said |= plates_said(event)[1]
+        now = forgotten(event, at[Position(*position)])
+        new = vehicle_number(site, now.vehicle) if now.vehicle is not None else None
+        act = act_number(new, now) if new is not None else None
+        connection.execute(
+            "UPDATE events SET personal = 'null', vehicle = %s, act = %s"
+            " WHERE (site, origin, epoch, seq) = (%s,%s,%s,%s)",
+            (new, act, site, *position),
+        )
+        touched |= {no for no in (old, new) if no is not None and old != new}
+    for *key, message in connection.execute(
+        "SELECT origin, epoch, seq, hash, message FROM ahead"
+        f" JOIN {_AT} USING (origin, epoch, seq) WHERE site = %s",
+        (*columns, site),
+    ).fetchall():
+        sent = read_event(bytes(message))
+        said |= plates_said(sent.event)[1]
+        empty = write_event(sent.event.skeleton, ERASED, sent.told, sent.proof)
+        connection.execute(
+            "UPDATE ahead SET message = %s"
+            " WHERE (site, origin, epoch, seq, hash) = (%s,%s,%s,%s,%s)",
+            (empty, site, *key),
+        )
+    for plate_id in said:
+        connection.execute(
+            "DELETE FROM aside WHERE site = %s AND position(%s::bytea IN message) > 0",
+            (site, plate_id.encode()),
+        )
+    return touched
+
+
+def drop_personal(connection: Connection, site: str, position: Position) -> int | None:
+    """Drop the personal part of an event that came again without; the vehicle that it was of."""
     row = connection.execute(
         "UPDATE events e SET personal = 'null', vehicle = NULL, act = NULL FROM events old"
         " WHERE (e.site, e.origin, e.epoch, e.seq) = (%s,%s,%s,%s)"
@@ -117,12 +225,14 @@ def erase(connection: Connection, site: str, position: Position) -> int | None:
     return row[0] if row is not None else None
 
 
+# --- what is held
+
+
 def events_of(connection: Connection, site: str, vehicles: Iterable[int]) -> list[Event]:
     """All events of vehicles that mean anything."""
     return _events(
         connection,
-        "SELECT skeleton, personal, told FROM events"
-        " WHERE vehicle = ANY(%s) AND site = %s AND meant",
+        f"{_EVENTS} WHERE e.vehicle = ANY(%s) AND e.site = %s AND e.meant",
         (list(vehicles), site),
     )
 
@@ -134,8 +244,7 @@ def vehicles_at(
     found = {}
     for *position, no in connection.execute(
         "SELECT origin, epoch, seq, vehicle FROM events"
-        " JOIN unnest(%s::text[], %s::bigint[], %s::bigint[]) AS at(origin, epoch, seq)"
-        " USING (origin, epoch, seq) WHERE site = %s AND vehicle IS NOT NULL AND meant",
+        f" JOIN {_AT} USING (origin, epoch, seq) WHERE site = %s AND vehicle IS NOT NULL AND meant",
         (*([*part] for part in zip(*positions, strict=True)), site)
         if positions
         else ([], [], [], site),
@@ -161,10 +270,11 @@ def acts_held(connection: Connection, acts: Iterable[int]) -> set[int | None]:
 
 
 def _events(connection: Connection, query: str, values: Sequence[object]) -> list[Event]:
-    return [
-        read(bytes(skeleton), bytes(personal), stands_in=told == Told.PSEUDONYM)
-        for skeleton, personal, told in connection.execute(query, values)
-    ]
+    found = []
+    for skeleton, personal, told, plate in connection.execute(query, values):
+        event = read(bytes(skeleton), bytes(personal), stands_in=told == Told.PSEUDONYM)
+        found.append(forgotten(event, plate) if plate is not None else event)
+    return found
 
 
 def write_tariffs(

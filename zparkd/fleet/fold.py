@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zparkd.core.events.event import Event, Kind, Position, VehicleKey
+from zparkd.core.events.ids import is_nameless
 from zparkd.core.members.votes import Verdicts
 from zparkd.core.stays.corrections import ACTS, CORRECTIONS, ENDINGS, NAMING
 from zparkd.core.stays.fold import Fold, Judgement, Stay, Verdict, project
@@ -131,6 +132,7 @@ class Steps:
             or no in self.again
             or state is None
             or state.key != event.vehicle
+            or is_nameless(state.key.plate_id)
             or act in self.acts
         ):
             self.again.add(no)
@@ -176,6 +178,7 @@ class Folded(NamedTuple):
 
     stays: dict[Position, Stay]
     judged: dict[Position, Judgement]
+    charged: dict[Position, Position | None]
     states: dict[int, Vehicle]
 
 
@@ -189,7 +192,7 @@ def fold_again(site: str, events: Iterable[Event], verdicts: Verdicts) -> Folded
         if key is not None:
             state = states.setdefault(vehicle_number(site, key), Vehicle(key))
             state.last_order = max(state.last_order, event.order)
-    return Folded(projection.stays, projection.judged, states)
+    return Folded(projection.stays, projection.judged, projection.charged, states)
 
 
 def kept_ids(before: Mapping[Position, int], folded: Folded) -> dict[Position, int]:

@@ -24,17 +24,26 @@ EPOCHS_A_SECOND = 1 << 20  # an epoch is Unix seconds times this, and chance
 _LOCK = (0x7A70, 0)  # of migrations; `assignment` has the others
 
 
-def _stays(create: str, id_plate: str, more: str = "") -> str:
-    """The view `stays`: which plate the readable id of a stay shows, and columns at its end."""
+def _stays(create: str, id_plate: str, more: str = "", *, nameless: str | None = None) -> str:
+    """The view `stays`: which plate the readable id of a stay shows, and columns at its end.
+
+    `nameless` says where there is none, since it was erased.
+    """
+    event_id = f"t.origin || '_' || t.entry_ms || '_' || {id_plate}"
+    plate_id = "t.plate_id"
+    if nameless is not None:
+        position = "t.origin || '_' || t.epoch || '_' || t.seq"
+        event_id = f"CASE WHEN {nameless} THEN {position} ELSE {event_id} END"
+        plate_id = "CASE WHEN t.plate_id NOT LIKE '?%' THEN t.plate_id END"
     return f"""{create} VIEW stays AS
 SELECT
     t.site,
     t.id,
-    t.origin || '_' || t.entry_ms || '_' || {id_plate} AS event_id,
+    {event_id} AS event_id,
     t.origin AS source_central,
     t.edge_id,
     'SYNCED' AS sync_status,
-    t.plate_id,
+    {plate_id} AS plate_id,
     t.plate_view,
     t.camera_type,
     t.origin || '/' || t.edge_id AS camera_name,
@@ -274,7 +283,85 @@ ALTER TABLE stay ADD COLUMN adjusted bigint NOT NULL DEFAULT 0;
     "CREATE OR REPLACE", "coalesce(t.id_plate, t.plate_id)", ",\n    t.adjusted,\n    t.plate_read"
 )
 
-MIGRATIONS = (_FIRST, _CORRECTED)
+_NAMELESS = "coalesce(t.id_plate, t.plate_id) LIKE '?%'"
+# What people had forgotten, and what they charged. All is folded again, for the charges of before.
+_ERASED = (
+    """
+CREATE TABLE erased (
+    site         text NOT NULL,
+    origin       text COLLATE "C" NOT NULL,
+    epoch        bigint NOT NULL,
+    seq          bigint NOT NULL,
+    plate        text NOT NULL,
+    erase_order  bigint NOT NULL,
+    erase_origin text COLLATE "C" NOT NULL,
+    erase_epoch  bigint NOT NULL,
+    erase_seq    bigint NOT NULL,
+    PRIMARY KEY (site, origin, epoch, seq)
+);
+
+CREATE TABLE charges (
+    site         text NOT NULL,
+    origin       text NOT NULL,
+    epoch        bigint NOT NULL,
+    seq          bigint NOT NULL,
+    vehicle      bigint NOT NULL,
+    camera_type  text NOT NULL,
+    edge_id      text NOT NULL,
+    timestamp_ms bigint NOT NULL,
+    amount       bigint NOT NULL,
+    currency     text NOT NULL,
+    PRIMARY KEY (site, origin, epoch, seq)
+);
+CREATE INDEX charges_of_vehicle ON charges (vehicle);
+CREATE INDEX charges_by_time ON charges (site, timestamp_ms);
+
+UPDATE sites SET fold = 0;
+
+"""
+    + _stays(
+        "CREATE OR REPLACE",
+        "coalesce(t.id_plate, t.plate_id)",
+        ",\n    t.adjusted,\n    t.plate_read",
+        nameless=_NAMELESS,
+    )
+    + """
+CREATE OR REPLACE VIEW revenue AS
+SELECT
+    p.site,
+    site_time(p.ms, s.timezone)::date AS day,
+    p.central,
+    p.edge_id,
+    p.camera_type,
+    p.currency,
+    sum(p.stays)::bigint AS stays,
+    sum(p.amount) AS revenue
+FROM (
+    SELECT site, greatest(entry_ms, exit_ms) AS ms, exit_origin AS central,
+        exit_edge_id AS edge_id, camera_type, currency, 1 AS stays, fee AS amount
+    FROM stay WHERE fee IS NOT NULL AND exit_ms IS NOT NULL
+    UNION ALL
+    SELECT site, timestamp_ms, origin, edge_id, camera_type, currency, 0, amount FROM charges
+) p JOIN sites s USING (site)
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE OR REPLACE VIEW exceptions AS
+SELECT
+    t.site, r.kind, t.camera_type,
+    CASE WHEN t.plate_id NOT LIKE '?%' THEN t.plate_id END AS plate_id,
+    coalesce(t.exit_origin, t.origin) AS central,
+    coalesce(t.exit_edge_id, t.edge_id) AS edge_id, coalesce(t.exit_ms, t.entry_ms) AS time_ms,
+    t.fee, t.currency
+FROM stay t, unnest(string_to_array(t.remarks, ',')) AS r(kind)
+WHERE t.remarks IS NOT NULL
+UNION ALL
+SELECT site, verdict, camera_type, CASE WHEN plate_id NOT LIKE '?%' THEN plate_id END, origin,
+    edge_id, timestamp_ms, fee, currency
+FROM verdicts WHERE verdict <> 'REPEATED';
+"""
+)
+
+MIGRATIONS = (_FIRST, _CORRECTED, _ERASED)
 
 
 class SchemaError(Exception):

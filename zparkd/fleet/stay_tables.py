@@ -6,7 +6,8 @@ Every function works in the caller's transaction.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from zparkd.core.events.event import Kind, Position, VehicleKey
+from zparkd.core.events.event import Event, Kind, Position, VehicleKey
+from zparkd.core.events.ids import is_nameless
 from zparkd.core.fleet import STAY_COLUMNS, StayValues
 from zparkd.core.stays.fold import ClosedBy, Remark, Stay
 from zparkd.fleet.fold import HeldStay, Judged, Vehicle
@@ -123,6 +124,7 @@ def drop_fold(connection: Connection, site: str, vehicles: Iterable[int]) -> dic
     """Take out all that vehicles come to; the numbers of their stays by entry."""
     nos = [*vehicles]
     connection.execute("DELETE FROM verdicts WHERE vehicle = ANY(%s) AND site = %s", (nos, site))
+    connection.execute("DELETE FROM charges WHERE vehicle = ANY(%s) AND site = %s", (nos, site))
     rows = connection.execute(
         "DELETE FROM stay WHERE vehicle = ANY(%s) AND site = %s RETURNING id, origin, epoch, seq",
         (nos, site),
@@ -154,8 +156,29 @@ def write_verdicts(connection: Connection, judged: Iterable[Judged]) -> None:
         )
 
 
+def write_charges(connection: Connection, site: str, charges: Iterable[tuple[int, Event]]) -> None:
+    """Store what people charged afterwards, each with the number of the vehicle that it is of."""
+    rows = []
+    for no, event in charges:
+        facts = event.facts
+        assert facts is not None
+        rows.append(
+            (
+                *(site, *event.position, no, facts.camera_type, facts.edge_id, event.timestamp),
+                *(facts.amount, facts.currency),
+            )
+        )
+    with connection.cursor() as run:
+        run.executemany(
+            "INSERT INTO charges VALUES (%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+            " ON CONFLICT (site, origin, epoch, seq) DO UPDATE SET vehicle = excluded.vehicle",
+            rows,
+        )
+
+
 _STAY_VALUES = (
-    "t.origin, t.epoch, t.seq, t.camera_type, t.plate_id, t.plate_view, t.edge_id, t.confidence,"
+    "t.origin, t.epoch, t.seq, t.camera_type, CASE WHEN t.plate_id NOT LIKE '?%%' THEN t.plate_id"
+    " END, t.plate_view, t.edge_id, t.confidence,"
     " t.entry_ms, t.confirmed::integer, t.closed_by, t.exit_origin, t.exit_edge_id, t.exit_ms,"
     " t.fee, t.currency, t.duration_s, t.remarks"
 )
@@ -170,8 +193,10 @@ def stay_values(connection: Connection, site: str) -> Iterable[StayValues]:
 
 def values_of(stay: Stay) -> StayValues:
     """A stay as the values of STAY_COLUMNS."""
+    plate_id = stay.vehicle.plate_id if not is_nameless(stay.vehicle.plate_id) else None
     values = (
-        *(*stay.entry, *stay.vehicle, stay.plate_view, stay.edge_id, stay.confidence),
+        *(*stay.entry, stay.vehicle.camera_type, plate_id, stay.plate_view),
+        *(stay.edge_id, stay.confidence),
         *(stay.entry_ms, int(stay.confirmed)),
         stay.closed_by.value if stay.closed_by is not None else None,
         stay.closer.origin if stay.closer is not None else None,

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import psycopg
 
 from zparkd.core.events.event import Event, Position, Stream, VehicleKey
-from zparkd.core.events.payloads import TariffSet
+from zparkd.core.events.payloads import TariffSet, VehicleErased
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.stays.corrections import CORRECTIONS, NAMING
+from zparkd.core.stays.erasure import forgotten
 from zparkd.core.stays.fold import Stay
 from zparkd.fleet import event_tables, site_tables, stay_tables
 from zparkd.fleet.event_tables import Row
@@ -55,6 +56,7 @@ class _Site:
     words: Words
     verdicts: Verdicts
     links: dict[Position, set[int]]
+    any_erased: bool
 
 
 class Turns:
@@ -116,6 +118,7 @@ class Turns:
             site_tables.lock_against_turns(self._connection, by_site)
             self._moved = []
             taken = {site: self._intake(site, some) for site, some in by_site.items()}
+            touched = {} if apart else {site: self._erase(site, got) for site, got in taken.items()}
             rows = [
                 event_tables.row(site, sent, not apart)
                 for site, got in taken.items()
@@ -124,7 +127,7 @@ class Turns:
             acts = self._look_up(rows)
             event_tables.copy_events(self._connection, rows)
             if not apart:
-                self._fold(rows, acts, taken)
+                self._fold(rows, acts, taken, touched)
             if self._moved:
                 site_tables.write_heads(self._connection, self._moved)
             made = []
@@ -148,7 +151,9 @@ class Turns:
             held = site_tables.load_held(self._connection, site, self._keys.get(site, {}))
             words = event_tables.load_words(self._connection, site)
             links = event_tables.load_links(self._connection, site)
-            known = self._sites[site] = _Site(held, words, words.verdicts(), links)
+            any_erased = event_tables.any_erased(self._connection, site)
+            known = _Site(held, words, words.verdicts(), links, any_erased)
+            self._sites[site] = known
         return known
 
     def _intake(self, site: str, messages: Iterable[Message]) -> Taken:
@@ -202,6 +207,33 @@ class Turns:
         again = [(f"zparkd.{held.site}.{stream.origin}.OTHER", message) for message in messages]
         return sort_out(held, again, Taken()).get(stream, [])
 
+    def _erase(self, site: str, taken: Taken) -> set[int]:
+        """Forget what the erases in these events name, and what earlier ones name of them.
+
+        The vehicles that are to be folded again for it.
+        """
+        known = self._sites[site]
+        fresh = {sent.event.position for sent in taken.events}
+        erases = [
+            sent.event
+            for sent in taken.events
+            if isinstance(sent.event.reference, VehicleErased)
+            and known.verdicts.counts(sent.event.position)
+        ]
+        named = event_tables.note_erases(self._connection, site, erases) if erases else set()
+        known.any_erased = known.any_erased or bool(named)
+        if not known.any_erased:
+            return set()
+        at = event_tables.erased_at(self._connection, site, fresh | named)
+        taken.events = [
+            sent._replace(event=forgotten(sent.event, at[sent.event.position]))
+            if sent.event.position in at
+            else sent
+            for sent in taken.events
+        ]
+        before = {position: plate for position, plate in at.items() if position not in fresh}
+        return event_tables.forget(self._connection, site, before)
+
     # --- folding
 
     def _look_up(self, rows: Sequence[Row]) -> set[int | None]:
@@ -221,15 +253,21 @@ class Turns:
         asked = [act for no, of in acts.items() if no in known or no not in keys for act in of]
         return event_tables.acts_held(self._connection, asked) if asked else set()
 
-    def _fold(self, rows: Sequence[Row], acts: set[int | None], taken: Mapping[str, Taken]) -> None:
+    def _fold(
+        self,
+        rows: Sequence[Row],
+        acts: set[int | None],
+        taken: Mapping[str, Taken],
+        touched: Mapping[str, set[int]],
+    ) -> None:
         steps: dict[str, Steps] = {}
         for site in taken:
             known = self._sites[site]
             again = self._judge_origins(site, [sent.event for sent in taken[site].events])
             steps[site] = Steps(site, self._vehicles, acts, known.links, known.verdicts)
-            steps[site].again |= again
+            steps[site].again |= again | touched[site]
             for sent in taken[site].erased:
-                vehicle = event_tables.erase(self._connection, site, sent.event.position)
+                vehicle = event_tables.drop_personal(self._connection, site, sent.event.position)
                 if vehicle is not None:
                     steps[site].again.add(vehicle)
         for site, sent, _, no, act in rows:
@@ -338,6 +376,13 @@ class Turns:
             judged.append(Judged(site, no, events[position], judgement.verdict))
         if judged:
             stay_tables.write_verdicts(self._connection, judged)
+        charges = [
+            (vehicle_number(site, key), events[position])
+            for position in folded.charged
+            if (key := events[position].vehicle) is not None
+        ]
+        if charges:
+            stay_tables.write_charges(self._connection, site, charges)
         for no in seen:
             self._vehicles.drop(no)
             if no in folded.states:

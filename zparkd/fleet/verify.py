@@ -70,6 +70,8 @@ def compare(connection: Connection, site: str) -> Compared:
         why = "the site sends no plates, so it has no stays here"
     elif behind:
         why = f"not compared: {behind} events behind what the site said"
+    elif event_tables.any_erased_beyond(connection, site, heads):
+        why = "not compared: plates were erased since the site said what its stays come to"
     else:
         equal = (then.count, then.hex()) == (said.count, said.digest)
         why = "" if equal else f"the site has {said.count} stays, here are {then.count}"
