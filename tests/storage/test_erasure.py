@@ -236,6 +236,33 @@ def test_a_stay_that_was_corrected_to_another_vehicle_stays_that_ones_once_its_o
     assert shared(one) == shared(two)
 
 
+def test_a_plate_goes_also_where_an_exit_waited_under_it_for_an_entry_that_came_erased() -> None:
+    one = Driven()
+    one.open(direction="ENTRY")
+    two = Driven("central-2")
+    two.store.append(one.events()[0])
+    two.store.commit()
+    assert two.open(direction="EXIT")["success"]
+    (out,) = [event for event in two.events() if event.kind == Kind.EXIT]
+    one.store.append(out)
+    one.store.settle()
+    one.store.commit()
+    one.wait(60)
+    erase(one)
+    entry, gone = (
+        next(it for it in one.events() if it.kind == kind) for kind in (Kind.ENTRY, Kind.ERASED)
+    )
+    assert entry.personal_part == ERASED
+    three = Driven("central-3")
+    for event in (out, entry, gone):
+        three.store.append(event)
+        three.store.settle()
+        three.store.commit()
+    three.step()
+    vehicles = three.store.connection.execute("SELECT plate_id FROM vehicles").fetchall()
+    assert PLATE not in {plate_id for (plate_id,) in vehicles}
+
+
 def test_the_exit_of_a_corrected_stay_can_be_void_also_once_its_own_vehicle_is_erased() -> None:
     driven = Driven()
     visited(driven)

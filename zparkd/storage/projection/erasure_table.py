@@ -332,6 +332,12 @@ class Erasures:
             left |= {old} if old is not None and event.kind == Kind.ENTRY else set()
         for old in sorted(left):
             self._follow(old)
+        for plate_id in plates:  # also where what waited under one was placed elsewhere meanwhile
+            self._run(
+                "INSERT OR IGNORE INTO leaving SELECT no FROM vehicles WHERE plate_id=?",
+                (plate_id,),
+            )
+            self.unsettled = True
         return plates
 
     def _follow(self, old: int) -> None:
