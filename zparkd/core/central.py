@@ -204,7 +204,8 @@ class Central:
         self.ingress.turn(now)
         for message in batch:
             if isinstance(message, FromEdge):
-                if in_step:  # who is inside depends on what was recorded just now
+                # Who is inside depends on what was recorded just now.
+                if in_step and self.log.unsettled:
                     self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
                     in_step = not self.log.unsettled
                 output.replies.append((message.token, self.answer(now, message)))

@@ -4,6 +4,7 @@ The numbers are this database's own and mean nothing elsewhere. Keys of one stre
 order of its events, and next to each other.
 """
 
+import functools
 from hashlib import blake2b
 
 SEQ_BITS = 40
@@ -25,6 +26,7 @@ def seq_of(key: int) -> int:
     return key & SEQ_MASK
 
 
+@functools.lru_cache(maxsize=1024)  # asked for when it is looked for, and when it is written
 def act_key(edge_id: str | None, request_id: str | None) -> int:
     """By what the events of one act are found: a digest, so two acts may share one."""
     act = f"{edge_id}\0{request_id}".encode(errors="surrogatepass")

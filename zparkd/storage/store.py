@@ -308,8 +308,8 @@ class Store:
     @property
     def unsettled(self) -> bool:
         """Whether `settle` has left anything for the next turn."""
-        parts = self.members, self._projection, self.erasures
-        return self._rereading.left > 0 or any(part.unsettled for part in parts)
+        folded = not (self._projection.unsettled or self.erasures.unsettled)
+        return self.members.unsettled or self._rereading.left > 0 or not folded
 
     @property
     def rereading(self) -> int:

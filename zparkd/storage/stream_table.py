@@ -79,7 +79,8 @@ class Streams:
         assert position.seq == head + 1
         if not head:
             self._number(stream, self._last_number + 1)
-        self._before.setdefault(stream, (head, self._hashes.get(stream, "")))
+        if stream not in self._before:
+            self._before[stream] = (head, self._hashes.get(stream, ""))
         self.heads[stream] = position.seq
         self._hashes[stream] = head_hash
         return self._numbers[stream] << SEQ_BITS | position.seq

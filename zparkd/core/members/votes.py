@@ -57,7 +57,8 @@ class Verdicts(NamedTuple):
 
     def counts(self, position: Position) -> bool:
         """Whether an event means what it says."""
-        return position.seq <= self.up_to(position.stream)
+        cut = self.disowned.get(position.origin)
+        return cut is None or position.seq <= cut.up_to(position.epoch)
 
     def up_to(self, stream: Stream) -> int:
         """The last seq of a stream that counts."""

@@ -79,6 +79,8 @@ class Members:
 
     def counts(self, position: Position) -> bool:
         """Whether the event at a position is to be stored as one that counts."""
+        if position.seq > 1 and not self._cuts:
+            return True  # nobody is cut off
         stream = position.stream
         if position.seq == 1 and stream not in self._cuts:
             up_to = self.verdicts.up_to(stream)
