@@ -83,10 +83,6 @@ class Following(Projection):
             return False
         return self._usual.is_next(event, own, new_act=new_act)
 
-    def _is_waited_for(self, position: Position) -> bool:
-        found = self._run("SELECT 1 FROM waiting WHERE origin=? AND epoch=? AND seq=?", position)
-        return found.fetchone() is not None
-
     # --- the tables, and what follows them -----------------------------------------------------
 
     def projected(self, no: int) -> None:

@@ -113,7 +113,7 @@ class Projection(ABC):
             vehicle.met = True
             self._run(_PLACE, (at, vehicle.no, place, event.timestamp))
             self._apply(event, vehicle, place, new_act=new_act)
-        if self._waiting:
+        if self._waiting and self._is_waited_for(event.position):
             self._release(at)
 
     def read(self, skeleton: bytes, personal_part: bytes) -> Event:
@@ -141,18 +141,17 @@ class Projection(ABC):
         """Have a correction count, where what it names is here; whether it is."""
         assert event.names is not None
         named = self._streams.at(event.names)
-        if named is None or not self._can_be_named(named):
+        if named is None or self._kind_to_name(named) is None:
             return False
         for number in self.corrections.add(at, named):
             self._mark(number, _FROM_THE_FIRST)
         return True
 
-    def _can_be_named(self, at: int) -> bool:
-        """Whether there is an event here that a correction can be about."""
-        row = self._run(
-            "SELECT e.kind FROM places p JOIN events e ON e.at = p.at WHERE p.at=?", (at,)
-        ).fetchone()
-        return row is not None and (row[0] not in _CORRECTIONS or self.corrections.holds(at))
+    def _kind_to_name(self, at: int) -> str | None:
+        """The kind of an event that is here and that a correction can be about."""
+        query = "SELECT e.kind FROM places p JOIN events e ON e.at = p.at WHERE p.at=?"
+        (kind,) = self._run(query, (at,)).fetchone() or (None,)
+        return None if kind in _CORRECTIONS and not self.corrections.holds(at) else kind
 
     def count_no_more(self, at: int, event: Event) -> None:
         """Make an event that is projected one that means nothing, as if it had never been."""
@@ -253,6 +252,10 @@ class Projection(ABC):
         ).fetchone()
         return (self.vehicles.numbered(row[0]), row[1]) if row is not None else None
 
+    def _is_waited_for(self, position: Position) -> bool:
+        found = self._run("SELECT 1 FROM waiting WHERE origin=? AND epoch=? AND seq=?", position)
+        return found.fetchone() is not None
+
     def _release(self, named_at: int) -> int:
         """An event came: place what waited for it, a part at once; how many events those were."""
         rows = self._waiting_for(named_at)
@@ -275,9 +278,9 @@ class Projection(ABC):
 
     def _waiting_for(self, named_at: int) -> list[tuple[int, bytes, bytes]]:
         """Some of the events that wait for this one; none where it counts no more, or waits."""
-        if not self._can_be_named(named_at):
+        kind = self._kind_to_name(named_at)
+        if kind is None:
             return []
-        (kind,) = self._run("SELECT kind FROM events WHERE at=?", (named_at,)).fetchone()
         kinds = (*_NAMING, *_CORRECTIONS) if kind == Kind.ENTRY.value else _CORRECTIONS
         return self._run(
             "SELECT e.at, e.skeleton, e.sealed FROM waiting w JOIN events e ON e.at = w.at"
@@ -300,8 +303,8 @@ class Projection(ABC):
 
     def _apply(self, event: Event, vehicle: Vehicle, place: int, *, new_act: bool = False) -> None:
         """Bring the stays of a vehicle up to date with an event that was just placed in it."""
-        newest = place > vehicle.last_place
-        vehicle.last_place = max(vehicle.last_place, place)
+        newest = place > vehicle.folded
+        vehicle.placed(place)
         if vehicle.no in self.corrections.vehicles:
             self._mark_corrected(event, vehicle.no)
             return

@@ -32,7 +32,7 @@ class Usual:
         """
         held = own.open
         if event.kind == Kind.ENTRY:
-            usual = held is None and event.names is None and event.order > own.last_place
+            usual = held is None and event.names is None and event.order > own.folded
             # A vehicle without events has none that this one could repeat.
             return usual and (new_act or not own.met or not self._acted_before(event))
         if event.kind not in NAMING:
@@ -42,7 +42,7 @@ class Usual:
         if event.kind == Kind.CONFIRM:
             return True
         place = max(held.stay.entry_order, event.order)
-        return place > own.last_place and (new_act or not self._acted_before(event))
+        return place > own.folded and (new_act or not self._acted_before(event))
 
     def _acted_before(self, event: Event) -> bool:
         """Whether another event seems to be of the same act."""
@@ -60,7 +60,7 @@ class Usual:
         if event.kind in NAMING:
             assert held is not None
             place = max(place, held.stay.entry_order)
-        own.last_place = max(own.last_place, place)
+        own.placed(place)
         self._unwritten.place(at, own.no, place, event.timestamp)
         if held is None and event.kind != Kind.ENTRY:
             return

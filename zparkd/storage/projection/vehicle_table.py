@@ -1,6 +1,6 @@
 """The vehicles met lately, as far as the next event of one needs to know them.
 
-The number of a vehicle, the highest place among its events, and its open stay. All of it is in the
+The number of a vehicle, the highest places among its events, and its open stay. All of it is in the
 tables too, or is written there before it is forgotten here, and then it is read from there again.
 Bounded; the plate not asked for longest goes first.
 """
@@ -12,24 +12,38 @@ from dataclasses import dataclass
 from zparkd.core import limits
 from zparkd.core.events.event import VehicleKey
 from zparkd.core.log import HeldStay
+from zparkd.core.stays.fold import Verdict
 from zparkd.storage.projection.stay_table import Stays
 from zparkd.storage.projection.unwritten import Unwritten
 
 _STAMPS_AT_ONCE = 64
+_FEW_NEWEST = 8
+_NEWEST = (
+    "SELECT p.place, d.verdict IS NOT NULL FROM places p"
+    " LEFT JOIN verdicts d ON d.at = p.at AND d.verdict = ?"
+    " WHERE p.vehicle=? ORDER BY p.place DESC LIMIT ?"
+)
 
 
 @dataclass(slots=True)
 class Vehicle:
     """One vehicle. `last_place` is 0 where it has no events; `open` its open stay.
 
-    One that is not `met` has no event yet, nor ever had one.
+    No event but those that wait for another one stands after `folded`. One that is not `met` has no
+    event yet, nor ever had one.
     """
 
     no: int
     key: VehicleKey
     last_place: int
+    folded: int
     open: HeldStay | None
     met: bool = True
+
+    def placed(self, place: int) -> None:
+        """An event that waits for none stands at this place."""
+        self.last_place = max(self.last_place, place)
+        self.folded = max(self.folded, place)
 
 
 class Vehicles:
@@ -63,20 +77,27 @@ class Vehicles:
         if known is not None:
             self._plates.move_to_end(plate_id)
             return known
-        rows = self._run(
-            "SELECT v.no, v.camera_type, (SELECT max(p.place) FROM places p WHERE p.vehicle = v.no)"
-            " FROM vehicles v WHERE v.plate_id=?",
-            (plate_id,),
-        ).fetchall()
+        rows = self._run("SELECT no, camera_type FROM vehicles WHERE plate_id=?", (plate_id,))
         known = {
             camera_type: Vehicle(
-                no, VehicleKey(camera_type, plate_id), last or 0, self._stays.open_of(no)
+                no,
+                VehicleKey(camera_type, plate_id),
+                *self._last_places(no),
+                self._stays.open_of(no),
             )
-            for no, camera_type, last in rows
+            for no, camera_type in rows.fetchall()
         }
         self._plates[plate_id] = known
         self.trim()
         return known
+
+    def _last_places(self, no: int) -> tuple[int, int]:
+        """Of all events of a vehicle, and of those that do not wait, as far as a few tell."""
+        rows = self._run(_NEWEST, (Verdict.WAITING.value, no, _FEW_NEWEST)).fetchall()
+        last: int = rows[0][0] if rows else 0
+        if len(rows) == _FEW_NEWEST:  # older ones may stand anywhere below
+            return last, next((place for place, waits in rows if not waits), last)
+        return last, max((place for place, waits in rows if not waits), default=0)
 
     def get(self, key: VehicleKey) -> Vehicle:
         """The vehicle with this key; a new one where it was never met."""
@@ -85,7 +106,7 @@ class Vehicles:
         if vehicle is None:
             self._last_no += 1
             self._unwritten.vehicle(self._last_no, key.plate_id, key.camera_type)
-            vehicle = Vehicle(self._last_no, key, 0, None, met=False)
+            vehicle = Vehicle(self._last_no, key, 0, 0, None, met=False)
             known[key.camera_type] = vehicle
         return vehicle
 
