@@ -433,7 +433,8 @@ class Projection(ABC):
         left = effort
         while self.unsettled and (left is None or left > 0):
             # Releases first: each marks its vehicle, which is then folded once for all of them.
-            spent = self._next_release() if self._releases else self._piece(next(iter(self._dirty)))
+            first = next(iter(self._releases or self._dirty))
+            spent = self._release(first) if self._releases else self._piece(first)
             if left is not None:
                 left -= spent
 
@@ -444,9 +445,6 @@ class Projection(ABC):
         left = limits.EVENTS_PER_PIECE
         while number in self._dirty and left > 0:
             left -= self._piece(number)
-
-    def _next_release(self) -> int:
-        return self._release(next(iter(self._releases)))
 
     def _piece(self, number: int) -> int:
         """Go on with the folding of one vehicle; how many events were looked at."""
