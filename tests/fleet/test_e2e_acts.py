@@ -1,11 +1,15 @@
 """What people do at a site, its fleet follows: money taken afterwards, and plates forgotten."""
 
+import asyncio
+import contextlib
 import json
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import nats
 import psycopg
 import pytest
+from nats.js.errors import NotFoundError
 
 from tests.fleet.rig import Rig, camera, events_held, history
 from tests.fleet.sites import found_in
@@ -31,6 +35,26 @@ def said_in(rig: Rig, word: str) -> set[str]:
     """The tables of the fleet's database that have a word in some row."""
     with psycopg.connect(rig.database, autocommit=True) as connection:
         return found_in(connection, word.encode())
+
+
+def said_in_stream(rig: Rig, word: str) -> bool:
+    """Whether any message that JetStream keeps has a word in it."""
+
+    async def look() -> bool:
+        nc = await nats.connect(rig.nats.url)
+        try:
+            js = nc.jetstream()
+            state = (await js.stream_info("zparkd")).state
+            for seq in range(state.first_seq, state.last_seq + 1):
+                with contextlib.suppress(NotFoundError):
+                    msg = await js.get_msg("zparkd", seq)
+                    if word.encode() in (msg.data or b""):
+                        return True
+            return False
+        finally:
+            await nc.close()
+
+    return asyncio.run(look())
 
 
 def told(central: LoopbackCentral, *words: str) -> None:
@@ -106,3 +130,11 @@ def test_an_erased_vehicle_is_in_no_row_of_the_fleet_and_its_stays_go_on_countin
     wait_for("the site says what its stays come to", lambda: rig.verify("lot-a")["success"], 60)
     result = rig.verify("lot-a")
     assert (result["stays"], result["rows_equal"], result["site_equal"]) == (3, True, True)
+    for program in rig.programs[:1]:  # the fleet, whose database is lost
+        program.kill()
+    with psycopg.connect(rig.database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    rig.fleet()
+    rig.await_events("lot-a", events_held(central))
+    wait_for("the site says it once more", lambda: rig.verify("lot-a")["success"], PATIENCE_S)
+    assert not said_in(rig, plate)

@@ -137,6 +137,11 @@ def message_id(site: str, position: Position) -> str:
     return f"{site}/{position.origin}/{position.epoch}/{position.seq}"
 
 
+def emptied_id(site: str, position: Position) -> str:
+    """The same of an event that is sent once more, since its personal part is no more."""
+    return f"{message_id(site, position)}/erased"
+
+
 def write_event(skeleton: bytes, personal: bytes, told: Told, proof: Proof | None) -> bytes:
     """The message of an event; `personal` is what is told of it."""
     return _encode(_EventMessage(Raw(skeleton), Raw(personal), told, proof))

@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
@@ -29,6 +30,8 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from zparkd.core.events.event import Position
+from zparkd.core.fleet import emptied_id, message_id
 from zparkd.fleet.site_tables import Cursor
 from zparkd.fleet.turn import Message
 
@@ -175,6 +178,37 @@ class Consumers:
         message = Message(pull.site, msg.subject, msg.data, at, int(pending))
         pull.queued.append((message, msg.reply))
         self.came.set()
+
+    async def drop_older(self, site: str, at: Collection[Position]) -> set[Position]:
+        """Delete the messages of events of which another came later without what is personal.
+
+        Of which events there is none any more.
+        """
+        full = {message_id(site, position): position for position in at}
+        empty = {emptied_id(site, position): position for position in at}
+        older: dict[Position, list[int]] = {}
+        emptied: set[Position] = set()
+        headers_only = ConsumerConfig(headers_only=True)
+        reading = await self._js.subscribe(
+            f"zparkd.{site}.*.*", stream=self._stream, ordered_consumer=True, config=headers_only
+        )
+        try:
+            left = (await reading.consumer_info()).num_pending or 0
+            while left:
+                msg = await reading.next_msg(_EXPIRES_S)
+                left = msg.metadata.num_pending
+                id = (msg.headers or {}).get("Nats-Msg-Id", "")
+                if id in full:
+                    older.setdefault(full[id], []).append(msg.metadata.sequence.stream)
+                elif id in empty:
+                    emptied.add(empty[id])
+        finally:
+            await reading.unsubscribe()
+        for position in emptied:
+            for seq in older.get(position, ()):
+                with contextlib.suppress(NotFoundError):
+                    await self._js.delete_msg(self._stream, seq)
+        return {position for position in at if position in emptied or position not in older}
 
     def next(self, most: int) -> tuple[list[Message], list[str]]:
         """What came, of all sites in turn, up to so many; and what to acknowledge after."""

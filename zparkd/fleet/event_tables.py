@@ -135,7 +135,26 @@ def note_erases(connection: Connection, site: str, erases: Iterable[Event]) -> s
             " erased.erase_epoch, erased.erase_seq)",
             rows,
         )
+        run.executemany(
+            "INSERT INTO outdated VALUES (%s,%s,%s,%s) ON CONFLICT DO NOTHING",
+            [row[:4] for row in rows],
+        )
     return {Position(*row[1:4]) for row in rows}
+
+
+def outdated(connection: Connection, site: str) -> frozenset[Position]:
+    """The events that were erased and of which older messages may be there."""
+    rows = connection.execute("SELECT origin, epoch, seq FROM outdated WHERE site = %s", (site,))
+    return frozenset(Position(*row) for row in rows)
+
+
+def not_outdated(connection: Connection, site: str, at: Iterable[Position]) -> None:
+    """There are none of these any more."""
+    with connection.cursor() as run:
+        run.executemany(
+            "DELETE FROM outdated WHERE (site, origin, epoch, seq) = (%s,%s,%s,%s)",
+            [(site, *position) for position in at],
+        )
 
 
 def erased_at(connection: Connection, site: str, at: Collection[Position]) -> dict[Position, str]:

@@ -300,6 +300,15 @@ CREATE TABLE erased (
     PRIMARY KEY (site, origin, epoch, seq)
 );
 
+-- Of these events older messages may still say what is personal.
+CREATE TABLE outdated (
+    site   text NOT NULL,
+    origin text NOT NULL,
+    epoch  bigint NOT NULL,
+    seq    bigint NOT NULL,
+    PRIMARY KEY (site, origin, epoch, seq)
+);
+
 CREATE TABLE charges (
     site         text NOT NULL,
     origin       text NOT NULL,

@@ -7,7 +7,7 @@ gone it waits and begins anew from what was committed. Nothing is remembered tha
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,9 @@ from nats.aio.msg import Msg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from zparkd.core.errors import ProtocolError
+from zparkd.core.events.event import Position
 from zparkd.core.fleet import read_site_heads, write_heads
-from zparkd.fleet import site_tables
+from zparkd.fleet import event_tables, site_tables
 from zparkd.fleet.assignment import Assignment
 from zparkd.fleet.consumer import Consumers
 from zparkd.fleet.rebuild import fold_anew
@@ -59,6 +60,7 @@ class Service:
         self._options = options
         self._stopping = asyncio.Event()
         self._working = False
+        self._looked_for: dict[str, frozenset[Position]] = {}  # older messages of which events
         self._thread = ThreadPoolExecutor(1, "database")
         self._answers = ThreadPoolExecutor(2, "answers")
         self._pool = ConnectionPool(
@@ -153,6 +155,7 @@ class Service:
         while not self._stopping.is_set():
             if loop.time() >= stream_at:
                 stream_at = loop.time() + _LOOK_AT_STREAM_S
+                await self._drop_older(connection, assignment.mine, consumers)
                 same = await consumers.look(self._options.keep_days)
                 for site in consumers.lost() if same else list(assignment.mine):
                     await self._begin_site(connection, consumers, site)
@@ -176,6 +179,24 @@ class Service:
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(consumers.came.wait(), 0.2)
+
+    async def _drop_older(
+        self, connection: site_tables.Connection, sites: Iterable[str], consumers: Consumers
+    ) -> None:
+        """Delete what JetStream still says of vehicles that were erased, once it came without."""
+        for site in sorted(sites):
+            at = await self._in_thread(partial(event_tables.outdated, connection, site))
+            if at and at != self._looked_for.get(site):
+                try:
+                    gone = await consumers.drop_older(site, at)
+                except _NATS_GONE as fault:
+                    _log.warning(
+                        "%s: messages that say what was erased are still there: %s",
+                        *(site, fault or "no answer"),
+                    )
+                    continue
+                self._looked_for[site] = at - gone
+                await self._in_thread(partial(event_tables.not_outdated, connection, site, gone))
 
     async def _begin_site(
         self, connection: site_tables.Connection, consumers: Consumers, site: str

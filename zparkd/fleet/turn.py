@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from zparkd.core.events.event import Event, Position, Stream, VehicleKey
+from zparkd.core.events.event import ERASED, Event, Position, Stream, VehicleKey
 from zparkd.core.events.payloads import TariffSet, VehicleErased
 from zparkd.core.members.votes import Verdicts, Words
 from zparkd.core.stays.corrections import CORRECTIONS, NAMING
@@ -225,6 +225,8 @@ class Turns:
         if not known.any_erased:
             return set()
         at = event_tables.erased_at(self._connection, site, fresh | named)
+        never = {it.event.position for it in taken.events if it.event.personal_part == ERASED}
+        event_tables.not_outdated(self._connection, site, never & at.keys())
         taken.events = [
             sent._replace(event=forgotten(sent.event, at[sent.event.position]))
             if sent.event.position in at

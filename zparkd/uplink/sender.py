@@ -25,13 +25,14 @@ from nats.js.api import PubAck
 from zparkd.client.control import ControlClient, DaemonUnreachable
 from zparkd.config.load import Config, Uplink
 from zparkd.core.errors import ProtocolError
-from zparkd.core.events.event import Stream
+from zparkd.core.events.event import Kind, Stream
 from zparkd.core.fleet import (
     HEADS_EVERY_S,
     SILENT_INTERVALS,
     VERSION,
     FleetHeads,
     SiteHeads,
+    emptied_id,
     event_subject,
     heads_subject,
     listed,
@@ -43,6 +44,7 @@ from zparkd.core.fleet import (
     write_event,
     write_heads,
 )
+from zparkd.core.site import Told
 from zparkd.storage.readers.outgoing import Outgoing, Source, StaySums
 
 _log = logging.getLogger("zparkd.uplink")
@@ -243,7 +245,7 @@ class Sender:
         site, told = self._config.site, self._uplink.personal
         acks: list[asyncio.Future[PubAck]] = []
         try:
-            for one in fresh:
+            for one, id in await self._with_erased(fresh):
                 personal = told_of(one.personal, told, self._key)
                 acks.append(
                     await js.publish_async(
@@ -251,7 +253,7 @@ class Sender:
                         write_event(one.skeleton, personal, told, one.proof),
                         wait_stall=_ACK_S,
                         stream=self._uplink.stream,
-                        headers={"Nats-Msg-Id": message_id(site, one.position)},
+                        headers={"Nats-Msg-Id": id},
                     )
                 )
             if acks:
@@ -260,6 +262,21 @@ class Sender:
             for ack in acks:
                 ack.cancel()
         return fresh
+
+    async def _with_erased(self, fresh: Sequence[Outgoing]) -> list[tuple[Outgoing, str]]:
+        """What is to be sent, each with the id of its message.
+
+        Before an event that erases others those that were sent before are sent once more, without
+        what is personal: so that older messages of them can go.
+        """
+        site, found = self._config.site, []
+        for one in fresh:
+            if one.kind == Kind.ERASED and self._uplink.personal is not Told.NONE:
+                for erased in await self._in("source", self._source.erased_by, one):
+                    if erased.position.seq <= self._sent.get(erased.position.stream, 0):
+                        found.append((erased, emptied_id(site, erased.position)))
+            found.append((one, message_id(site, one.position)))
+        return found
 
     # --- what surrounds it
 

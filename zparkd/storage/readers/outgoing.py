@@ -11,10 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from zparkd.core.events.event import Position, Stream
+from zparkd.core.events.event import ERASED, Position, Stream, read
+from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.fleet import STAY_COLUMNS, Proof, StayDigest, StaySum, listed, told_stay
 from zparkd.core.site import Told
-from zparkd.storage.keys import number_of, seq_of
+from zparkd.core.stays.erasure import positions
+from zparkd.storage.keys import key_of, number_of, seq_of
 from zparkd.storage.readers.connection import one_moment, read_only
 
 _EVENTS = (
@@ -22,8 +24,9 @@ _EVENTS = (
     " c.identity_key, c.signature AS certified FROM arrivals a JOIN events e ON e.at = a.at"
     " LEFT JOIN signatures s ON s.at = a.at"
     " LEFT JOIN certificates c ON c.stream = a.at >> 40 AND s.at IS NOT NULL"
-    " WHERE a.no > ? ORDER BY a.no LIMIT ?"
 )
+_AFTER = f"{_EVENTS} WHERE a.no > ? ORDER BY a.no LIMIT ?"
+_ERASED_AT = f"{_EVENTS} WHERE a.at = ? AND e.sealed = ?"
 _STAYS = (
     f"SELECT o.origin, o.epoch, {', '.join(STAY_COLUMNS[2:])} FROM shared_stays t"
     " JOIN streams o ON o.no = t.at >> 40"
@@ -131,18 +134,34 @@ class Source:
     def after(self, no: int, limit: int) -> list[Outgoing]:
         """The events that came after the one with this number, so many at most."""
         assert self._connection is not None
-        found = []
-        for row in self._connection.execute(_EVENTS, (no, limit)):
-            stream = self._stream(row["at"])
-            proof = None
-            if row["signature"] is not None and row["stream_key"] is not None:
-                proof = Proof(
-                    row["signature"], row["stream_key"], row["identity_key"], row["certified"]
-                )
-            position = Position(*stream, seq_of(row["at"]))
-            kind, skeleton, personal = row["kind"], row["skeleton"], row["personal"]
-            found.append(Outgoing(row["no"], position, kind, skeleton, personal, proof))
-        return found
+        return [self._outgoing(row) for row in self._connection.execute(_AFTER, (no, limit))]
+
+    def erased_by(self, erase: Outgoing) -> list[Outgoing]:
+        """The events that an erase names and that are held, once their personal parts are gone."""
+        assert self._connection is not None
+        said = read(erase.skeleton, erase.personal).reference
+        if not isinstance(said, VehicleErased):
+            return []
+        self.heads()
+        numbers = {stream: no for no, stream in self._streams.items()}
+        keys = [
+            key_of(numbers[position.stream], position.seq)
+            for position in positions(said)
+            if position.stream in numbers
+        ]
+        run = self._connection.execute
+        return [self._outgoing(row) for at in keys for row in run(_ERASED_AT, (at, ERASED))]
+
+    def _outgoing(self, row: sqlite3.Row) -> Outgoing:
+        stream = self._stream(row["at"])
+        proof = None
+        if row["signature"] is not None and row["stream_key"] is not None:
+            proof = Proof(
+                row["signature"], row["stream_key"], row["identity_key"], row["certified"]
+            )
+        position = Position(*stream, seq_of(row["at"]))
+        kind, skeleton, personal = row["kind"], row["skeleton"], row["personal"]
+        return Outgoing(row["no"], position, kind, skeleton, personal, proof)
 
 
 class StaySums:
