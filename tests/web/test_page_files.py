@@ -17,18 +17,8 @@ LANGUAGES = {
 MADE_OF_CODES = (
     *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
     *("report.", "correct.", "policy.full.", "policy.misread."),
-    *(
-        "tariff.line.",
-        "fault.",
-        "conflicts.now.",
-        "link.",
-        "gate.action.",
-        "list.",
-        "passes.",
-        "staff.",
-        "away.",
-        "traffic.by.",
-    ),
+    *("tariff.line.", "tariff.form.", "document.", "fault.", "conflicts.now.", "gate.action."),
+    *("link.", "away.", "traffic.by.", "list.", "passes.", "staff."),
 )
 DOCUMENTS = ("policy", "tariff")
 

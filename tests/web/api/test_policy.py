@@ -53,3 +53,12 @@ def test_what_is_wrong_is_named_with_its_line_and_changes_nothing(
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_document")
     assert said in answer.json()["error"]["message"]
     assert gateway.get("/api/policy").json() == before
+
+
+def test_a_policy_is_judged_without_being_set(gateway: Gateway) -> None:
+    before = gateway.get("/api/policy").json()
+    judged = gateway.http.post("/api/policy/check", content=TOML.encode()).json()
+    assert judged["policy"]["entry"] == {"full": "refuse", "not_taken_after_s": 120}
+    refused = gateway.http.post("/api/policy/check", content=b'[entry]\nfull = "maybe"\n')
+    assert (refused.status_code, len(refused.json()["faults"])) == (422, 1)
+    assert gateway.get("/api/policy").json() == before

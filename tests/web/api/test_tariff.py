@@ -109,3 +109,15 @@ def test_a_stay_that_is_none_is_refused(gateway: Gateway, fields: dict[str, obje
 def test_a_tariff_that_is_no_text_is_refused(gateway: Gateway) -> None:
     answer = gateway.http.put("/api/tariff", content=b"\xff\xfe")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
+def test_a_tariff_is_judged_without_being_set(gateway: Gateway) -> None:
+    before = gateway.get("/api/tariff").json()
+    judged = gateway.http.post("/api/tariff/check", content=TOML.encode()).json()
+    assert judged["rate"][0]["free_minutes"] == 10
+    again = gateway.http.post("/api/tariff/check", content=judged["toml"].encode()).json()
+    assert again == judged, "as it is written down it is the same"
+    wrong = TOML.replace("= 5000", "= -5").replace("= 10\n", "= -1\n").encode()
+    refused = gateway.http.post("/api/tariff/check", content=wrong)
+    assert (refused.status_code, len(refused.json()["faults"])) == (422, 2)
+    assert gateway.get("/api/tariff").json() == before

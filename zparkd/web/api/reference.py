@@ -25,7 +25,7 @@ from zparkd.storage.readers.connection import Connection
 from zparkd.web import limits
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
-from zparkd.web.forms.documents import ListSet, Passes, PolicyShown, Staff
+from zparkd.web.forms.documents import ListSet, Passes, PolicyChecked, PolicyShown, Staff
 from zparkd.web.http import asked, documents
 from zparkd.web.http.answers import Problem, answer
 
@@ -72,6 +72,13 @@ async def set_policy(request: Request) -> Response:
     if given.get("success") is not True:
         raise documents.refused(given)
     return await policy(request)
+
+
+async def check_policy(request: Request) -> Response:
+    """Judge a policy that is not set: whole, with every default, or all that is wrong with it."""
+    _, judged = documents.judged(documents.text(await asked.body(request)), read_policy)
+    document = whole_document(judged)
+    return answer(PolicyChecked(toml=as_toml(document), policy=document))
 
 
 async def passes(request: Request) -> Response:

@@ -20,7 +20,7 @@ from zparkd.core.tariff.pricing import Price, Rate, Tariff, built_in, price
 from zparkd.storage.readers.reference import site_tariff
 from zparkd.web.backend.daemon import Daemon
 from zparkd.web.backend.database import Database
-from zparkd.web.forms.documents import Quoted, TariffShown
+from zparkd.web.forms.documents import Quoted, TariffChecked, TariffShown
 from zparkd.web.http import asked, documents
 from zparkd.web.http.answers import answer, bad
 
@@ -43,6 +43,13 @@ async def set_(request: Request) -> Response:
     if given.get("success") is not True:
         raise documents.refused(given)
     return answer(await _shown(request))
+
+
+async def check(request: Request) -> Response:
+    """Judge a tariff that is not set: as it is written down, or all that is wrong with it."""
+    document, _ = documents.judged(documents.text(await asked.body(request)), read_tariff)
+    assert isinstance(document, dict)
+    return answer(TariffChecked(toml=as_toml(document), rate=document["rate"]))
 
 
 async def quote(request: Request) -> Response:

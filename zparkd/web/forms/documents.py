@@ -18,6 +18,13 @@ class TariffShown(Yes, kw_only=True):
     set_at: str | None
 
 
+class TariffChecked(Yes, kw_only=True):
+    """A tariff that could be set, as it would be written down."""
+
+    toml: str
+    rate: list[Annotated[Row, is_a("Rate")]]
+
+
 class PriceLine(Struct, kw_only=True, rename={"from_": "from"}):
     """A part of a fee: the rule that asks for it, the amount, and what that rule goes by."""
 
@@ -54,6 +61,13 @@ class PolicyShown(Yes, kw_only=True):
     policy: Annotated[Row, is_a("Policy")]
     set_by: str | None
     set_at: str | None
+
+
+class PolicyChecked(Yes, kw_only=True):
+    """A policy that could be set, with every default."""
+
+    toml: str
+    policy: Annotated[Row, is_a("Policy")]
 
 
 class Pass(Struct, kw_only=True):

@@ -346,6 +346,22 @@ PATHS: dict[str, dict[str, _Operation]] = {
             no=(413, 422),
         ),
     },
+    "/api/tariff/check": {
+        "post": _operation(
+            "Judge a tariff, as JSON or TOML, without setting it.",
+            documents.TariffChecked,
+            body=bodies.Tariff,
+            no=(413, 422),
+        )
+    },
+    "/api/policy/check": {
+        "post": _operation(
+            "Judge a policy, as JSON or TOML, without setting it.",
+            documents.PolicyChecked,
+            body=bodies.Policy,
+            no=(413, 422),
+        )
+    },
     "/api/tariff/quote": {
         "post": _operation(
             "What a stay would cost.",
@@ -410,9 +426,8 @@ PATHS: dict[str, dict[str, _Operation]] = {
 }
 
 for _path in ("/api/tariff", "/api/policy"):
-    PATHS[_path]["put"]["requestBody"]["content"]["application/toml"] = {
-        "schema": {"type": "string"}
-    }
+    for _operated in (PATHS[_path]["put"], PATHS[f"{_path}/check"]["post"]):
+        _operated["requestBody"]["content"]["application/toml"] = {"schema": {"type": "string"}}
 PATHS["/api/parking/history"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
 PATHS["/api/reports/{name}"]["get"]["responses"]["200"]["content"]["text/csv"] = {}
 

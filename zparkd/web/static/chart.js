@@ -177,5 +177,5 @@ function ceiling(value) {
   const size = 10 ** Math.floor(Math.log10(value));
   const steps = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * size);
   const round = steps.find((step) => step >= value);
-  return round < 2 ? 2 : round;
+  return round < 10 ? Math.ceil(round / 2) * 2 : round;
 }

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 import { number, t, word } from "./i18n.js";
 
 export function show(place, app, signal) {
-  const view = documentView(app, signal, "policy", described);
+  const view = documentView(app, signal, "policy", { described });
   place.append(view.current);
   if (app.may("admin")) place.append(view.editor);
   return {};

@@ -5,12 +5,12 @@ import { documentView } from "./document-view.js";
 import { choice, el, field, put } from "./dom.js";
 import { money, number, siteNow, t, word } from "./i18n.js";
 import { table } from "./table.js";
+import { tariffForm } from "./tariff-form.js";
 import { typeInput, typeOf } from "./type-input.js";
 
 export function show(place, app, signal) {
-  const view = documentView(app, signal, "tariff", described, () => {
-    quote.remove(); // there is nothing to quote by
-  });
+  const absent = () => quote.remove(); // there is nothing to quote by
+  const view = documentView(app, signal, "tariff", { described, form: tariffForm, absent });
   const quote = el("section", {}, el("h2", {}, t("tariff.quote")), quoteForm(app, view.draft));
   place.append(view.current, quote);
   if (app.may("admin")) place.append(view.editor);
