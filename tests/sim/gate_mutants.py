@@ -1,6 +1,6 @@
 """Rules of the gate broken on purpose: what an edge would see, and the simulator must."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +12,7 @@ import zparkd.core.gate.resolve
 import zparkd.core.gate.responses
 import zparkd.core.stays.fold
 import zparkd.storage.projection.refold
+import zparkd.storage.projection.usual
 from tests.sim.mutant import Mutant, cuts, office, refusals, restarts, short_retries
 from zparkd.core.central import Central
 from zparkd.core.clock import Now
@@ -191,19 +192,25 @@ def a_close_says_nothing() -> Planted:
 
 def a_close_confirms_nothing() -> Planted:
     """It is recorded, and the stay is not confirmed."""
-    ignore = patch.object(Fold, "_confirm", lambda self, event: None)
+    usual = zparkd.storage.projection.usual.advanced
+    planted = ExitStack()
 
-    class Both:
+    def advanced(vehicle: Any, current: Any, event: Any) -> Any:
+        return current if event.kind == Kind.CONFIRM else usual(vehicle, current, event)
+
+    class All:
         def __enter__(self) -> None:
-            ignore.start()
-            self.rows = patch.object(Projection, "_confirm", lambda self, *_: None)
-            self.rows.start()
+            for patched in (
+                patch.object(Fold, "_confirm", lambda self, event: None),
+                patch.object(Projection, "_confirm", lambda self, *_: None),
+                patch.object(zparkd.storage.projection.usual, "advanced", advanced),
+            ):
+                planted.enter_context(patched)
 
         def __exit__(self, *_: object) -> None:
-            self.rows.stop()
-            ignore.stop()
+            planted.close()
 
-    return Both()
+    return All()
 
 
 def a_close_after_an_exit_confirms() -> Planted:

@@ -213,6 +213,24 @@ def _in_order(told: Collection[Remark]) -> tuple[Remark, ...]:
     return tuple(remark for remark in Remark if remark in told) if told else ()
 
 
+def advanced(vehicle: VehicleKey, current: Stay | None, event: Event) -> Stay | None:
+    """The stay that a usual event opens, confirms or ends, just as `Fold` has it; in one step.
+
+    That is an entry where none is open, or what names the entry of the `current` one, and comes
+    after all others of its vehicle. Any other kind leaves the stay as it is.
+    """
+    match event.kind:
+        case Kind.ENTRY:
+            assert current is None
+            return _opened(vehicle, event, None)
+        case Kind.EXIT:
+            assert current is not None
+            return _closed(current, ClosedBy.EXIT, event)
+        case Kind.CONFIRM if current is not None and not current.confirmed:
+            return replace(current, confirmed=True)
+    return current
+
+
 class Fold:
     """The transition table at work on one vehicle.
 

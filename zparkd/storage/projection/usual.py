@@ -8,7 +8,7 @@ import sqlite3
 
 from zparkd.core.events.event import Event, Kind
 from zparkd.core.stays.corrections import NAMING
-from zparkd.core.stays.fold import Fold
+from zparkd.core.stays.fold import advanced
 from zparkd.storage.keys import act_key
 from zparkd.storage.projection.unwritten import Unwritten
 from zparkd.storage.projection.vehicle_table import Vehicle
@@ -64,15 +64,11 @@ class Usual:
         self._unwritten.place(at, own.no, place, event.timestamp)
         if held is None and event.kind != Kind.ENTRY:
             return
-        fold = Fold(own.key, held.stay if held is not None else None)
-        fold.take(event)
-        assert not fold.superseded
-        assert not fold.ended_nothing
+        stay = advanced(own.key, held.stay if held is not None else None, event)
+        assert stay is not None
         if held is None:
-            own.open = self._unwritten.opened(at, fold.stays[event.position], own.no)
-            return
-        stay = fold.stays[held.stay.entry]
-        if stay is not held.stay:
+            own.open = self._unwritten.opened(at, stay, own.no)
+        elif stay is not held.stay:
             entry = self._streams.at(stay.entry)
             assert entry is not None
             changed = self._unwritten.changed(entry, held, stay)
