@@ -236,6 +236,13 @@ class Judge:
         if header["type"] == "HEARTBEAT":
             self._heard_ms[peer] = mono_ms
             self._beats[peer] = data["heads"]
+            # One that was on its way for longer than a page says less, and is believed (7.2).
+            said = {tuple(stream): head for *stream, head in data["heads"]}
+            if self._vectors.get(peer) is not None:
+                self._vectors[peer] = [
+                    [*stream, min(head, said.get(tuple(stream), head))]
+                    for *stream, head in self._vectors[peer] or ()
+                ]
         elif header["type"] == "SYNC_RESPONSE":
             self._beats.pop(peer, None)
             heads = data.get("heads")
