@@ -22,6 +22,7 @@ from zmq.utils import z85
 import zparkd.daemon.main
 import zparkd.daemon.reactor
 import zparkd.storage.database_file
+from tests.sim.database_pages import kept
 from tests.sim.files import Files, Found
 from tests.sim.judge import Judge
 from tests.sim.oracle.gate import Time
@@ -443,12 +444,15 @@ class Machine:
             self.world.ledger.breaks(f"{self.name}: its mark says {said}, not {right}")
 
     def bytes_held(self) -> bytes:
-        """All that is on the disk of a machine that runs: of files with the log of commits."""
+        """All that is kept on the disk of a machine that runs: of files with the log of commits.
+
+        Without what SQLite left where it split a page: see `database_pages.kept`.
+        """
         assert self.disk is not None
         if self.files is None:
-            return self.disk.image()
+            return kept(self.disk.image())
         beside = sorted(self.files.path.parent.glob(f"{self.files.path.name}*"))
-        return b"".join(path.read_bytes() for path in beside)
+        return b"".join(kept(path.read_bytes()) for path in beside)
 
     def rot(self, chance: Random) -> None:
         """While it is off, bytes of its database become others."""
