@@ -2,9 +2,9 @@
 
     python requirements/sbom.py dist/zparkd-0.1.0-py3-none-any.whl
 
-Made of web.txt and run.txt beside this file, and of the wheel; the same of these gives the same
-bytes. What only `[web]` needs is optional. Of each component there are the hashes of all files that
-are locked, one for each platform and version of Python.
+Made of run.txt and those of the extras beside this file, and of the wheel; the same of these gives
+the same bytes. What only an extra needs is optional, and says which. Of each component there are
+the hashes of all files that are locked, one for each platform and version of Python.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 HERE = Path(__file__).resolve().parent
+RUN = "run"
+EXTRAS = ("web", "camera", "uplink", "fleet")
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: *; *(.*?))? *\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _VIA = re.compile(r"^    #(?: via)? *(?!via$)([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -53,14 +55,26 @@ def locked(text: str) -> list[Locked]:
     return found
 
 
-def sbom(run: str, web: str, wheel: Path) -> _Json:
-    """The bill of materials of a wheel, from the texts of the lock files."""
+def together(texts: dict[str, str]) -> tuple[list[Locked], dict[str, list[str]]]:
+    """The packages of all lock files, by name, and in which files each is."""
+    found: dict[str, Locked] = {}
+    files: dict[str, list[str]] = {}
+    for file, text in texts.items():
+        for package in locked(text):
+            held = found.setdefault(package.name, package)
+            by = dict.fromkeys((*held.needed_by, *package.needed_by))
+            found[package.name] = held._replace(needed_by=tuple(by))
+            files.setdefault(package.name, []).append(file)
+    return [found[name] for name in sorted(found)], files
+
+
+def sbom(texts: dict[str, str], wheel: Path) -> _Json:
+    """The bill of materials of a wheel, from the texts of the lock files by name."""
     with ZipFile(wheel) as opened:
         [place] = [name for name in opened.namelist() if name.endswith(".dist-info/METADATA")]
         about = message_from_bytes(opened.read(place))
     name, version = about["Name"], about["Version"]
-    needed = {package.name for package in locked(run)}
-    packages = locked(web)
+    packages, files = together(texts)
     ours = f"pkg:pypi/{name}@{version}"
     purls = {package.name: package.purl for package in packages} | {name: ours}
     needs: dict[str, list[str]] = {purl: [] for purl in purls.values()}
@@ -68,9 +82,8 @@ def sbom(run: str, web: str, wheel: Path) -> _Json:
         for by in package.needed_by:
             needs[purls[by]].append(package.purl)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    serial = uuid.uuid5(
-        uuid.NAMESPACE_URL, f"{ours}?sha256={digest}#{hashlib.sha256(web.encode()).hexdigest()}"
-    )
+    locks = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"{ours}?sha256={digest}#{locks}")
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -88,16 +101,15 @@ def sbom(run: str, web: str, wheel: Path) -> _Json:
                 "hashes": [{"alg": "SHA-256", "content": digest}],
             }
         },
-        "components": [
-            _component(package, required=package.name in needed) for package in packages
-        ],
+        "components": [_component(package, files[package.name]) for package in packages],
         "dependencies": [
             {"ref": purl, "dependsOn": sorted(on)} for purl, on in sorted(needs.items())
         ],
     }
 
 
-def _component(package: Locked, *, required: bool) -> _Json:
+def _component(package: Locked, files: list[str]) -> _Json:
+    required = RUN in files
     component: _Json = {
         "type": "library",
         "bom-ref": package.purl,
@@ -107,11 +119,14 @@ def _component(package: Locked, *, required: bool) -> _Json:
         "scope": "required" if required and package.marker is None else "optional",
         "hashes": [{"alg": "SHA-256", "content": found} for found in package.hashes],
     }
+    properties = [] if required else [{"name": "zparkd:extra", "value": it} for it in files]
     if package.marker is not None:
-        component["properties"] = [{"name": "zparkd:marker", "value": package.marker}]
+        properties.append({"name": "zparkd:marker", "value": package.marker})
+    if properties:
+        component["properties"] = properties
     return component
 
 
 if __name__ == "__main__":
-    run, web = ((HERE / f"{name}.txt").read_text("utf-8") for name in ("run", "web"))
-    print(json.dumps(sbom(run, web, Path(sys.argv[1])), indent=2))
+    texts = {name: (HERE / f"{name}.txt").read_text("utf-8") for name in (RUN, *EXTRAS)}
+    print(json.dumps(sbom(texts, Path(sys.argv[1])), indent=2))

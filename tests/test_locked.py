@@ -30,6 +30,7 @@ WANTED = {
     "test": ["web", "camera", "uplink", "fleet", "test"],
     "fuzz": ["web", "camera", "uplink", "fleet", "test", "fuzz"],
 }
+SHIPPED = ("run", "web", "camera", "uplink", "fleet")  # what a user may install
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}( \\)?")
 
 
@@ -148,26 +149,30 @@ def built(tmp_path_factory: pytest.TempPathFactory, _up_to_date: None) -> dict[s
     return found
 
 
-def test_the_build_says_what_is_in_it(built: dict[str, Any]) -> None:
+def test_the_build_makes_a_bill_of_materials_of_all_that_is_locked(built: dict[str, Any]) -> None:
     assert (built["bomFormat"], built["specVersion"], built["version"]) == ("CycloneDX", "1.6", 1)
     assert re.fullmatch(
         r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", built["serialNumber"]
     )
     ours = built["metadata"]["component"]
     assert (ours["name"], ours["version"]) == ("zparkd", __version__)
-    locked = pins("web")
+    locked = {name: pin for file in SHIPPED for name, pin in pins(file).items()}
+    assert len(locked) > len(pins("web"))
     components = {component["name"]: component for component in built["components"]}
     assert {name: found["version"] for name, found in components.items()} == {
         name: str(version(pin)) for name, pin in locked.items()
     }
-    text = (LOCKS / "web.txt").read_text("utf-8")
+    text = "".join((LOCKS / f"{file}.txt").read_text("utf-8") for file in SHIPPED)
     hashes = [it["content"] for found in components.values() for it in found["hashes"]]
-    assert sorted(hashes) == sorted(re.findall("sha256:([0-9a-f]{64})", text))
+    assert sorted(hashes) == sorted(set(re.findall("sha256:([0-9a-f]{64})", text)))
     for name, found in components.items():
         assert found["type"] == "library"
         assert found["bom-ref"] == found["purl"] == f"pkg:pypi/{name}@{found['version']}"
         always = name in pins("run") and locked[name].marker is None
         assert found["scope"] == ("required" if always else "optional")
+        told = {it["value"] for it in found.get("properties", ()) if it["name"] == "zparkd:extra"}
+        extras = {file for file in SHIPPED[1:] if name in pins(file)}
+        assert told == (set() if name in pins("run") else extras)
 
 
 def test_the_build_says_what_needs_what(built: dict[str, Any]) -> None:
@@ -176,8 +181,9 @@ def test_the_build_says_what_needs_what(built: dict[str, Any]) -> None:
     assert set(needs) == names | {built["metadata"]["component"]["bom-ref"]}
     assert set().union(*needs.values()) == names
     refs = {component["name"]: component["bom-ref"] for component in built["components"]}
+    every = {name: pin for file in SHIPPED for name, pin in pins(file).items()}
     for name, ref in refs.items():
-        if here(pins("web")[name]):
+        if here(every[name]):
             said = map(Requirement, metadata.requires(name) or [])
             installed = {refs[canonicalize_name(one.name)] for one in said if here(one)}
             assert installed <= needs[ref], name

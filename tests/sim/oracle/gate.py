@@ -374,7 +374,7 @@ class Gate:
         for vehicle, (event, mono_ms) in reversed(edge.opens.items()):
             recent = now.mono_ms - mono_ms <= self._bounds.unnamed_ms
             if recent and vehicle[1] == request["plate_id"] and said in (None, vehicle[0]):
-                return event
+                return self.held.events.get(event.at, event)
         return None
 
     def _too_late(
