@@ -15,7 +15,12 @@ say() { printf 'zparkd: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
 use_venv() {
-    if ready "$1"; then return; fi
+    ready "$1" || make_ready "$1"
+    # Where Python may not write bytecode, each process would compile all of zparkd for itself.
+    "$venv/bin/python" -m compileall -q -- "$root/zparkd" >/dev/null 2>&1 || :
+}
+
+make_ready() {
     check_writable
     [ -e "$root/.venv.lock" ] || : >"$root/.venv.lock"
     exec 9<"$root/.venv.lock"
