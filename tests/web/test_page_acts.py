@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support.gateway import Gateway
-from tests.support.harness import enter, leave, wait_equal
+from tests.support.harness import enter, leave, wait_connected, wait_equal
 from tests.support.pages import Open
 from tests.web.conftest import MakeSite
 from zparkd.testbed.loopback import LoopbackCentral, wait_for, zparkctl
@@ -210,3 +210,90 @@ def test_a_vehicle_that_left_is_erased_once_its_plate_was_typed_again(
     assert (stay["plate_id"], stay["fee"]) == (None, 25000)
     page.go(f"{gateway.url}/#/audit")
     page.see("chủ xe yêu cầu", "table")
+
+
+def test_a_car_that_came_in_at_another_gate_is_let_out_where_it_stands(
+    make_site: MakeSite, open_page: Open
+) -> None:
+    site = make_site(2)
+    site.start()
+    one, two = site.centrals
+    wait_connected(one, two)
+    enter(one, "29A12345", plate_view="29A-123.45")
+    page = open_page(open_page.serve(two), "vehicles/29A12345")
+    page.see("Trong bãi từ", "h2.of-vehicle")
+    page.click(".stays a.button")
+    page.write("input[name=edge_id]", "out-9")
+    page.click("main form button.main")
+    page.see("Phải trả 25.000", ".panel")
+    page.click("[data-act=let_out]")
+    fill(page)
+    page.see("Xe ra 29A12345 25.000", ".opened")
+    [stay] = wait_equal([one, two], when=lambda found: found[0]["status"] == "OUT")
+    assert (stay["exit_central"], stay["exit_edge_id"], stay["fee"]) == (
+        "central-2",
+        "out-9",
+        25000,
+    )
+
+
+def test_an_entry_that_turned_round_is_void_and_that_can_be_void_too(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.click("[data-act=void]")
+    page.see("lượt gửi không còn trong lịch sử", "dialog")
+    fill(page, reason="xe quay đầu")
+    page.see("Chưa có lượt gửi nào", "h2.of-vehicle")
+    assert gateway.get("/api/parking/history").json()["history"] == []
+    page.click("[data-act=void_event]")
+    fill(page, reason="nhầm xe")
+    page.see("Trong bãi từ", "h2.of-vehicle")
+    assert [stay["status"] for stay in gateway.get("/api/parking/history").json()["history"]] == [
+        "IN"
+    ]
+
+
+def test_a_forced_exit_turns_out_to_be_of_another_car_which_is_not_inside_any_more(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    by_hand = {"force": True, "reason": "không đọc được", "staff_id": "nv01", "fee": 25000}
+    leave(gateway.central, "29B99999", **by_hand)
+    page = open_page(gateway, "conflicts")
+    page.see("Ra không có lượt vào", "main table")
+    page.click("[data-act=whose]")
+    fill(page, plate="29A12345")
+    page.see("Không ở trong bãi", "h2.of-vehicle")
+    page.see("25.000", ".stays")
+
+
+def test_a_refund_is_in_the_report_of_the_shift_that_gave_it_back(
+    gateway: Gateway, open_page: Open
+) -> None:
+    enter(gateway.central, "29A12345")
+    leave(gateway.central, "29A12345")
+    page = open_page(gateway, "vehicles/29A12345")
+    page.click("[data-act=charge]")
+    page.see("Phí đã ghi không đổi", "dialog")
+    fill(page, amount="-10000", reason="máy tính sai")
+    page.see("-10.000", ".stays")
+    page.go(f"{gateway.url}/#/reports/shift")
+    page.see("-10.000", ".report")
+    page.see("15.000", ".report")
+
+
+def test_an_empty_site_is_told_what_to_begin_with_until_the_first_vehicle_comes(
+    gateway: Gateway, open_page: Open
+) -> None:
+    page = open_page(gateway, "now")
+    page.see("Bắt đầu", ".first-steps h2")
+    page.see("Đặt bảng giá", ".first-steps")
+    assert "xong" not in page.js("document.querySelector('.first-steps ol').innerText")
+    gateway.http.put("/api/staff", json={"staff": [{"staff_id": "nv01"}]})
+    page.reload()
+    page.see("xong", ".first-steps li:nth-child(4)")
+    enter(gateway.central, "29A12345")
+    page.wait("!document.querySelector('.first-steps')")
+    page.see("29A12345", ".events")

@@ -18,7 +18,7 @@ MADE_OF_CODES = (
     *("kind.", "verdict.", "remark.", "remark.why.", "problem.", "closed_by.", "type.", "role."),
     *("report.", "correct.", "policy.full.", "policy.misread."),
     *("tariff.line.", "tariff.form.", "document.", "fault.", "conflicts.now.", "gate.action."),
-    *("link.", "away.", "traffic.by.", "list.", "passes.", "staff."),
+    *("link.", "away.", "traffic.by.", "list.", "passes.", "staff.", "steps."),
 )
 DOCUMENTS = ("policy", "tariff")
 

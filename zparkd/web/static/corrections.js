@@ -115,7 +115,7 @@ function settle(app, stay, words, done) {
   const sum = amount("amount", { required: true, value: stay.due });
   const content = [
     el("p", {}, t("conflicts.settle.why")),
-    el("p", { class: "quiet" }, `${stay.plate_id} · ${word("remark", stay.kind)}`),
+    el("p", { class: "quiet" }, described(stay)),
     field(t("correct.amount"), sum, t("correct.amount.hint")),
   ];
   return asked(app, words, content, {
@@ -136,11 +136,7 @@ function settle(app, stay, words, done) {
 function acknowledge(app, conflict, done) {
   const content = [
     el("p", {}, t("conflicts.ack.why")),
-    el(
-      "p",
-      { class: "quiet" },
-      `${conflict.plate_id} · ${word("remark", conflict.kind)} · ${dayTime(conflict.time)}`,
-    ),
+    el("p", { class: "quiet" }, described(conflict)),
   ];
   return asked(app, t("conflicts.ack"), content, {
     yes: t("conflicts.ack.do"),
@@ -186,6 +182,34 @@ function voided(app, stay, exit, done) {
     read: () => ({ exit }),
     done,
   });
+}
+
+/** A button for what a person said of a stay: that too can be void. */
+export function voidAct(app, event, done) {
+  const kinds = ["VEHICLE_CORRECTED", "STAY_CLOSED", "STAY_CHARGED", "EVENT_VOIDED"];
+  const counts = kinds.includes(event.kind) && event.event_id && event.verdict !== "VOIDED";
+  if (!app.may("operator") || !counts) return null;
+  const what = t("correct.of_event", { what: word("kind", event.kind), time: dayTime(event.time) });
+  const content = [el("p", {}, t("correct.void_event.why")), el("p", { class: "quiet" }, what)];
+  const act = () =>
+    asked(app, t("correct.void_event"), content, {
+      yes: t("correct.void_event.do"),
+      kind: "danger",
+      send: (who) => post("/api/corrections/void", { event_id: event.event_id, ...who }),
+      done: (answer) => {
+        app.toast("good", came(answer));
+        done();
+      },
+    });
+  return button("void_event", act);
+}
+
+/** A button for an exit that ended nothing: it may have been another vehicle's, that is inside. */
+export function whoseAct(app, conflict, done) {
+  if (!app.may("operator") || conflict.kind !== "UNMATCHED" || conflict.acknowledged) return null;
+  const stay = { ...conflict, stay: null };
+  const act = () => correct(app, stay, done);
+  return el("button", { type: "button", "data-act": "whose", onclick: act }, t("conflicts.whose"));
 }
 
 function enter(app, plate) {
@@ -251,6 +275,7 @@ export function people(app) {
 }
 
 function described(stay) {
+  if (stay.kind) return `${stay.plate_id} · ${word("remark", stay.kind)} · ${dayTime(stay.time)}`;
   const values = {
     plate: stay.plate_view ?? stay.plate_id,
     entry: dayTime(stay.entry_time),

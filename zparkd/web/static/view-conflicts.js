@@ -1,7 +1,7 @@
 // Conflicts: what the rules decided and a person should look at.
 
 import { get } from "./api.js";
-import { ackAct, settleAct } from "./corrections.js";
+import { ackAct, settleAct, whoseAct } from "./corrections.js";
 import { el, put } from "./dom.js";
 import { dayTime, money, number, t, word } from "./i18n.js";
 import { mark, nothing, plateLink } from "./marks.js";
@@ -83,7 +83,13 @@ function listing(rows, app, done) {
       head: t("peers.actions"),
       wide: true,
       cell: (row) =>
-        el("div", { class: "actions" }, settleAct(app, row, done), ackAct(app, row, done)),
+        el(
+          "div",
+          { class: "actions" },
+          settleAct(app, row, done),
+          whoseAct(app, row, done),
+          ackAct(app, row, done),
+        ),
     });
   }
   const caption = t("conflicts.caption", { count: number(rows.length) });

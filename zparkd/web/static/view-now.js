@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { drawnToWidth, el, put } from "./dom.js";
 import { eventList, fillFromHistory, MOST_EVENTS } from "./event-list.js";
+import { firstSteps } from "./first-steps.js";
 import { clockOffset, dayTime, has, number, shortTime, t, word } from "./i18n.js";
 import { mark, nothing, peerState, plateLink } from "./marks.js";
 import { mesh, pulse, PULSE_MS } from "./mesh.js";
@@ -16,6 +17,7 @@ const TOLD_MS = 60_000; // lanes are told of every few seconds
 export function show(place, app, signal) {
   const cards = el("ul", { class: "cards" });
   const problems = el("div", {});
+  const begin = firstSteps(app, signal);
   const drawing = el("div", { class: "drawing" });
   const links = el("details", { class: "as-table" }, el("summary", {}, t("now.as_table")));
   const events = eventList();
@@ -24,6 +26,7 @@ export function show(place, app, signal) {
   place.append(
     cards,
     problems,
+    begin,
     search(),
     // Where it is narrow, what happens comes before who is linked.
     el(
@@ -92,6 +95,7 @@ export function show(place, app, signal) {
       put(edges, edgeTable(status.edges ?? []));
     },
     event(event) {
+      if (event.plate_id) put(begin);
       if (came.length === 0) requestAnimationFrame(take);
       came.push(event);
       if (came.length > MOST_EVENTS) came.shift(); // it would have left the list again at once

@@ -1,7 +1,7 @@
 // Vehicles: search by plate, also by a part of it; then one vehicle's whole story.
 
 import { get } from "./api.js";
-import { enterAct, eraseAct, stayActs } from "./corrections.js";
+import { enterAct, eraseAct, stayActs, voidAct } from "./corrections.js";
 import { el, field, put } from "./dom.js";
 import { dayTime, duration, money, number, t, word } from "./i18n.js";
 import { kindMark, mark, nothing, plateLink, remarks, stayMark } from "./marks.js";
@@ -96,7 +96,7 @@ function story(place, app, signal, plate) {
         told,
         heading(answer),
         staysOf(answer, app, tell),
-        eventsOf(answer),
+        eventsOf(answer, app, tell),
         el("p", { class: "actions" }, acts),
       );
     } catch (fault) {
@@ -173,7 +173,7 @@ function decided(stay) {
 }
 
 /** Each event as one line of a story: when, what, who saw it, and what it counts for. */
-function eventsOf({ events }) {
+function eventsOf({ events }, app, done) {
   // A car and a motorbike may share a plate.
   const types = new Set(events.map((event) => event.camera_type));
   return el(
@@ -185,7 +185,7 @@ function eventsOf({ events }) {
       : el(
           "ol",
           { class: "story" },
-          events.map((event) => eventEntry(event, types.size > 1)),
+          events.map((event) => eventEntry(event, types.size > 1, voidAct(app, event, done))),
         ),
   );
 }
@@ -203,7 +203,7 @@ function picture(event) {
   return link;
 }
 
-function eventEntry(event, withType) {
+function eventEntry(event, withType, act) {
   const lines = [
     withType && el("span", {}, word("type", event.camera_type)),
     event.verdict && mark("warn", word("verdict", event.verdict)),
@@ -215,6 +215,7 @@ function eventEntry(event, withType) {
     event.staff_id && el("span", {}, t("vehicles.staff", { staff: event.staff_id })),
     event.by && el("span", {}, t("vehicles.by", { by: event.by })),
     event.image && picture(event),
+    act,
   ].filter(Boolean);
   return el(
     "li",
