@@ -40,7 +40,7 @@ VIEWS = {
 PAGE = 25  # stays on a page of the history
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as the pair: its vehicles are inside once
 def told(pair: tuple[Gateway, Gateway]) -> Gateway:
     """The gateway of the first of two centrals that have recorded 30 stays and one conflict."""
     one, other = pair[0].central, pair[1].central
