@@ -9,12 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import QUICK, enter, leave, wait_connected, wait_equal, zparkctl
+from tests.support.harness import QUICK, enter, leave, rows, wait_connected, wait_equal, zparkctl
 from zparkd.testbed.loopback import LoopbackCentral, LoopbackSite, wait_for
 
 PLATE, VIEW, OTHER = "29A12345", "29A-123.45", "30F99999"
 WHO = ("--staff", "nv01", "--reason", "the owner asked")
 PATIENCE_S = 30.0
+READING = (
+    ("history", "--json"),
+    ("conflicts", "--all", "--json"),
+    ("audit", "--json"),
+    ("export", "history", "--format", "csv"),
+    *(("report", name, "--json") for name in ("inside", "traffic", "revenue", "exceptions")),
+    ("report", "shift"),
+    ("vehicle", "show", OTHER, "--json"),
+)
 
 
 @pytest.fixture
@@ -99,6 +108,18 @@ def test_an_erased_plate_is_in_no_byte_of_any_central_nor_of_one_that_was_away(
         assert checked.returncode == 0, checked.stderr + checked.stdout
     asked = zparkctl(first.config, "vehicle", "show", PLATE)
     assert asked.returncode == 1, asked.stdout
+    stay = next(row for row in rows(first) if row["plate_id"] is None)
+    charged = zparkctl(
+        first.config, "vehicle", "charge", stay["event_id"], "--amount", "-500", *WHO
+    )
+    assert charged.returncode == 0, charged.stderr
+    for words in READING:
+        told = zparkctl(first.config, *words)
+        assert told.returncode == 0, (words, told.stderr)
+        assert "?central" not in told.stdout, words
+    exported = zparkctl(first.config, "export", "events", "--format", "jsonl").stdout
+    plates = {json.loads(line)["plate_id"] for line in exported.splitlines()}
+    assert plates == {OTHER, None}
 
 
 def wait_connected_pair(*centrals: LoopbackCentral) -> None:

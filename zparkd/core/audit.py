@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from zparkd.core.events.event import Event, Facts, Kind, Personal
+from zparkd.core.events.ids import shown_plate
 from zparkd.core.events.payloads import (
     Acknowledged,
     PassChanged,
@@ -73,7 +74,7 @@ def _act_at_gate(event: Event, facts: Facts, personal: Personal) -> Act:
     """What a person did at a gate, or said of an event of one."""
     staff_id = facts.staff_id or personal.staff_id
     who = _who(facts.by, staff_id) or f"edge {facts.edge_id}"
-    about = personal.plate_id
+    about = shown_plate(personal.plate_id) or event.event_id
     money = facts.amount if event.kind == Kind.CHARGED else None
     if event.kind == Kind.CLOSED:
         money = facts.fee
@@ -95,7 +96,7 @@ def row(event: Event, act: Act, *, time: str | None, counts: bool) -> Mapping[st
         "who": act.who,
         "why": act.why,
         "about": act.about,
-        "plate_id": personal.plate_id if personal is not None else None,
+        "plate_id": shown_plate(personal.plate_id) if personal is not None else None,
         "camera_type": _camera_type(facts or event.reference),
         "event_id": event.event_id,
         "login": by.login,

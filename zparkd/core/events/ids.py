@@ -29,3 +29,8 @@ def nameless(root: tuple[str, int, int]) -> str:
 def is_nameless(plate_id: str | None) -> bool:
     """Whether this is no plate, but stands for one that was erased."""
     return plate_id is not None and plate_id.startswith(NAMELESS_MARK)
+
+
+def shown_plate(plate_id: str | None) -> str | None:
+    """A plate as readers are told it: None where it was erased."""
+    return None if is_nameless(plate_id) else plate_id

@@ -11,6 +11,7 @@ import orjson
 
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts, Kind, Personal
+from zparkd.core.events.ids import shown_plate
 from zparkd.core.gate import limits
 from zparkd.core.gate.candidates import Candidate
 from zparkd.core.gate.charges import charge
@@ -146,7 +147,10 @@ def _answer_of_exit(event: Event, facts: Facts, personal: Personal) -> _Fields:
         "duration_s": duration_s,
     }
     if personal.plate_read is not None:
-        answer["plate_id"], answer["plate_read"] = personal.plate_id, personal.plate_read
+        answer["plate_id"], answer["plate_read"] = (
+            shown_plate(personal.plate_id),
+            personal.plate_read,
+        )
     if facts.pass_until is not None:
         answer["pass"] = _pass(personal.holder, facts.pass_until)
     if facts.names is None:

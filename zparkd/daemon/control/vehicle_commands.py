@@ -25,6 +25,7 @@ from zparkd.core import limits
 from zparkd.core.central import Central
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Event, Facts
+from zparkd.core.events.ids import shown_plate
 from zparkd.core.events.payloads import VehicleErased
 from zparkd.core.gate.deeds import (
     Charge,
@@ -177,7 +178,7 @@ def stay_row(stay: Stay, zone: tzinfo) -> Mapping[str, Any]:
     """A stay as `history` has it, as far as it is the same at all centrals."""
     return {
         "event_id": stay.event_id,
-        "plate_id": stay.vehicle.plate_id,
+        "plate_id": shown_plate(stay.vehicle.plate_id),
         "plate_view": stay.plate_view,
         "camera_type": stay.vehicle.camera_type,
         "status": "IN" if stay.closed_by is None else "OUT",

@@ -6,9 +6,12 @@ Each has a number in that order, which is never given twice.
 import sqlite3
 from typing import Any, NamedTuple
 
+from zparkd.storage.schema.corrections import PLATE
+
 # By arrival, so that no look costs more where there are millions.
-_PASSAGES = """
-SELECT e.kind, v.plate_id, v.camera_type, o.origin || '/' || e.edge_id AS place,
+_PASSAGES = f"""
+SELECT e.kind, {PLATE.format(plate="v.plate_id")} AS plate_id, v.camera_type,
+       o.origin || '/' || e.edge_id AS place,
        json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
        strftime('%H:%M:%S', e.timestamp / 1000 + (
            SELECT offset_s FROM zone WHERE from_s <= e.timestamp / 1000 ORDER BY from_s DESC LIMIT 1

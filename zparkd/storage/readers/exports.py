@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from zparkd.storage.readers.connection import one_moment
+from zparkd.storage.schema.corrections import PLATE
 
 _CHUNK = 2_000
 _SITE_TIME = """strftime('%Y-%m-%d %H:%M:%S', {0} / 1000 + (
@@ -24,8 +25,8 @@ class What(StrEnum):
 _ROWS = {
     What.EVENTS: f"""
 SELECT o.origin AS central, o.epoch, e.at & ((1 << 40) - 1) AS seq, e.kind,
-       {_SITE_TIME.format("e.timestamp")} AS time, e.timestamp AS time_ms, v.plate_id,
-       v.camera_type, e.edge_id, e.request_id,
+       {_SITE_TIME.format("e.timestamp")} AS time, e.timestamp AS time_ms,
+       {PLATE.format(plate="v.plate_id")} AS plate_id, v.camera_type, e.edge_id, e.request_id,
        json_extract(CAST(e.skeleton AS TEXT), '$.data.fee') AS fee,
        CAST(e.skeleton AS TEXT) AS skeleton, CAST(e.sealed AS TEXT) AS personal
 FROM events e JOIN streams o ON o.no = e.at >> 40

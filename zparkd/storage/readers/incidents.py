@@ -3,30 +3,35 @@
 import sqlite3
 from typing import NamedTuple
 
+from zparkd.storage.schema.corrections import READABLE_ID, STAY_ID
+
 _MADE = """
 WITH made AS (
-    SELECT e.at, o.origin
+    SELECT e.at, o.origin, o.epoch
     FROM arrivals a JOIN events e ON e.at = a.at JOIN streams o ON o.no = e.at >> 40
     WHERE a.no > :lost_no AND a.no <= :over_no AND e.timestamp <= :back_ms
 )
 """
 _COUNTS = _MADE + "SELECT origin, count(*) FROM made GROUP BY origin ORDER BY origin"
+_EVENT_ID = READABLE_ID.format(
+    plate="v.plate_id", origin="m", seq="(m.at & ((1 << 40) - 1))", ms="e.timestamp"
+)
 _CONFLICTS = (
     _MADE
-    + """
+    + f"""
 SELECT
     CASE WHEN d.verdict = 'ENDED_NOTHING' AND c.origin IS NULL
          THEN 'UNMATCHED' ELSE d.verdict END AS kind,
-    m.origin || '_' || e.timestamp || '_' || v.plate_id AS event_id,
+    {_EVENT_ID} AS event_id,
     c.fee
 FROM made m JOIN verdicts d ON d.at = m.at JOIN events e ON e.at = m.at
 LEFT JOIN claims c ON c.at = m.at
 JOIN vehicles v ON v.no = d.vehicle
 WHERE d.verdict IN ('SUPERSEDED', 'ENDED_NOTHING')
 UNION ALL
-SELECT r.value, o.origin || '_' || s.entry_ms || '_' || v.plate_id, s.fee
+SELECT r.value, {STAY_ID}, s.fee
 FROM made m JOIN sessions s ON s.closer = m.at JOIN vehicles v ON v.no = s.vehicle
-JOIN streams o ON o.no = s.entry >> 40,
+JOIN streams eo ON eo.no = s.entry >> 40,
      json_each('["' || replace(s.remarks, ',', '","') || '"]') r
 WHERE s.remarks IS NOT NULL
 ORDER BY 2, 1

@@ -16,6 +16,7 @@ from zparkd.core.plates import Fit, Wanted, likeness
 from zparkd.core.stays.corrections import CORRECTIONS
 from zparkd.storage.keys import key_of
 from zparkd.storage.readers.stays import StayFilter, stays
+from zparkd.storage.schema.corrections import STAY_ID
 
 _ROW = "e.at, e.skeleton, e.sealed, d.verdict, d.instead"
 _EVENTS = (
@@ -42,8 +43,7 @@ _BESIDE = (
     " AND e.kind <> 'VEHICLE_ENTRY_PENDING' ORDER BY p.place LIMIT :limit"
 )
 _STAY = (
-    "SELECT s.entry, s.closer,"
-    " eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id)"
+    f"SELECT s.entry, s.closer, {STAY_ID}"
     " FROM sessions s JOIN vehicles v ON v.no = s.vehicle JOIN streams eo ON eo.no = s.entry >> 40"
     " WHERE "
 )
@@ -57,7 +57,10 @@ _FOUND = (
     " FROM vehicles v LEFT JOIN sessions s ON s.vehicle = v.no"
     " WHERE v.plate_id IN (SELECT value FROM json_each(?)) GROUP BY v.no"
 )
-_LENGTHS = "SELECT DISTINCT plate_id FROM vehicles WHERE length(plate_id) BETWEEN ? AND ?"
+_LENGTHS = (
+    "SELECT DISTINCT plate_id FROM vehicles WHERE length(plate_id) BETWEEN ? AND ?"
+    " AND plate_id NOT LIKE '?%'"
+)
 
 
 class Judged(NamedTuple):

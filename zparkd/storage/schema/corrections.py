@@ -8,25 +8,26 @@ it had: so `id_plate` of a stay, where its vehicle has another.
 _TIME = """strftime('%Y-%m-%d %H:%M:%S', {ms} / 1000 + (
         SELECT offset_s FROM zone WHERE from_s <= {ms} / 1000 ORDER BY from_s DESC LIMIT 1
     ), 'unixepoch')"""
-# What stands for a plate that was erased begins with a mark that no plate has.
-_PLATE = "CASE WHEN {plate} NOT LIKE '?%' THEN {plate} END"
-_ID = (
+# What stands for a plate that was erased begins with a mark that no plate has. In SQL: a plate as
+# it is shown, the readable id of what is at a position, and that of a stay (`s`, `v` and `eo`).
+PLATE = "CASE WHEN {plate} NOT LIKE '?%' THEN {plate} END"
+READABLE_ID = (
     "CASE WHEN {plate} LIKE '?%' THEN {origin}.origin || '_' || {origin}.epoch || '_' || {seq}"
     " ELSE {origin}.origin || '_' || {ms} || '_' || {plate} END"
 )
-_STAY_ID = _ID.format(
+STAY_ID = READABLE_ID.format(
     plate="coalesce(s.id_plate, v.plate_id)",
     origin="eo",
     seq="(s.entry & ((1 << 40) - 1))",
     ms="s.entry_ms",
 )
-_STAY_OF_CONFLICT = _ID.format(
+_STAY_OF_CONFLICT = READABLE_ID.format(
     plate="coalesce(s.id_plate, sv.plate_id)",
     origin="so",
     seq="(s.entry & ((1 << 40) - 1))",
     ms="s.entry_ms",
 )
-_EVENT_ID = _ID.format(
+_EVENT_ID = READABLE_ID.format(
     plate="coalesce(said.plate_id, v.plate_id)",
     origin="eo",
     seq="(j.at & ((1 << 40) - 1))",
@@ -71,7 +72,7 @@ WITH judged AS (
 SELECT
     CASE WHEN j.verdict = 'ENDED_NOTHING' AND j.names IS NULL THEN 'UNMATCHED'
          ELSE j.verdict END AS kind,
-    {_PLATE.format(plate="v.plate_id")} AS plate_id,
+    {PLATE.format(plate="v.plate_id")} AS plate_id,
     v.camera_type,
     {_EVENT_ID} AS event_id,
     CASE WHEN s.id IS NOT NULL THEN {_STAY_OF_CONFLICT} END AS stay,
@@ -156,12 +157,12 @@ DROP VIEW history;
 CREATE VIEW history AS
 SELECT
     s.id,
-    {_STAY_ID} AS event_id,
+    {STAY_ID} AS event_id,
     eo.origin AS source_central,
     s.edge_id,
     CASE WHEN eo.origin = (SELECT value FROM meta WHERE key = 'central')
          THEN 'LOCAL' ELSE 'SYNCED' END AS sync_status,
-    {_PLATE.format(plate="v.plate_id")} AS plate_id,
+    {PLATE.format(plate="v.plate_id")} AS plate_id,
     s.plate_view,
     v.camera_type,
     eo.origin || '/' || s.edge_id AS camera_name,
@@ -191,10 +192,10 @@ LEFT JOIN streams xo ON xo.no = s.closer >> 40;
 CREATE VIEW shared_stays AS
 SELECT
     s.entry AS at, s.entry & ((1 << 40) - 1) AS seq, v.camera_type,
-    {_PLATE.format(plate="v.plate_id")} AS plate_id, s.plate_view,
+    {PLATE.format(plate="v.plate_id")} AS plate_id, s.plate_view,
     s.edge_id, s.confidence, s.entry_ms, s.confirmed, s.closed_by, xo.origin AS exit_central,
     s.exit_edge_id, s.exit_ms, s.fee, s.currency, s.duration_s, {_REMARKS} END AS remarks,
-    {_PLATE.format(plate="s.id_plate")} AS id_plate, s.plate_read, s.adjusted
+    {PLATE.format(plate="s.id_plate")} AS id_plate, s.plate_read, s.adjusted
 FROM sessions s
 JOIN vehicles v ON v.no = s.vehicle
 LEFT JOIN streams xo ON xo.no = s.closer >> 40;

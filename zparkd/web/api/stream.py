@@ -28,6 +28,7 @@ from zparkd.core.audit import act_of
 from zparkd.core.clock import site_time
 from zparkd.core.errors import ProtocolError
 from zparkd.core.events.event import Kind, read
+from zparkd.core.events.ids import shown_plate
 from zparkd.storage.readers import arrivals
 from zparkd.web import limits
 from zparkd.web.auth.access import Access
@@ -202,7 +203,7 @@ def shown(number: int, skeleton: bytes, personal_part: bytes, zone: tzinfo) -> S
         id=number,
         kind=event.kind,
         event_id=event.event_id,
-        plate_id=personal.plate_id if personal is not None else None,
+        plate_id=shown_plate(personal.plate_id) if personal is not None else None,
         plate_view=personal.plate_view if personal is not None else None,
         camera_type=facts.camera_type if facts is not None else None,
         central=event.position.origin,

@@ -12,6 +12,7 @@ from zparkd.cli.moments import site_ms
 from zparkd.cli.output import NONE, heading, plural, print_json, table
 from zparkd.core.clock import site_time
 from zparkd.core.events.event import Kind
+from zparkd.core.events.ids import shown_plate
 from zparkd.core.gate.by_hand import OFF_THE_WATCH_LIST
 from zparkd.core.plates import normalise_plate
 from zparkd.storage.readers.vehicles import Judged, Story, nearest, story
@@ -101,7 +102,7 @@ def _event(one: Judged, zone: ZoneInfo) -> _Row:
         "time_ms": event.timestamp,
         "central": event.position.origin,
         "edge_id": facts.edge_id if facts is not None else None,
-        "plate_id": personal.plate_id if personal is not None else None,
+        "plate_id": shown_plate(personal.plate_id) if personal is not None else None,
         "plate_read": personal.plate_read if personal is not None else None,
         "camera_type": facts.camera_type if facts is not None else None,
         "names": list(event.names) if event.names is not None else None,

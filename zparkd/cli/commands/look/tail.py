@@ -98,6 +98,7 @@ def _arriving(connection: Connection, daemon: _Daemon) -> "Iterator[Event]":
 def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
     """What an event says, for readers; what a kind does not say is null."""
     from zparkd.core.audit import act_of
+    from zparkd.core.events.ids import shown_plate
 
     facts, personal, act = event.facts, event.personal, act_of(event)
     return {
@@ -108,7 +109,7 @@ def said(event: "Event", zone: tzinfo) -> dict[str, Any]:
         "timestamp": event.timestamp,
         "time": _site_time(event.timestamp, zone),
         "event_id": event.event_id,
-        "plate_id": personal.plate_id if personal is not None else None,
+        "plate_id": shown_plate(personal.plate_id) if personal is not None else None,
         "plate_view": personal.plate_view if personal is not None else None,
         "camera_type": facts.camera_type if facts is not None else None,
         "edge_id": facts.edge_id if facts is not None else None,

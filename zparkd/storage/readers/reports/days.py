@@ -9,10 +9,11 @@ from zparkd.core.events.heads import Heads
 from zparkd.storage.keys import key_of, number_of, seq_of
 from zparkd.storage.readers.outgoing import LEFT
 from zparkd.storage.readers.reports.audit import MAYBE
+from zparkd.storage.schema.corrections import PLATE
 
 _SAID_LATER = "('VEHICLE_CORRECTED', 'STAY_CLOSED', 'EVENT_VOIDED', 'STAY_CHARGED')"
 _LATER = f"""
-SELECT e.at, e.kind, e.timestamp, v.plate_id, v.camera_type, e.edge_id
+SELECT e.at, e.kind, e.timestamp, {PLATE.format(plate="v.plate_id")}, v.camera_type, e.edge_id
 FROM events e LEFT JOIN places p ON p.at = e.at LEFT JOIN vehicles v ON v.no = p.vehicle
 WHERE e.at > ? AND e.at < ? AND (e.timestamp < ? OR e.kind IN {_SAID_LATER})
 ORDER BY e.at

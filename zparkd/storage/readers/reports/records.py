@@ -11,9 +11,10 @@ from zparkd.core.reports.records import Asked, By, Exceptional, Name, Paid, Reco
 from zparkd.storage.readers.conflicts import conflicts_between
 from zparkd.storage.readers.reference import site_policy
 from zparkd.storage.readers.reports.audit import acts
+from zparkd.storage.schema.corrections import PLATE, STAY_ID
 
-STAYS = """
-SELECT eo.origin || '_' || s.entry_ms || '_' || coalesce(s.id_plate, v.plate_id), v.plate_id,
+STAYS = f"""
+SELECT {STAY_ID}, {PLATE.format(plate="v.plate_id")},
        s.plate_view, v.camera_type,
        eo.origin || '/' || s.edge_id, s.entry_ms, s.closed_by,
        max(s.entry_ms, s.exit_ms), xo.origin || '/' || s.exit_edge_id,
