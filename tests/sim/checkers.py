@@ -458,8 +458,11 @@ def ids_stay(world: World, held: Held) -> None:
                 stay = held.stay_of(entry.at)
                 if stay is None or stay.entry.at != entry.at:
                     continue
-                known = held.events[entry.at]  # it may be of a vehicle without a name by now
-                if older != held.before(known) or held.is_corrected(known.vehicle):
+                # One that was erased since may have stood behind an older one of its plate, which
+                # nobody can tell any more: each erase makes a vehicle of what it names.
+                if held.events[entry.at].vehicle != entry.vehicle:
+                    continue
+                if older != held.before(entry) or held.is_corrected(entry.vehicle):
                     continue  # another may have had the stay for a while
                 now = ids[stay.event_id, stay.vehicle[0]]
                 assert now == id, f"id changed: {name} called {entry.at} {id}, now {now}"
