@@ -374,7 +374,8 @@ class Gate:
         for vehicle, (event, mono_ms) in reversed(edge.opens.items()):
             recent = now.mono_ms - mono_ms <= self._bounds.unnamed_ms
             if recent and vehicle[1] == request["plate_id"] and said in (None, vehicle[0]):
-                return self.held.events.get(event.at, event)
+                now_held = self.held.events.get(event.at)  # its plate may have been erased since
+                return now_held if now_held is not None and now_held.data is not None else event
         return None
 
     def _too_late(
