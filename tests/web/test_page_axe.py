@@ -10,6 +10,8 @@ from tests.support.harness import enter, leave
 from tests.support.pages import Open
 
 VIEWS = ("now", "vehicles?plate=51", "vehicles/51A99999", "history", "traffic", "peers")
+LISTS = ("conflicts", "tariff", "policy", "passes", "staff", "audit", "reports")
+GATE = "gate?edge=out-1&plate=51A9999B&direction=EXIT"
 _RUN = """axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(
     one => [one.id, one.nodes.map(node => node.html.slice(0, 120)).slice(0, 3)]))"""
 
@@ -28,7 +30,7 @@ def test_axe_finds_nothing(
     page = open_page(pair[0], width=width, height=844)
     page.colours(colours)
     page.js(Path(script).read_text("utf-8") + ";0")
-    for view in (*VIEWS, "conflicts", "tariff"):
+    for view in (*VIEWS, *LISTS, GATE):
         page.js(f"location.hash = '#/{view}'")
         page.wait("!document.querySelector('main').innerText.includes('Đang tải')")
         assert page.js(_RUN) == [], view

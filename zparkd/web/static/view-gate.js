@@ -4,7 +4,7 @@
 import { get, post } from "./api.js";
 import { amount, asked, moment, siteText } from "./corrections.js";
 import { choice, el, field, put } from "./dom.js";
-import { dayTime, money, number, t, word } from "./i18n.js";
+import { dayTime, duration, money, number, siteNow, t, word } from "./i18n.js";
 import { mark, plateLink } from "./marks.js";
 import { table } from "./table.js";
 import { typeInput, typeOf } from "./type-input.js";
@@ -123,7 +123,7 @@ export function show(place, app, signal) {
       const named = { ...said, event_id: info.event_id };
       if (read) named.plate_id = named.plate_view = read;
       const holder = info.pass ? t("gate.pass", { until: info.pass.valid_until }) : null;
-      const sum = [t("gate.fee", { fee: money(info.fee), duration: info.duration }), holder];
+      const sum = [t("gate.fee", { fee: money(info.fee), duration: since(info.entry_time) }), holder];
       return [
         el("p", {}, mark("in", insideSince(info))),
         el("p", { class: "fee" }, sum.filter(Boolean).join(" · ")),
@@ -188,17 +188,17 @@ export function show(place, app, signal) {
 
   function forceOut(said) {
     const fee = amount("fee", { min: 0 });
-    const since = moment("entry_time", null);
+    const from = moment("entry_time", null);
     const lost = el("input", { type: "checkbox", name: "lost_ticket" });
     const content = [
       el("p", {}, t("gate.force_out.why")),
       field(t("correct.fee"), fee, t("gate.taken.hint")),
-      field(t("correct.entered_at"), since, t("gate.since.hint")),
+      field(t("correct.entered_at"), from, t("gate.since.hint")),
       field(t("gate.lost"), lost, t("gate.lost.hint")),
     ];
     open({ ...said, force: true }, "gate.force_out", content, () => ({
       ...(fee.value === "" ? {} : { fee: Number(fee.value) }),
-      ...(since.value === "" ? {} : { entry_time: siteText(since.value) }),
+      ...(from.value === "" ? {} : { entry_time: siteText(from.value) }),
       ...(lost.checked ? { lost_ticket: true } : {}),
     }));
   }
@@ -260,11 +260,15 @@ export function show(place, app, signal) {
         " ",
         said.plate_id ? plateLink(answer.plate_id ?? said.plate_id) : null,
         sum ? el("strong", { class: "fee" }, ` ${sum}`) : null,
-        answer.duration && !answer.unmatched ? ` · ${answer.duration}` : null,
+        answer.duration && !answer.unmatched ? ` · ${duration(answer.duration_s)}` : null,
       ),
       answer.unmatched ? el("p", {}, mark("warn", t("gate.unmatched"))) : null,
     );
   }
+
+  /** How long ago a time of the site was. */
+  const since = (time) =>
+    duration((Date.parse(siteNow(app.session.timezone)) - Date.parse(time)) / 1000);
 
   const listLanes = (edges) =>
     put(
