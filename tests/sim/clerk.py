@@ -47,7 +47,10 @@ class Clerk:
     def _deed(self) -> None:
         draw = self._draw
         machine = draw.choice(self._world.centrals)
-        if draw.random() < 0.6:
+        lists = draw.random() < 0.6
+        if machine.rotten:
+            return  # who reads it may be told anything, an error too
+        if lists:
             self._acknowledge(machine)
         else:
             self._carry(machine)
