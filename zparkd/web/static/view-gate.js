@@ -123,7 +123,8 @@ export function show(place, app, signal) {
       const named = { ...said, event_id: info.event_id };
       if (read) named.plate_id = named.plate_view = read;
       const holder = info.pass ? t("gate.pass", { until: info.pass.valid_until }) : null;
-      const sum = [t("gate.fee", { fee: money(info.fee), duration: since(info.entry_time) }), holder];
+      const owed = { fee: money(info.fee), duration: since(info.entry_time) };
+      const sum = [t("gate.fee", owed), holder];
       return [
         el("p", {}, mark("in", insideSince(info))),
         el("p", { class: "fee" }, sum.filter(Boolean).join(" · ")),
