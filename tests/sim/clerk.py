@@ -59,7 +59,8 @@ class Clerk:
         if machine.disk is None or machine.reactor is None or machine.older is not None:
             return
         zone = machine.reactor._central.settings.zone
-        with with_names(machine.disk.connection) as connection:
+        # What the tables show already, as to a reader of the file; it writes nothing behind.
+        with with_names(machine.disk._connection) as connection:
             ids = [row["id"] for row in conflicts(connection, zone, all=True)]
         if ids:
             said = {"staff_id": GUARD, "reason": "looked at it"}
@@ -71,7 +72,7 @@ class Clerk:
         if machine.disk is None or machine.rotten:
             return
         label = Label(world.site, machine.id, world.true_ms(), world.plan.keys)
-        held = HeldLog(machine.disk.connection)
+        held = HeldLog(machine.disk._connection)
         frames = [split_page(page.chunk) for page in Pages(held, label, {})]
         world.note(machine.name, f"has a bundle of {len(frames)} pages made")
         for number, page in enumerate(frames):
