@@ -140,11 +140,13 @@ class Ledger:
         """
         told = self.ids.setdefault(machine, {})
         vehicle = told.setdefault(id, [])
-        if vehicle and vehicle[0][0].vehicle != entry.vehicle:
-            if {vehicle[0][0].vehicle, entry.vehicle} <= set(corrected):
+        first = vehicle[0][0] if vehicle else entry
+        # The same entry is of a vehicle without a name once it is erased, and keeps its row.
+        if first.at != entry.at and first.vehicle != entry.vehicle:
+            if {first.vehicle, entry.vehicle} <= set(corrected):
                 vehicle.clear()
                 return
-            self.breaks(f"id reused: {machine} says {id} of {entry.at}, was of {vehicle[0][0].at}")
+            self.breaks(f"id reused: {machine} says {id} of {entry.at}, was of {first.at}")
         vehicle.append((entry, older))
 
     # --- what leaves -------------------------------------------------------------------------
