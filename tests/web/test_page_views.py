@@ -222,6 +222,17 @@ def test_on_a_phone_the_header_is_one_row_and_the_rest_behind_a_button(
     page.see("Live", ".live")
 
 
+def test_on_a_phone_the_first_screen_has_state_search_and_the_last_events(
+    told: Gateway, open_page: Open
+) -> None:
+    page = open_page(told, "now", width=360, height=740)
+    page.see("Xung đột cần xem", ".cards")
+    page.wait("document.querySelectorAll('.events li').length > 5")
+    below = "e => e.getBoundingClientRect().bottom <= innerHeight"
+    page.wait(f"[...document.querySelectorAll('.events li')].filter({below}).length >= 2")
+    page.wait(f"[document.querySelector('main input[name=plate]')].every({below})")
+
+
 def test_all_is_not_well_while_a_conflict_waits_for_a_person(
     told: Gateway, open_page: Open
 ) -> None:
