@@ -104,6 +104,19 @@ def test_every_fault_of_a_list_is_told_by_number(
     assert gateway.get("/api/passes").json()["passes"] == []
 
 
+def test_saved_is_not_said_beside_not_saved(gateway: Gateway, open_page: Open) -> None:
+    open_page.cuts_are_expected = True  # a pass at fault is refused
+    page = open_page(gateway, "passes")
+    page.click("[data-act=add]")
+    answer(page, plate_id="29A12345", valid_until="2099-12-31")
+    page.see("Đã lưu: thêm 1", "#toast")
+    page.click("[data-act=edit]")
+    page.write("dialog input[name=plate_id]", "?")
+    page.click("dialog form > .actions button")
+    page.see("Chưa lưu", "dialog .fault")
+    assert page.js("document.querySelector('#toast').innerText") == ""
+
+
 def test_who_is_on_the_staff_list_alone_may_act(gateway: Gateway, open_page: Open) -> None:
     open_page.cuts_are_expected = True  # a refusal
     page = open_page(gateway, "staff")
