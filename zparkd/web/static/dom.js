@@ -30,6 +30,9 @@ export function put(node, ...children) {
   );
 }
 
+/** Whether something in it is being pressed: it must still be there when it is let go. */
+export const pressed = (node) => node.querySelector(":active") !== null;
+
 /** An id that no other element of this page has, for labels and descriptions. */
 export function freshId(prefix) {
   freshId.count = (freshId.count ?? 0) + 1;

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { ackAct, settleAct, whoseAct } from "./corrections.js";
-import { el, put } from "./dom.js";
+import { el, pressed, put } from "./dom.js";
 import { dayTime, money, number, t, word } from "./i18n.js";
 import { mark, nothing, plateLink } from "./marks.js";
 import { table } from "./table.js";
@@ -24,6 +24,7 @@ export function show(place, app, signal) {
     try {
       const query = { limit: MOST, all: every ? 1 : null };
       const { conflicts } = await get("/api/conflicts", query, signal);
+      if (pressed(list)) return; // the next change draws it
       put(list, sums(conflicts), listing(conflicts, app, read), meanings(conflicts));
     } catch (fault) {
       put(list, app.explain(fault) ?? []);

@@ -1,7 +1,7 @@
 // Now: is all well, who is linked, what happens, who is inside.
 
 import { get } from "./api.js";
-import { drawnToWidth, el, put } from "./dom.js";
+import { drawnToWidth, el, pressed, put } from "./dom.js";
 import { eventList, fillFromHistory, MOST_EVENTS } from "./event-list.js";
 import { firstSteps } from "./first-steps.js";
 import { clockOffset, dayTime, has, number, shortTime, t, word } from "./i18n.js";
@@ -75,7 +75,7 @@ export function show(place, app, signal) {
         { inside: 1, limit: INSIDE },
         signal,
       );
-      put(inside, insideTable(history, total ?? history.length));
+      if (!pressed(inside)) put(inside, insideTable(history, total ?? history.length));
     } catch (fault) {
       const words = app.explain(fault);
       if (words) put(inside, words);
@@ -87,7 +87,7 @@ export function show(place, app, signal) {
 
   return {
     status(status) {
-      put(cards, summary(status, stale(app)));
+      if (!pressed(cards)) put(cards, summary(status, stale(app)));
       put(problems, problemList(status, stale(app)));
       clearTimeout(later);
       later = setTimeout(draw, Math.max(0, runningUntil - Date.now())); // let the dot arrive
