@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { enterAct, eraseAct, stayActs, voidAct } from "./corrections.js";
-import { el, field, put } from "./dom.js";
+import { el, field, pressed, put } from "./dom.js";
 import { dayTime, duration, money, number, t, word } from "./i18n.js";
 import { kindMark, mark, nothing, plateLink, remarks, stayMark } from "./marks.js";
 import { table } from "./table.js";
@@ -89,6 +89,10 @@ function story(place, app, signal, plate) {
   async function tell() {
     try {
       const answer = await get(`/api/parking/vehicles/${encodeURIComponent(plate)}`, {}, signal);
+      if (pressed(told)) {
+        setTimeout(tell, 300);
+        return;
+      }
       known = answer.plate_id;
       const inside = answer.stays.some((stay) => stay.status === "IN");
       const acts = [inside ? null : enterAct(app, answer.plate_id), eraseAct(app, answer)];
