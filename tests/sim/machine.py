@@ -699,7 +699,10 @@ class Machine:
         facts, vehicle = event.facts, event.vehicle
         if facts is None:
             assert event.reference is not None
-            world.stamped(self, event)
+            if not getattr(
+                event.reference, "of", None
+            ):  # a further erase bears the first one's stamp
+                world.stamped(self, event)
             return
         if facts.by_hand or event.kind == Kind.CLOSED:
             return  # stands at the time of which it tells

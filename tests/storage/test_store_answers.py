@@ -221,6 +221,19 @@ def test_an_entry_that_counts_no_more_belongs_to_no_stay_before_all_is_folded(
     assert [store.stay_of(entry.position) for entry in entries] == [None] * 3
 
 
+def test_what_is_void_and_waits_goes_on_waiting_where_another_entry_counts_no_more(
+    store: Store, book: Book
+) -> None:
+    entry = book.entry("b", 10)
+    out = book.exit("a", 30, names=book.next_position("d"))
+    keep(store, entry, out, book.void("a", 40, out))
+    nothing = MemberDisowned("b", ())
+    keep(store, book.say(Stream("c", 1), Kind.DISOWNED, nothing, Personal(salt="c1")))
+    assert store.inside("29A12345") == []
+    rows = store.connection.execute("SELECT count(*) FROM waiting").fetchall()
+    assert rows == [(1,)]
+
+
 def test_an_exit_belongs_to_no_stay(store: Store, book: Book) -> None:
     keep(store, book.entry("a", 10), book.exit("a", 20), book.exit("b", 30))
     assert store.stay_of(book.events[1].position) is None

@@ -150,7 +150,7 @@ class Projection(ABC):
     def _kind_to_name(self, at: int) -> str | None:
         """The kind of an event that is here and that a correction can be about."""
         query = "SELECT e.kind FROM places p JOIN events e ON e.at = p.at WHERE p.at=?"
-        (kind,) = self._run(query, (at,)).fetchone() or (None,)
+        kind = (self._run(query, (at,)).fetchone() or (None,))[0]
         return None if kind in _CORRECTIONS and not self.corrections.holds(at) else kind
 
     def count_no_more(self, at: int, event: Event) -> None:
@@ -228,11 +228,12 @@ class Projection(ABC):
             self._wait(event, at, own.no)
 
     def _wait(self, event: Event, at: int, number: int) -> None:
+        """Let an event wait for the one that it names; one that was made void may do already."""
         assert event.names is not None
-        self._run("INSERT INTO waiting VALUES (?,?,?,?)", (*event.names, at))
+        waits = self._run("INSERT OR IGNORE INTO waiting VALUES (?,?,?,?)", (*event.names, at))
         self._run(JUDGE, (at, number, Verdict.WAITING.value, None))
         claim(self._run, at, event)
-        self._waiting += 1
+        self._waiting += waits.rowcount
 
     def _named(self, event: Event, own: Vehicle) -> tuple[Vehicle, int] | None:
         """Vehicle and order of the entry that an exit or confirmation names, if it is here."""
@@ -258,8 +259,7 @@ class Projection(ABC):
 
     def _release(self, named_at: int) -> int:
         """An event came: place what waited for it, a part at once; how many events those were."""
-        rows = self._waiting_for(named_at)
-        named = self._streams.position(named_at)
+        rows, named = self._waiting_for(named_at), self._streams.position(named_at)
         for at, skeleton, sealed in rows:
             event = self.read(skeleton, sealed)
             self._run(_NO_LONGER_WAITING, (*named, at))
