@@ -40,7 +40,7 @@ def only_what_is_named_is_forgotten() -> Planted:
 
 def nobody_names_what_was_forgotten() -> Planted:
     """Who forgets by a digest tells nobody."""
-    return patch.object(ByHand, "name_forgotten", lambda self: None)
+    return patch.object(ByHand, "name_forgotten", lambda self, now: None)
 
 
 def what_names_an_entry_stays_behind() -> Planted:

@@ -330,6 +330,23 @@ def test_who_is_disowned_names_nothing_and_records_nothing_for_ever() -> None:
     assert len(disowned.events()) == before
 
 
+def test_an_erase_by_a_clock_that_is_fast_moves_no_time_stamp() -> None:
+    one, fast = (Driven(id, peers=[peer]) for id, peer in (("a", "b"), ("b", "a")))
+    visited(one)
+    meet(one, fast)
+    fast.wait(3 * HOUR_S)
+    erase(fast)
+    meet(one, fast)
+    assert one.open(plate_id=PLATE, direction="ENTRY")["success"]
+    for _ in range(3):
+        one.step()
+    newest = [event for event in one.events() if event.kind == Kind.ENTRY][-1]
+    assert newest.timestamp == one.now.wall_ms
+    assert newest.order > newest.timestamp + HOUR_S * 1000
+    assert newest.vehicle is not None, "what happens after an erase is not meant by it"
+    assert not newest.facts.marked  # type: ignore[union-attr]
+
+
 def test_an_erase_that_an_older_version_kept_is_followed_after_the_upgrade(tmp_path: Path) -> None:
     one = on_file(tmp_path, "central-1", ["central-2"])
     two = on_file(tmp_path, "central-2", ["central-1"])

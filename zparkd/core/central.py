@@ -197,7 +197,7 @@ class Central:
         for message in one_of_each([it for it in batch if not isinstance(it, FromEdge)]):
             self._take_in(turn, message)
         self._learn_the_time(now)
-        self._by_hand.name_forgotten()
+        self._by_hand.name_forgotten(now)
         self._by_hand.erase_old(now, self._is_first(now))
         self.log.settle(limits.EVENTS_FOLDED_PER_TURN)
         in_step = not self.log.unsettled  # else more is left than a turn may look at

@@ -196,6 +196,9 @@ class Log(ServedLog, Protocol):
         Of whatever type of vehicle.
         """
 
+    def after_erases(self, plate_id: str, order: int) -> int:
+        """An order, raised above the erases of a plate: none of them means what comes after."""
+
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""
 

@@ -365,8 +365,11 @@ class Store:
 
     def free_stamp(self, plate_id: str, from_ms: int) -> int:
         """The first time stamp from `from_ms` on that no event of this plate has, of any type."""
-        from_ms = self.erasures.after(plate_id, from_ms)
         return self._projection.vehicles.free_stamp(plate_id, from_ms)
+
+    def after_erases(self, plate_id: str, order: int) -> int:
+        """An order, raised above the erases of a plate: what happens after one is not meant."""
+        return self.erasures.after(plate_id, order)
 
     def last_order(self, vehicle: VehicleKey) -> int:
         """The highest `order` among the events of a vehicle; 0 for none."""

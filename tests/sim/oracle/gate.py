@@ -401,7 +401,7 @@ class Gate:
         if vehicle is not None:
             event["camera_type"], event["plate_id"] = vehicle
             event["timestamp"] = self.held.stamp(vehicle[1], now.ms, self._run)
-            above = self.held.last_order(vehicle) + 1
+            above = max(self.held.last_order(vehicle), self.held.last_erase(vehicle[1])) + 1
             follows = above <= LAST_ORDER_MS
             event["order"] = max(event["timestamp"], above) if follows else event["timestamp"]
         else:

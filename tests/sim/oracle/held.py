@@ -285,13 +285,11 @@ class Held:
         )
 
     def stamp(self, plate: str, ms: int, run: tuple[str, int]) -> int:
-        """`ms`, raised until no erase means it and no event of the plate that counts carries it.
+        """`ms`, raised until no event of the plate that counts carries it.
 
         It is that of the next event of a run: above the last one of that, where this does not
         count.
         """
-        meant = (it.order for it in self._erases if self._counts(it) and means(it, plate))
-        ms = max([ms, *(order + 1 for order in meant)])
         last = self.events.get((*run, self.heads.get(run, 0)))
         if last is not None and not counts(last.at, self._council.disowned):
             ms = max(ms, last.timestamp + 1)
@@ -299,6 +297,11 @@ class Held:
         while ms in taken:
             ms += 1
         return ms
+
+    def last_erase(self, plate: str) -> int:
+        """The highest order of the erases that mean a plate; 0 for none."""
+        meant = (it.order for it in self._erases if self._counts(it) and means(it, plate))
+        return max(meant, default=0)
 
     def last_order(self, vehicle: Vehicle) -> int:
         """The highest order among the events of a vehicle, of those that wait by what they say."""

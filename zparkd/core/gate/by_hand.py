@@ -77,8 +77,12 @@ class ByHand:
             case Erase():
                 return self._erase(now, deed)
 
-    def name_forgotten(self) -> None:
-        """Name, by further erases, what was forgotten here and no erase that counts names."""
+    def name_forgotten(self, now: Now) -> None:
+        """Name, by further erases, what was forgotten here and no erase that counts names.
+
+        Each stands where the erase does that it goes on with, and bears a stamp of this central:
+        who starts goes on from its last one, and must not take over the clock of another.
+        """
         waiting = self._log.corrections.unnamed(_RUNS)
         if not (waiting and self._counts()):
             return
@@ -87,7 +91,8 @@ class ByHand:
             assert isinstance(said, VehicleErased)
             found = [position for position, meant_by in waiting if meant_by == erase]
             more = VehicleErased(tuple(runs(found)), of=root_of(erase, said))
-            self._own_stream.record(Kind.ERASED, erase.timestamp, erase.order, more, Personal(""))
+            stamp_ms = min(self._clock.read(now).ms, erase.order)
+            self._own_stream.record(Kind.ERASED, stamp_ms, erase.order, more, Personal(""))
 
     def erase_old(self, now: Now, is_first: bool) -> None:
         """Forget what is personal of stays that ended as long ago as the policy says: a part.
@@ -404,14 +409,15 @@ class ByHand:
         plate_id = personal.plate_id
         assert plate_id is not None
         if told_ms is not None:
-            stamp_ms = order = self._log.free_stamp(plate_id, told_ms)
+            stamp_ms = self._log.free_stamp(plate_id, told_ms)
+            order = self._log.after_erases(plate_id, stamp_ms)
             return self._own_stream.record(kind, stamp_ms, order, facts, personal)
         stamp = self._clock.read(now)
         stamp_ms = self._own_stream.free_stamp(plate_id, stamp.ms)
         above = [self._log.last_order(vehicle) for vehicle in of]
         if target is not None:
             above += [it.order for it in (target, *self._log.corrections.about(target.position))]
-        order = max(stamp_ms, max(above) + 1)
+        order = self._log.after_erases(plate_id, max(stamp_ms, max(above) + 1))
         if order > limits.ORDER_RAISED_MAX:
             raise NotDone(
                 "outranked",

@@ -141,9 +141,10 @@ class Recorder:
         order = stamp.ms
         if vehicle is not None:
             stamp = stamp._replace(ms=self._own_stream.free_stamp(vehicle.plate_id, stamp.ms))
-            above = self._log.last_order(vehicle) + 1
+            above = max(stamp.ms, self._log.last_order(vehicle) + 1)
+            above = self._log.after_erases(vehicle.plate_id, above)
             if above <= limits.ORDER_RAISED_MAX:
-                order = max(stamp.ms, above)
+                order = above
             else:  # else we would use up the end of time, and nobody could ever heal it
                 order = stamp.ms
                 self._note_outranking(vehicle)

@@ -109,15 +109,15 @@ class Erasures:
         self._run("INSERT OR IGNORE INTO erased VALUES (?,?,?,?,?)", (*position, plate, erase))
         self._any = True
 
-    def after(self, plate_id: str, from_ms: int) -> int:
-        """A time, raised above the erases of a plate: what happens after one is not meant by it."""
-        if from_ms > self._last:
-            return from_ms
+    def after(self, plate_id: str, order: int) -> int:
+        """An order, raised above the erases of a plate: none of them means what comes after."""
+        if order > self._last:
+            return order
         rows = self._run(
-            "SELECT place, salt, digest FROM erasures WHERE place >= ? AND digest <> ''", (from_ms,)
+            "SELECT place, salt, digest FROM erasures WHERE place >= ? AND digest <> ''", (order,)
         )
         meant = [place for place, salt, said in rows if digest(plate_id, salt) == said]
-        return max(meant) + 1 if meant else from_ms
+        return max(meant) + 1 if meant else order
 
     def ended_between(self, from_ms: int, to_ms: int) -> tuple[list[list[Position]], int]:
         """The events before `to_ms` of vehicles of which a stay ended in a time, by vehicle.
