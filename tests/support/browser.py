@@ -229,10 +229,9 @@ class Page:
     def click(self, selector: str) -> None:
         """Click in the middle of an element, once it is there, as a mouse does."""
         found = f"document.querySelector({json.dumps(selector)})"
-        self.wait(f"{found} && !{found}.disabled")
-        box = self.js(
-            f"(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect();"
+        box = self.wait(  # found and measured at once: a view may be drawn anew in between
+            f"(() => {{ const e = {found}; if (!e || e.disabled) return null;"
+            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
