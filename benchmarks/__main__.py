@@ -4,6 +4,7 @@ All are measured once in every round, one after the other, and the medians are p
 that drifts only ratios within one run mean anything. `--write` puts them into docs/performance.md.
 """
 
+import compileall
 import os
 import platform
 import subprocess
@@ -124,6 +125,7 @@ def _code_of(commit: str) -> Iterator[Path]:
         tree = Path(name) / "tree"
         git = ["git", "-C", str(HERE), "worktree"]
         subprocess.run([*git, "add", "-q", "--detach", str(tree), commit], check=True)
+        compileall.compile_dir(tree / "zparkd", quiet=2)  # as it is where it is installed
         try:
             yield tree
         finally:
@@ -137,6 +139,7 @@ def _measured(rounds: int, folder: Path, systems: dict[str, Work]) -> dict[str, 
         for name, work in systems.items():
             print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
             found[name].append(work(_made(folder / f"{name} {number}"), _ACKS))
+            print(found[name][-1], file=sys.stderr, flush=True)
     return {
         name: {key: median(row[key] for row in rows) for key in rows[0]}
         for name, rows in found.items()

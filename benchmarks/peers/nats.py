@@ -83,14 +83,22 @@ async def _figures(servers: list[NatsServer], acks: int) -> Figures:
         "memory": memory_mb(process.pid),
     }
     await there.close()
-    servers[2].kill()
+    away = await _follower(jetstream, servers)
+    away.kill()
     await publish(CATCH_UP, EDGES)
     begin = time.perf_counter()
-    servers[2].start()
+    away.start()
     while not await _abreast(jetstream):
         await asyncio.sleep(0.02)
     await client.close()
     return figures | {"catch-up": CATCH_UP / (time.perf_counter() - begin)}
+
+
+async def _follower(jetstream: nats.js.JetStreamContext, servers: list[NatsServer]) -> NatsServer:
+    """A server that does not lead the stream, and that the client is not connected to."""
+    cluster = (await jetstream.stream_info("events")).cluster
+    assert cluster is not None
+    return next(it for n, it in enumerate(servers) if n and f"n{n}" != cluster.leader)
 
 
 def _new() -> nats.js.api.DeliverPolicy:
